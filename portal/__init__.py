@@ -1,0 +1,67 @@
+"""Signalbox, the customer portal of a service business."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from portal.config import Settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Wire the parts together. Decides nothing.
+
+    The imports stand inside, so that the rules, their tests and the live hub load none of this.
+    """
+    import os
+
+    from flask import Flask
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from portal import access, admin, assets, customer, errors, events, filters, headers, language, public
+    from portal.config import Settings
+    from portal.database import engine_options, prepare_engine
+    from portal.extensions import csrf, db, htmx, mail, migrate
+
+    settings = settings or Settings.from_environment(os.environ)
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_key,
+        SECRET_KEY_FALLBACKS=settings.secret_key_fallbacks,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
+        SESSION_COOKIE_NAME="__Host-form" if settings.is_https else "form",
+        SESSION_COOKIE_SECURE=settings.is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_HEADERS=["X-CSRFToken"],
+        MAX_CONTENT_LENGTH=1_000_000,
+        MAX_FORM_MEMORY_SIZE=500_000,
+        MAX_FORM_PARTS=1000,
+        BABEL_DEFAULT_LOCALE="en",
+    )
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    with app.app_context():
+        prepare_engine(db.engine)
+    migrate.init_app(app, db, directory=os.path.join(app.root_path, "migrations"), render_as_batch=True)
+    mail.init_app(app)
+    csrf.init_app(app)
+    htmx.init_app(app)
+    language.init_app(app)
+    app.extensions["bell"] = events.Bell(settings.redis_url)
+    errors.init_app(app)
+    headers.init_app(app)
+    access.init_app(app)
+    assets.init_app(app)
+    filters.init_app(app)
+    for audience in (admin, customer, public):
+        for blueprint in audience.blueprints():
+            app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,234 @@
+"""Who gets in where: hosts, sessions, and the declared audience of every blueprint.
+
+A blueprint says once who it is for (`staff`, `customers`, `anyone`, `machines`); its guard runs before every
+view of it. A route without a declared audience is refused, and a test walks the URL map for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, cast
+
+from flask import Blueprint, Flask, abort, current_app, g, request
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from portal import clock, events
+from portal.accounts import actions as account_actions
+from portal.accounts.queries import Viewer, viewer_by_token
+from portal.accounts.rules import STAFF, Permission, Viewpoint, may
+from portal.audit.rules import Actor
+from portal.config import Settings
+from portal.database import read_only
+from portal.domains.models import PortalDomain
+from portal.domains.queries import domain_by_host, is_admitted, open_areas
+from portal.domains.rules import Area, normal_host
+from portal.errors import to_sign_in
+from portal.extensions import db, login_manager
+
+SEEN_EVERY = timedelta(minutes=1)
+
+
+class Audience(StrEnum):
+    """Who a blueprint is for."""
+
+    STAFF = "staff"
+    CUSTOMERS = "customers"
+    ANYONE = "anyone"
+    MACHINES = "machines"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    audience: Audience
+    permission: Permission | None = None
+    area: Area | None = None
+
+
+_declared: dict[str, Declaration] = {}
+
+
+def staff(blueprint: Blueprint, permission: Permission) -> None:
+    """Staff with this permission, on the staff host only."""
+    _declare(blueprint, Declaration(Audience.STAFF, permission=permission), _staff_guard)
+
+
+def customers(blueprint: Blueprint, area: Area | None = None) -> None:
+    """People signed in for a company on a portal domain that admits it, while the area is open for them."""
+    _declare(blueprint, Declaration(Audience.CUSTOMERS, area=area), _customer_guard)
+
+
+def anyone(blueprint: Blueprint, area: Area | None = None) -> None:
+    """Everybody, signed in or not; with an area, on portal domains where it is open."""
+    _declare(blueprint, Declaration(Audience.ANYONE, area=area), _anyone_guard)
+
+
+def machines(blueprint: Blueprint) -> None:
+    """Health checks and the like: any host, no session, nothing private in the answer."""
+    _declare(blueprint, Declaration(Audience.MACHINES), lambda _declaration: None)
+
+
+def declaration_of(endpoint: str) -> Declaration | None:
+    """What was declared for the blueprint of this endpoint; static files count as for anyone."""
+    if endpoint == "static":
+        return Declaration(Audience.ANYONE)
+    return _declared.get(endpoint.rpartition(".")[0])
+
+
+def viewer() -> Viewer | None:
+    """Who is signed in, if anybody."""
+    return cast(Viewer, current_user._get_current_object()) if current_user.is_authenticated else None
+
+
+def signed_in() -> Viewer:
+    """Who is signed in, in a view whose guard has seen to it that somebody is."""
+    found = viewer()
+    assert found is not None
+    return found
+
+
+def portal() -> PortalDomain:
+    """The portal domain that was asked; 404 on the staff host when that is none."""
+    if g.portal is None:
+        abort(404)
+    return cast(PortalDomain, g.portal)
+
+
+def areas() -> frozenset[Area]:
+    """The areas open to the viewer on this portal domain, read once a request."""
+    if "areas" not in g:
+        person = viewer()
+        g.areas = open_areas(portal(), person.company_id if person else None) if g.portal else frozenset()
+    return cast(frozenset[Area], g.areas)
+
+
+def require_area(area: Area) -> None:
+    """404 unless the area is open to the viewer."""
+    if area not in areas():
+        abort(404)
+
+
+def require(permission: Permission) -> None:
+    """403 unless the signed-in staff member may do this."""
+    if not may(signed_in().role, permission):
+        abort(403)
+
+
+def viewpoint() -> Viewpoint:
+    """The viewpoint of whoever asks, for queries."""
+    person = viewer()
+    if person and person.is_staff and g.on_staff_host:
+        return STAFF
+    return Viewpoint(company_id=person.company_id if person else None)
+
+
+def actor() -> Actor:
+    """The signed-in person as the audit trail names them."""
+    person = viewer()
+    if person is None:
+        return Actor("anonymous", ip=request.remote_addr, request_id=g.request_id)
+    return Actor(person.email, person.person_id, request.remote_addr, g.request_id)
+
+
+def cookie_name() -> str:
+    settings = cast(Settings, current_app.config["SETTINGS"])
+    return "__Host-sid" if settings.is_https else "sid"
+
+
+def is_background() -> bool:
+    """Whether the page asks by itself (a live refresh or a poll): that never keeps a session alive."""
+    return request.headers.get("X-Background") == "1"
+
+
+def init_app(app: Flask) -> None:
+    login_manager.init_app(app)
+    login_manager.session_protection = None
+    login_manager.request_loader(_load_viewer)
+    app.before_request(_open_transaction_kind)
+    app.before_request(_find_host)
+    app.before_request(_refuse_undeclared)
+    app.after_request(_note_seen)
+
+
+def _declare(blueprint: Blueprint, declaration: Declaration, guard: Callable[[Declaration], Any]) -> None:
+    _declared[blueprint.name] = declaration
+
+    def run_guard() -> Response | None:
+        return cast(Response | None, guard(declaration))
+
+    blueprint.before_request(run_guard)
+
+
+def _open_transaction_kind() -> None:
+    read_only.set(request.method in {"GET", "HEAD", "OPTIONS"})
+
+
+def _find_host() -> None:
+    settings = cast(Settings, current_app.config["SETTINGS"])
+    host = normal_host(request.host)
+    g.host = host
+    g.on_staff_host = host == normal_host(settings.staff_host)
+    g.portal = None
+    declaration = declaration_of(request.endpoint) if request.endpoint else None
+    if declaration and declaration.audience is Audience.MACHINES:
+        return
+    if not host:
+        abort(400)
+    if request.endpoint == "assets.asset":
+        return
+    g.portal = domain_by_host(host)
+    if g.portal is None and not g.on_staff_host:
+        abort(400)
+
+
+def _refuse_undeclared() -> None:
+    if request.endpoint and declaration_of(request.endpoint) is None:
+        abort(404)
+
+
+def _load_viewer(_request: object) -> Viewer | None:
+    token = request.cookies.get(cookie_name())
+    if not token or not getattr(g, "host", ""):
+        return None
+    return viewer_by_token(account_actions.token_hash(token), g.host, clock.utcnow())
+
+
+def _staff_guard(declaration: Declaration) -> Response | None:
+    if not g.on_staff_host:
+        abort(404)
+    person = viewer()
+    if person is None:
+        return to_sign_in()
+    if not person.is_staff:
+        abort(404)
+    if declaration.permission and not may(person.role, declaration.permission):
+        abort(403)
+    return None
+
+
+def _customer_guard(declaration: Declaration) -> Response | None:
+    domain = portal()
+    person = viewer()
+    if person is None or person.company_id is None or not is_admitted(person.company_id, domain.id):
+        return to_sign_in()
+    if declaration.area:
+        require_area(declaration.area)
+    return None
+
+
+def _anyone_guard(declaration: Declaration) -> None:
+    if declaration.area:
+        require_area(declaration.area)
+
+
+def _note_seen(response: Response) -> Response:
+    """Once a minute, in a transaction of its own, and never for what a page asks by itself."""
+    person = viewer() if getattr(g, "host", "") and "_login_user" in g else None
+    if person is None or is_background() or clock.utcnow() - person.last_seen_at < SEEN_EVERY:
+        return response
+    db.session.rollback()
+    read_only.set(False)
+    account_actions.note_seen(person.session_id, clock.utcnow())
+    events.commit()
+    return response

@@ -1,0 +1,166 @@
+"""The only writers of companies, people and sessions."""
+
+import hashlib
+import re
+import secrets
+import threading
+from datetime import datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import select, update
+
+from portal import events
+from portal.accounts.models import Company, Membership, Person, Session
+from portal.accounts.rules import Role, text_key
+from portal.audit import actions as audit
+from portal.audit.rules import Actor
+from portal.errors import RuleViolation
+from portal.extensions import db
+
+_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+_hashing = threading.BoundedSemaphore(4)
+"""Bounds the memory that sign-ins can take: four hashes of 19 MiB at once."""
+
+_NOBODY = _hasher.hash(secrets.token_hex(16))
+"""What an unknown address is checked against, so that it takes as long as a known one."""
+
+_EMAIL = re.compile(r"[^\s@<>\"(),:;\[\]\\]{1,64}@(?:[^\s@.<>\"(),:;\[\]\\]{1,63}\.)+[^\s@.<>\"(),:;\[\]\\]{1,63}")
+
+
+def hash_password(password: str) -> str:
+    """argon2id with the parameters of reliability-security section 5."""
+    with _hashing:
+        return _hasher.hash(password)
+
+
+def password_matches(person: Person | None, password: str) -> bool:
+    """Whether this is the person's password; takes the same time for somebody unknown."""
+    stored = person.password_hash if person and person.password_hash else None
+    with _hashing:
+        try:
+            _hasher.verify(stored or _NOBODY, password[:1024])
+        except (VerificationError, InvalidHashError):
+            return False
+    return stored is not None
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def open_session(person: Person, company_id: int | None, host: str, *, ip: str, user_agent: str, now: datetime) -> str:
+    """Open a session and return the token for its cookie, which is stored nowhere."""
+    token = secrets.token_urlsafe(32)
+    db.session.add(
+        Session(
+            token_hash=token_hash(token),
+            person_id=person.id,
+            company_id=company_id,
+            host=host,
+            ip=ip[:45],
+            user_agent=user_agent[:300],
+            created_at=now,
+            last_seen_at=now,
+        )
+    )
+    actor = Actor(person.email, person.id, ip)
+    audit.record("session.open", object_kind="person", object_id=person.id, company_id=company_id, by=actor, now=now)
+    return token
+
+
+def end_session(session_id: int, *, by: Actor, now: datetime) -> None:
+    """End a session; ending it twice is harmless. Its open pages are told."""
+    session = db.session.get(Session, session_id)
+    if session is None or session.revoked_at:
+        return
+    session.revoked_at = now
+    events.ring(events.session_topic(session.token_hash))
+    audit.record("session.end", object_kind="person", object_id=session.person_id, by=by, now=now)
+
+
+def note_seen(session_id: int, now: datetime) -> None:
+    """Remember that the session was used; called at most once a minute, in a transaction of its own."""
+    db.session.execute(update(Session).where(Session.id == session_id).values(last_seen_at=now))
+
+
+def add_company(name: str, *, by: Actor, now: datetime) -> Company:
+    """Add a company. Names are unique when compared without case."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 200:
+        raise RuleViolation("Give the company a name of at most 200 characters.", "name")
+    if db.session.scalar(select(Company.id).where(Company.name_key == text_key(name))):
+        raise RuleViolation(f"There is already a company called {name}.", "name")
+    company = Company(name=name, name_key=text_key(name), created_at=now)
+    db.session.add(company)
+    db.session.flush()
+    audit.record(
+        "company.add",
+        object_kind="company",
+        object_id=company.id,
+        company_id=company.id,
+        by=by,
+        now=now,
+        after={"name": name},
+    )
+    return company
+
+
+def add_person(
+    name: str,
+    email: str,
+    *,
+    by: Actor,
+    now: datetime,
+    role: Role | None = None,
+    password: str | None = None,
+    language: str = "en",
+    time_zone: str = "Europe/London",
+) -> Person:
+    """Add a person with a new address; a password makes them able to sign in."""
+    email = email.strip()
+    if not _EMAIL.fullmatch(email) or len(email) > 254:
+        raise RuleViolation("That is not an e-mail address.", "email")
+    if db.session.scalar(select(Person.id).where(Person.email_key == text_key(email))):
+        raise RuleViolation("Somebody with this e-mail address is already known.", "email")
+    if not 1 <= len(name.strip()) <= 200:
+        raise RuleViolation("Give the person a name of at most 200 characters.", "name")
+    if password is not None and not 12 <= len(password) <= 128:
+        raise RuleViolation("A password has 12 to 128 characters.", "password")
+    person = Person(
+        name=" ".join(name.split()),
+        email=email,
+        email_key=text_key(email),
+        role=role,
+        password_hash=hash_password(password) if password else None,
+        language=language,
+        time_zone=time_zone,
+        created_at=now,
+    )
+    db.session.add(person)
+    db.session.flush()
+    audit.record(
+        "person.add",
+        object_kind="person",
+        object_id=person.id,
+        by=by,
+        now=now,
+        after={"name": person.name, "email": email, "role": role},
+    )
+    return person
+
+
+def add_membership(person: Person, company: Company, *, by: Actor, now: datetime) -> None:
+    """Let this person act for this company; twice is harmless."""
+    known = select(Membership.id).where(Membership.person_id == person.id, Membership.company_id == company.id)
+    if db.session.scalar(known):
+        return
+    db.session.add(Membership(person_id=person.id, company_id=company.id, created_at=now))
+    audit.record(
+        "membership.add",
+        object_kind="person",
+        object_id=person.id,
+        company_id=company.id,
+        by=by,
+        now=now,
+    )

@@ -1,0 +1,87 @@
+"""Who may be what: roles, how an e-mail address is compared, how long a session lives."""
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The staff role of a person; a person without one is a customer."""
+
+    OFFICE = "office"
+    STATUS = "status"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """What a staff member may do. Named noun first, so that the table below reads in blocks."""
+
+    STAFF_ENTER = "staff:enter"
+    INCIDENTS_PUBLISH = "incidents:publish"
+    CATALOGUE_EDIT = "catalogue:edit"
+    BROADCASTS_STEER = "broadcasts:steer"
+    COMPANIES_READ = "companies:read"
+    PORTALS_EDIT = "portals:edit"
+
+
+ALLOWED: dict[Role, frozenset[Permission]] = {
+    Role.OFFICE: frozenset({Permission.STAFF_ENTER, Permission.COMPANIES_READ}),
+    Role.STATUS: frozenset(
+        {
+            Permission.STAFF_ENTER,
+            Permission.COMPANIES_READ,
+            Permission.INCIDENTS_PUBLISH,
+            Permission.CATALOGUE_EDIT,
+            Permission.BROADCASTS_STEER,
+        }
+    ),
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+def may(role: Role | None, permission: Permission) -> bool:
+    """Whether a person with this staff role may do this; a customer (None) may do nothing on staff screens."""
+    return role is not None and permission in ALLOWED[role]
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    idle: timedelta
+    absolute: timedelta
+
+
+LIFETIMES = {
+    True: Lifetime(idle=timedelta(minutes=30), absolute=timedelta(hours=12)),
+    False: Lifetime(idle=timedelta(days=7), absolute=timedelta(days=30)),
+}
+"""Session lifetimes by "is staff" (reliability-security, section 5)."""
+
+
+def session_is_live(
+    *, is_staff: bool, created_at: datetime, last_seen_at: datetime, revoked_at: datetime | None, now: datetime
+) -> bool:
+    """Whether a session may still be used: not revoked, not idle for too long, not too old."""
+    lifetime = LIFETIMES[is_staff]
+    return revoked_at is None and now - last_seen_at < lifetime.idle and now - created_at < lifetime.absolute
+
+
+def text_key(text: str) -> str:
+    """How names and addresses are compared and searched: NFKC, casefolded, spaces folded."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """For whom something is computed: staff see all; a company what its audience holds; signed out only what is for everyone."""
+
+    is_staff: bool = False
+    company_id: int | None = None
+
+    @property
+    def is_signed_out(self) -> bool:
+        return not self.is_staff and self.company_id is None
+
+
+STAFF = Viewpoint(is_staff=True)
+SIGNED_OUT = Viewpoint()

@@ -1,0 +1,8 @@
+"""Staff screens, under /admin on the staff host."""
+
+from flask import Blueprint
+
+
+def blueprints() -> list[Blueprint]:
+    """Every blueprint of this audience."""
+    return []

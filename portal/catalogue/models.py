@@ -1,0 +1,121 @@
+"""What exists: components, services, what depends on what, who holds what.
+
+Dependencies and holdings are valid from–to, so that uptime can use what was true then.
+`public_id` is what outsiders see of a row: opaque, and unique per source.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.accounts.models import Company
+from portal.database import Base, Versioned
+
+OWN = "own"
+"""The source of rows made here; an import names its own."""
+
+
+class ComponentGroup(Versioned, Base):
+    __tablename__ = "component_group"
+    __table_args__ = (UniqueConstraint("source", "public_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40))
+    source: Mapped[str] = mapped_column(String(40), default=OWN)
+    name: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+
+
+class Component(Versioned, Base):
+    """A carrier, route, host or anything else that can break."""
+
+    __tablename__ = "component"
+    __table_args__ = (UniqueConstraint("source", "public_id"), Index("ix_component_group_id", "group_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40))
+    source: Mapped[str] = mapped_column(String(40), default=OWN)
+    title: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str | None] = mapped_column(Text)
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("component_group.id", ondelete="SET NULL"))
+    position: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+    group: Mapped[ComponentGroup | None] = relationship(lazy="raise_on_sql")
+
+
+class Service(Versioned, Base):
+    """What is sold. `category` is a heading on customer screens."""
+
+    __tablename__ = "service"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(200), unique=True)
+    category: Mapped[str] = mapped_column(String(100), default="")
+    description: Mapped[str | None] = mapped_column(Text)
+    position: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+
+class ServiceDependency(Base):
+    """While valid, this service breaks when this component breaks."""
+
+    __tablename__ = "service_dependency"
+    __table_args__ = (
+        Index("ix_service_dependency_component_id", "component_id", "service_id"),
+        Index("ix_service_dependency_service_id", "service_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id", ondelete="CASCADE"))
+    component_id: Mapped[int] = mapped_column(ForeignKey("component.id", ondelete="CASCADE"))
+    valid_from: Mapped[datetime]
+    valid_to: Mapped[datetime | None]
+
+    service: Mapped[Service] = relationship(lazy="raise_on_sql")
+    component: Mapped[Component] = relationship(lazy="raise_on_sql")
+
+
+class Holding(Versioned, Base):
+    """One company's use of one service, under its own reference such as a circuit or account number."""
+
+    __tablename__ = "holding"
+    __table_args__ = (
+        Index("ix_holding_company_id", "company_id", "service_id"),
+        Index("ix_holding_service_id", "service_id", "company_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    company_id: Mapped[int] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id", ondelete="CASCADE"))
+    reference: Mapped[str] = mapped_column(String(120), default="")
+    valid_from: Mapped[datetime]
+    valid_to: Mapped[datetime | None]
+
+    company: Mapped[Company] = relationship(lazy="raise_on_sql")
+    service: Mapped[Service] = relationship(lazy="raise_on_sql")
+
+
+class HoldingDependency(Base):
+    """While valid, this one holding breaks when this component breaks, beside what its service depends on."""
+
+    __tablename__ = "holding_dependency"
+    __table_args__ = (
+        Index("ix_holding_dependency_component_id", "component_id", "holding_id"),
+        Index("ix_holding_dependency_holding_id", "holding_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    holding_id: Mapped[int] = mapped_column(ForeignKey("holding.id", ondelete="CASCADE"))
+    component_id: Mapped[int] = mapped_column(ForeignKey("component.id", ondelete="CASCADE"))
+    valid_from: Mapped[datetime]
+    valid_to: Mapped[datetime | None]
+
+    holding: Mapped[Holding] = relationship(lazy="raise_on_sql")
+    component: Mapped[Component] = relationship(lazy="raise_on_sql")

@@ -1,0 +1,80 @@
+"""Reading portal domains, and whether an area is open on one."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from portal.accounts.models import Company
+from portal.domains.models import Admission, AreaOverride, PortalDomain
+from portal.domains.rules import Area, area_is_open
+from portal.extensions import db
+
+
+def domain_by_host(host: str) -> PortalDomain | None:
+    """The portal domain with this normalised host name."""
+    return db.session.scalars(select(PortalDomain).where(PortalDomain.host == host)).one_or_none()
+
+
+def all_domains() -> Sequence[PortalDomain]:
+    return db.session.scalars(select(PortalDomain).order_by(PortalDomain.brand, PortalDomain.id)).all()
+
+
+def open_areas(domain: PortalDomain, company_id: int | None) -> frozenset[Area]:
+    """The areas that are open on this domain for this company (None: for somebody signed out). At most one query."""
+    overrides: dict[Area, bool] = {}
+    if company_id is not None:
+        rows = db.session.execute(
+            select(AreaOverride.area, AreaOverride.is_open).where(
+                AreaOverride.domain_id == domain.id, AreaOverride.company_id == company_id
+            )
+        )
+        overrides = {area: is_open for area, is_open in rows}
+    switched_on = frozenset(Area(area) for area in domain.areas)
+    return frozenset(area for area in Area if area_is_open(area, switched_on, overrides))
+
+
+def overrides_on(domain_id: int) -> Sequence[AreaOverride]:
+    """The exceptions on this domain with their companies, by area and company name."""
+    return db.session.scalars(
+        select(AreaOverride)
+        .options(joinedload(AreaOverride.company))
+        .join(Company, Company.id == AreaOverride.company_id)
+        .where(AreaOverride.domain_id == domain_id)
+        .order_by(AreaOverride.area, Company.name_key)
+    ).all()
+
+
+def is_admitted(company_id: int, domain_id: int) -> bool:
+    """Whether the people of this company may sign in on this domain."""
+    found = select(Admission.id).where(Admission.company_id == company_id, Admission.domain_id == domain_id)
+    return db.session.scalar(found) is not None
+
+
+def home_of(company_id: int) -> PortalDomain | None:
+    """The home portal domain of a company: where its links lead."""
+    return db.session.scalars(
+        select(PortalDomain)
+        .join(Admission, Admission.domain_id == PortalDomain.id)
+        .where(Admission.company_id == company_id, Admission.is_home)
+    ).one_or_none()
+
+
+def companies_with_status_open(company_ids: Sequence[int]) -> frozenset[int]:
+    """Those of the companies whose home domain shows them the Status area. One query; for automatic mail."""
+    rows = db.session.execute(
+        select(Admission.company_id, PortalDomain.areas, AreaOverride.is_open)
+        .join(PortalDomain, PortalDomain.id == Admission.domain_id)
+        .outerjoin(
+            AreaOverride,
+            (AreaOverride.domain_id == Admission.domain_id)
+            & (AreaOverride.company_id == Admission.company_id)
+            & (AreaOverride.area == Area.STATUS),
+        )
+        .where(Admission.is_home, Admission.company_id.in_(company_ids))
+    )
+    return frozenset(
+        company_id
+        for company_id, areas, override in rows
+        if (override if override is not None else Area.STATUS in areas)
+    )

@@ -1,0 +1,125 @@
+"""What a refusal looks like: one sentence, as a page, a fragment or JSON, and never a trace."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from portal.extensions import db
+from portal.fragments import wants_fragment
+
+log = logging.getLogger(__name__)
+
+
+class RuleViolation(Exception):
+    """A refusal with a sentence the user can act on; becomes 422 on the form.
+
+    `field` names the form field the sentence belongs beside, if it belongs to one.
+    """
+
+    def __init__(self, sentence: str, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.field = field
+
+
+class StaleEdit(Exception):
+    """Somebody else saved in between; becomes 409. Routes that can show both versions catch it themselves."""
+
+
+class NotFound(Exception):
+    """There is no such thing for this viewer: missing and invisible are the same 404."""
+
+
+SENTENCES: dict[int, tuple[str, str]] = {
+    400: (
+        "That request could not be read",
+        "Go back, reload the page and try once more. What you typed is still in the form.",
+    ),
+    401: ("Please sign in", "Your session has ended. Sign in again and you can carry on."),
+    403: ("You do not have the right to do this", "Ask an administrator if you need it."),
+    404: ("There is nothing here", "The address may be mistyped, or this is not yours to see."),
+    405: ("That is not possible here", "Go back and use the buttons on the page."),
+    409: ("Somebody else changed this in the meantime", "Nothing was overwritten. Reload to see the newer version."),
+    413: ("That is too big", "Send less at once."),
+    422: ("Something needs another look", "The sentence beside the field says what."),
+    429: ("Too many attempts", "Wait a little and try again."),
+    500: (
+        "Something went wrong on our side",
+        "Nothing was half saved. Try again, and tell us the number below if it happens again.",
+    ),
+    503: ("Busy for a moment", "The data is being written by somebody else. Try again in a few seconds."),
+}
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(NotFound, lambda _error: answer(404))
+    app.register_error_handler(RuleViolation, lambda error: answer(422, detail=error.sentence))
+    app.register_error_handler(StaleEdit, lambda _error: answer(409))
+    app.register_error_handler(StaleDataError, lambda _error: answer(409))
+    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(InternalServerError, _unexpected)
+    app.register_error_handler(ValueError, _value)
+
+
+def answer(code: int, detail: str = "", headers: dict[str, str] | None = None) -> Response:
+    """The error as whoever asked can read it: problem details under /api/, a fragment for htmx, else a page."""
+    db.session.rollback()
+    title, advice = SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])
+    reference = getattr(g, "request_id", "") if code >= 500 else ""
+    context: dict[str, Any] = {"code": code, "title": title, "advice": detail or advice, "reference": reference}
+    if request.path.startswith("/api/"):
+        body = {"type": "about:blank", "status": code, "title": title, "detail": context["advice"]}
+        response = make_response(jsonify(body), code)
+        response.mimetype = "application/problem+json"
+    else:
+        template = "errors/_error.html" if wants_fragment() else "errors/error.html"
+        response = make_response(render_template(template, **context), code)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.extend(headers or {})
+    return response
+
+
+def to_sign_in() -> Response:
+    """How somebody signed out is sent to sign in: 302 for a page, 401 with HX-Redirect for htmx, 401 for the API."""
+    if request.path.startswith("/api/"):
+        return answer(401)
+    if request.headers.get("HX-Request"):
+        return answer(401, headers={"HX-Redirect": url_for("accounts.sign_in")})
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    return make_response(redirect(url_for("accounts.sign_in", next=wanted if wanted != "/" else None)))
+
+
+def _http(error: HTTPException) -> Response:
+    if error.response is not None and (error.code or 500) < 400:
+        return error.get_response()  # type: ignore[return-value]
+    code = error.code or 500
+    headers = {name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}}
+    return answer(code, headers=headers)
+
+
+def _csrf(_error: CSRFError) -> Response:
+    return answer(400, detail="This form was opened before you signed in or out. Reload the page and send it again.")
+
+
+def _database(error: OperationalError) -> Response:
+    log.error("database does not answer: %s", error.orig)
+    return answer(503, headers={"Retry-After": "5"})
+
+
+def _value(error: ValueError) -> Response:
+    """Werkzeug refuses a line break in a header with a ValueError: bad input, unless it is our own bug."""
+    if "newline" in str(error) or "control characters" in str(error):
+        return answer(400)
+    raise error
+
+
+def _unexpected(error: InternalServerError) -> Response:
+    log.error("unexpected error", exc_info=error.original_exception or error)
+    return answer(500)

@@ -1,0 +1,171 @@
+"""What templates need to show things: times in the reader's zone, clean Markdown, and how each state looks.
+
+Labels, tones and shapes of states stand here and in `components/status.html`, never on the enums.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+import nh3
+from flask import Flask
+from flask_babel import format_datetime, lazy_gettext, ngettext
+from flask_babel import gettext as _
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from portal import clock
+from portal.fragments import form_token
+from portal.language import reader_zone
+
+
+class Look(NamedTuple):
+    """How a state is shown: its word, its tone (a CSS name), and its shape (a symbol of the sprite)."""
+
+    label: str
+    tone: str
+    shape: str
+
+
+LOOKS: dict[str, dict[str, Look]] = {
+    "component": {
+        "operational": Look(lazy_gettext("Operational"), "good", "check"),
+        "under_maintenance": Look(lazy_gettext("Under maintenance"), "planned", "clock"),
+        "degraded_performance": Look(lazy_gettext("Performance issue"), "warn", "bang"),
+        "partial_outage": Look(lazy_gettext("Partial outage"), "poor", "bang"),
+        "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
+    },
+    "service": {
+        "operating_normally": Look(lazy_gettext("Operating normally"), "good", "check"),
+        "scheduled_service": Look(lazy_gettext("Scheduled service"), "planned", "clock"),
+        "intermittent_problems": Look(lazy_gettext("Intermittent problems"), "warn", "bang"),
+        "system_is_down": Look(lazy_gettext("System is down"), "bad", "cross"),
+    },
+    "severity": {
+        "none": Look(lazy_gettext("None"), "good", "check"),
+        "performance_issue": Look(lazy_gettext("Performance issue"), "warn", "bang"),
+        "partial_rth": Look(lazy_gettext("Partial outage"), "poor", "bang"),
+        "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
+    },
+    "staff_severity": {
+        "none": Look("None", "good", "check"),
+        "performance_issue": Look("Performance Issue", "warn", "bang"),
+        "partial_rth": Look("Partial RTH (return traffic handling)", "poor", "bang"),
+        "major_outage": Look("Major Outage", "bad", "cross"),
+    },
+    "state": {
+        "investigating": Look(lazy_gettext("Investigating"), "bad", "search"),
+        "identified": Look(lazy_gettext("Identified"), "poor", "bang"),
+        "watching": Look(lazy_gettext("Watching"), "planned", "eye"),
+        "fixed": Look(lazy_gettext("Fixed"), "good", "check"),
+    },
+    "maintenance": {
+        "scheduled": Look(lazy_gettext("Scheduled"), "planned", "clock"),
+        "in_progress": Look(lazy_gettext("In progress"), "planned", "clock"),
+        "verifying": Look(lazy_gettext("Verifying"), "planned", "eye"),
+        "completed": Look(lazy_gettext("Completed"), "good", "check"),
+        "cancelled": Look(lazy_gettext("Cancelled"), "quiet", "cross"),
+    },
+    "delivery": {
+        "pending": Look("Waiting", "quiet", "clock"),
+        "claimed": Look("Waiting", "quiet", "clock"),
+        "sending": Look("Sending", "planned", "clock"),
+        "retrying": Look("Retrying", "warn", "clock"),
+        "sent": Look("Sent", "good", "check"),
+        "failed": Look("Failed", "bad", "cross"),
+        "suppressed": Look("Suppressed", "quiet", "cross"),
+        "cancelled": Look("Cancelled", "quiet", "cross"),
+        "expired": Look("Expired", "quiet", "cross"),
+        "unknown": Look("Possibly sent", "warn", "bang"),
+    },
+    "broadcast": {
+        "expanding": Look("Preparing", "planned", "clock"),
+        "sending": Look("Sending", "planned", "clock"),
+        "paused": Look("Paused", "warn", "clock"),
+        "done": Look("Done", "good", "check"),
+        "cancelled": Look("Cancelled", "quiet", "cross"),
+    },
+}
+
+_markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+_TAGS = {
+    "p",
+    "br",
+    "em",
+    "strong",
+    "s",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "hr",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
+
+
+def init_app(app: Flask) -> None:
+    env = app.jinja_env
+    env.trim_blocks = env.lstrip_blocks = True
+    env.filters.update(local_time=local_time, ago=ago, duration=duration, markdown=markdown, iso=iso)
+    env.globals.update(look=look, looks=LOOKS, form_token=form_token)
+
+
+def look(kind: str, value: str) -> Look:
+    """The look of a state, such as `look("state", incident.state)`."""
+    return LOOKS[kind][value]
+
+
+@lru_cache(maxsize=2048)
+def markdown(text: str) -> Markup:
+    """Markdown as clean HTML: no raw HTML, no images, links only to http, https and mailto.
+
+    The element that holds it carries `hx-ignore`, so that htmx looks at nothing inside.
+    """
+    html = _markdown.render(text)
+    return Markup(
+        nh3.clean(
+            html,
+            tags=_TAGS,
+            attributes={"a": {"href"}},
+            url_schemes={"http", "https", "mailto"},
+            link_rel="noopener noreferrer nofollow",
+        )
+    )  # noqa: S704
+
+
+def local_time(moment: datetime, style: str = "medium") -> str:
+    """A moment in the reader's zone with the zone named, such as `21 Nov 2026, 14:05 GMT`."""
+    local = moment.astimezone(reader_zone())
+    shown = format_datetime(local, "d MMM yyyy, HH:mm" if style == "medium" else "d MMM, HH:mm", rebase=False)
+    return f"{shown} {local.tzname()}"
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def ago(moment: datetime) -> str:
+    """How long ago, or how long until, in one unit."""
+    seconds = (clock.utcnow() - moment).total_seconds()
+    if -60 < seconds < 60:
+        return _("just now") if seconds >= 0 else _("in a moment")
+    span = duration(timedelta(seconds=abs(seconds)))
+    return _("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span)
+
+
+def duration(span: timedelta) -> str:
+    """A length of time in its largest unit, rounded down: minutes, hours or days."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    if minutes < 60:
+        return ngettext("%(num)d minute", "%(num)d minutes", minutes)
+    if minutes < 48 * 60:
+        return ngettext("%(num)d hour", "%(num)d hours", minutes // 60)
+    return ngettext("%(num)d day", "%(num)d days", minutes // 1440)

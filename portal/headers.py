@@ -1,0 +1,52 @@
+"""Request ids, and the headers every answer carries whatever made it. Source: reliability-security, section 5."""
+
+import re
+import secrets
+from typing import cast
+
+from flask import Flask, Response, g, request
+
+from portal.config import Settings
+from portal.logs import work_id
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'{live}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; "
+    "manifest-src 'self'{upgrade}"
+)
+PERMISSIONS = "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
+
+
+def init_app(app: Flask) -> None:
+    settings = cast(Settings, app.config["SETTINGS"])
+
+    @app.before_request
+    def _give_request_id() -> None:
+        g.request_id = secrets.token_hex(8)
+        work_id.set(g.request_id)
+
+    @app.after_request
+    def _set_headers(response: Response) -> Response:
+        headers = response.headers
+        live = f" {live_origin(settings, request.host)}".rstrip()
+        upgrade = "; upgrade-insecure-requests" if settings.is_https else ""
+        headers.setdefault("Content-Security-Policy", POLICY.format(live=live, upgrade=upgrade))
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "same-origin")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        headers.setdefault("Permissions-Policy", PERMISSIONS)
+        headers.setdefault("Cache-Control", "private, no-cache")
+        if settings.is_https:
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        headers.setdefault("X-Request-Id", getattr(g, "request_id", ""))
+        return response
+
+
+def live_origin(settings: Settings, host: str) -> str:
+    """Where the hub is reached from a page on this host: nowhere else ("") behind a proxy, the hub's own port when embedded."""
+    if not settings.live_port:
+        return ""
+    name = re.sub(r":\d+$", "", host)
+    scheme = "https" if settings.is_https else "http"
+    return f"{scheme}://{name}:{settings.live_port}"

@@ -1,0 +1,173 @@
+"""The outbox: broadcasts, deliveries, the slices they are claimed in, relays, suppressions, preferences.
+
+Everything due is a row here; Redis only makes it sooner. Progress is counted from rows, never kept beside them.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.database import Base, Versioned
+from portal.notifications.rules import BroadcastState, DeliveryState, RelayState, SuppressionReason
+
+IS_OPEN = text("state IN ('pending', 'claimed', 'sending')")
+
+
+class Broadcast(Versioned, Base):
+    """One bulk notification, frozen when it was made: who (selector), in which wording (content), about what (topic).
+
+    `idempotency_key` makes a second attempt at the same event a no-op. `kind` names the registered kind that
+    knows how to expand the selector; `content` holds the rendered wordings by language. `thread_key` is shared by all mails that belong in one
+    conversation. `expand_cursor` is the last person id already expanded; `priority` is lower for sooner.
+    """
+
+    __tablename__ = "broadcast"
+    __table_args__ = (Index("ix_broadcast_created_at", "created_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(String(120), unique=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    title: Mapped[str] = mapped_column(String(250))
+    selector: Mapped[dict[str, Any]] = mapped_column(JSON)
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)
+    thread_key: Mapped[str] = mapped_column(String(120))
+    topic: Mapped[str] = mapped_column(String(60))
+    state: Mapped[BroadcastState]
+    priority: Mapped[int] = mapped_column(default=50)
+    expand_cursor: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    created_by_id: Mapped[int | None]
+    note: Mapped[str | None] = mapped_column(String(500))
+
+
+class Slice(Base):
+    """A lease on up to about 1,000 deliveries of one broadcast, held by one sending process until `leased_until`."""
+
+    __tablename__ = "delivery_slice"
+    __table_args__ = (Index("ix_delivery_slice_leased_until", "leased_until"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcast.id", ondelete="CASCADE"))
+    owner: Mapped[str] = mapped_column(String(80))
+    leased_until: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+
+class Delivery(Base):
+    """One message to one address. The last server answer stands on it; attempts that were not a success have a row of their own.
+
+    `values` are the recipient's variables. `in_doubt` counts the times a process or connection ended
+    between offering the mail and hearing the answer.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index("ix_delivery_broadcast_id", "broadcast_id", "state", "id"),
+        Index("ix_delivery_due", "priority", "next_attempt_at", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+        Index(
+            "ix_delivery_slice_id",
+            "slice_id",
+            sqlite_where=text("slice_id IS NOT NULL"),
+            postgresql_where=text("slice_id IS NOT NULL"),
+        ),
+        Index("ix_delivery_address_key", "address_key"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcast.id", ondelete="CASCADE"))
+    dedupe_key: Mapped[str] = mapped_column(String(64), unique=True)
+    message_id: Mapped[str] = mapped_column(String(200), unique=True)
+    channel: Mapped[str] = mapped_column(String(20), default="mail")
+    address: Mapped[str] = mapped_column(String(254))
+    address_key: Mapped[str] = mapped_column(String(254))
+    person_id: Mapped[int | None]
+    company_id: Mapped[int | None]
+    wording: Mapped[str] = mapped_column(String(20), default="en")
+    values: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    priority: Mapped[int] = mapped_column(default=50)
+    state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    in_doubt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    slice_id: Mapped[int | None] = mapped_column(ForeignKey("delivery_slice.id", ondelete="SET NULL"))
+    relay_id: Mapped[int | None] = mapped_column(ForeignKey("relay.id", ondelete="SET NULL"))
+    sending_since: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]
+    code: Mapped[int | None]
+    enhanced_code: Mapped[str | None] = mapped_column(String(12))
+    answer: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime]
+
+    broadcast: Mapped[Broadcast] = relationship(lazy="raise_on_sql")
+
+
+class DeliveryAttempt(Base):
+    """An attempt that was no plain success: what the server said, or where the conversation broke."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (UniqueConstraint("delivery_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    worker: Mapped[str] = mapped_column(String(80))
+    ended_at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(String(20))
+    code: Mapped[int | None]
+    answer: Mapped[str | None] = mapped_column(String(500))
+
+
+class Suppression(Base):
+    """Nothing of this scope is sent to this address. `scope` is "all" or a topic such as "incidents"."""
+
+    __tablename__ = "suppression"
+    __table_args__ = (UniqueConstraint("address_key", "scope", "reason"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    address_key: Mapped[str] = mapped_column(String(254))
+    scope: Mapped[str] = mapped_column(String(60), default="all")
+    reason: Mapped[SuppressionReason]
+    detail: Mapped[str | None] = mapped_column(Text)
+    delivery_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+
+
+class Preference(Base):
+    """What a person wants of an opaque topic such as "incidents" or "service:12" on a channel."""
+
+    __tablename__ = "preference"
+    __table_args__ = (UniqueConstraint("person_id", "topic", "channel"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    topic: Mapped[str] = mapped_column(String(60))
+    channel: Mapped[str] = mapped_column(String(20), default="mail")
+    wanted: Mapped[bool]
+
+
+class Relay(Versioned, Base):
+    """An SMTP route. Without a row of its own an installation uses PORTAL_SMTP_URL, kept here as "default".
+
+    `per_minute` and `per_day` bound what it takes (None: no bound); `connections` is how many are held at once.
+    `refusals` counts policy refusals in a row, for the breaker.
+    """
+
+    __tablename__ = "relay"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    url: Mapped[str | None] = mapped_column(String(500))
+    position: Mapped[int] = mapped_column(default=0)
+    connections: Mapped[int] = mapped_column(default=2)
+    per_minute: Mapped[int | None]
+    per_day: Mapped[int | None]
+    state: Mapped[RelayState] = mapped_column(default=RelayState.UP)
+    paused_until: Mapped[datetime | None]
+    pause_seconds: Mapped[int] = mapped_column(default=0)
+    refusals: Mapped[int] = mapped_column(default=0)
+    last_answer: Mapped[str | None] = mapped_column(String(500))

@@ -1,0 +1,198 @@
+"""The app once a session, a rolled-back transaction a test, the cast, and a counter of queries."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import event
+
+from portal import clock, create_app
+from portal.accounts import actions as accounts
+from portal.accounts.models import Company, Person
+from portal.accounts.rules import Role
+from portal.audit.rules import SYSTEM
+from portal.config import Settings
+from portal.database import read_only
+from portal.domains import actions as domains
+from portal.domains.models import PortalDomain
+from portal.domains.rules import Area
+from portal.extensions import db
+
+STAFF_HOST = "admin.portal.test"
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+PASSWORD = "correct horse battery"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database-url", default="", help="run on this database (made empty first) instead of SQLite")
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Settings:
+    instance = tmp_path_factory.mktemp("instance")
+    environment = {
+        "PORTAL_INSTANCE": str(instance),
+        "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
+        "PORTAL_BASE_URL": f"http://{STAFF_HOST}",
+        "PORTAL_MAIL_DOMAIN": "portal.test",
+        # Nothing listens here: what a test needs of Redis it starts itself.
+        "PORTAL_REDIS_URL": f"unix://{instance}/nobody.sock",
+    }
+    if url := request.config.getoption("--database-url") or os.environ.get("TEST_DATABASE_URL"):
+        environment["PORTAL_DATABASE_URL"] = str(url)
+    return Settings.from_environment(environment)
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> Flask:
+    """The app on a database whose schema comes from the migrations."""
+    app = create_app(settings)
+    app.config["TESTING"] = False
+    with app.app_context():
+        upgrade()
+    return app
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[None]:
+    """An app context whose every session joins one outer transaction, rolled back at the end.
+
+    What a request forgot to commit is rolled back to its savepoint, so a test sees that it is gone.
+    """
+    with app.app_context():
+        read_only.set(False)
+        engine = db.engine
+        engines = db._app_engines[app]
+        with engine.connect() as connection:
+            outer = connection.begin()
+            engines[None] = connection  # type: ignore[assignment]
+            db.session.configure(join_transaction_mode="create_savepoint")
+            try:
+                yield
+            finally:
+                db.session.remove()
+                engines[None] = engine
+                outer.rollback()
+
+
+@dataclass
+class Cast:
+    """Ada runs status, Olaf the office, Root everything. Alice and Bob are of company A on a.portal.test,
+    Charlie of company B on b.portal.test, and must see nothing of A's."""
+
+    a: Company
+    b: Company
+    domain_a: PortalDomain
+    domain_b: PortalDomain
+    ada: Person
+    olaf: Person
+    root: Person
+    alice: Person
+    bob: Person
+    charlie: Person
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    return accounts.hash_password(PASSWORD)
+
+
+@pytest.fixture
+def cast(session: None, password_hash: str) -> Cast:
+    every = set(Area)
+    domain_a = domains.add_domain("http://a.portal.test", "Northline", areas=every, by=SYSTEM, now=NOW)
+    domain_b = domains.add_domain("http://b.portal.test", "Southline", areas=every, by=SYSTEM, now=NOW)
+    a = accounts.add_company("Alder Dental", by=SYSTEM, now=NOW)
+    b = accounts.add_company("Birch Logistics", by=SYSTEM, now=NOW)
+    domains.admit(a, domain_a, is_home=True, by=SYSTEM, now=NOW)
+    domains.admit(b, domain_b, is_home=True, by=SYSTEM, now=NOW)
+
+    def person(name: str, role: Role | None = None, company: Company | None = None) -> Person:
+        added = accounts.add_person(name, f"{name.lower()}@people.test", by=SYSTEM, now=NOW, role=role)
+        added.password_hash = password_hash
+        if company:
+            accounts.add_membership(added, company, by=SYSTEM, now=NOW)
+        return added
+
+    people = Cast(
+        a=a,
+        b=b,
+        domain_a=domain_a,
+        domain_b=domain_b,
+        ada=person("Ada", Role.STATUS),
+        olaf=person("Olaf", Role.OFFICE),
+        root=person("Root", Role.ADMIN),
+        alice=person("Alice", company=a),
+        bob=person("Bob", company=a),
+        charlie=person("Charlie", company=b),
+    )
+    db.session.commit()
+    return people
+
+
+SignIn = Callable[[Person], FlaskClient]
+
+
+@pytest.fixture
+def sign_in(app: Flask, cast: Cast) -> SignIn:
+    """A client signed in as this person of the cast, on the host that is theirs."""
+
+    def of(person: Person) -> FlaskClient:
+        company = cast.a if person in (cast.alice, cast.bob) else cast.b if person is cast.charlie else None
+        host = STAFF_HOST if company is None else "a.portal.test" if company is cast.a else "b.portal.test"
+        token = accounts.open_session(
+            person, company.id if company else None, host, ip="127.0.0.1", user_agent="test", now=clock.utcnow()
+        )
+        db.session.commit()
+        client = app.test_client()
+        client.environ_base["HTTP_HOST"] = host
+        client.set_cookie("sid", token, domain=host)
+        return client
+
+    return of
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Callable[[str], FlaskClient]:
+    """A client of this host that is not signed in."""
+
+    def on(host: str) -> FlaskClient:
+        client = app.test_client()
+        client.environ_base["HTTP_HOST"] = host
+        return client
+
+    return on
+
+
+def token_in(client: FlaskClient, path: str) -> str:
+    """The form token of a page, as its forms would send it."""
+    page = client.get(path).get_data(as_text=True)
+    return page.split('name="csrf-token" content="', 1)[1].split('"', 1)[0]
+
+
+@contextmanager
+def counted_queries() -> Iterator[list[str]]:
+    """Every statement the database is given inside the block, savepoints left out."""
+    statements: list[str] = []
+    engine = db.engine if not hasattr(db.engine, "engine") else db.engine.engine
+
+    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN")):
+            statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+REPOSITORY = Path(__file__).parent.parent

@@ -1,0 +1,1 @@
+"""Background work: the RQ worker, its tasks and its timetable."""
