@@ -46,4 +46,4 @@ def redirect_to(location: str) -> Response:
 
 def form_token() -> str:
     """The CSRF token of this session, for the page's meta element and for hidden fields."""
-    return generate_csrf()
+    return str(generate_csrf())

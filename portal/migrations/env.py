@@ -1,5 +1,7 @@
 """Alembic's entry: run the migrations on the app's engine, one process at a time."""
 
+from typing import Any, Literal
+
 from alembic import context
 from flask import current_app
 from sqlalchemy import Enum, text
@@ -11,7 +13,7 @@ LOCK = 7_205_183
 """The PostgreSQL advisory lock that keeps two migrations from running at once; SQLite's write lock does it there."""
 
 
-def render_item(kind: str, item: object, _autogen_context: object) -> str | bool:
+def render_item(kind: str, item: Any, _autogen_context: object) -> str | Literal[False]:
     """Write our column types as plain ones, so that an old migration never needs today's code."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
