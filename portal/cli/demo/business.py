@@ -1,0 +1,148 @@
+"""The demo business: a regional carrier with a voice brand and an IT brand, its catalogue and its customers.
+
+Everything is invented; host names end in .localhost and addresses in .example, which exist nowhere.
+"""
+
+from typing import NamedTuple
+
+
+class Portal(NamedTuple):
+    host: str
+    brand: str
+    accent: str
+    language: str
+    time_zone: str
+    support_email: str
+    support_phone: str
+
+
+PORTALS = {
+    "north": Portal(
+        "north.localhost", "Northline Voice", "#1f5fbf", "en", "Europe/London", "support@northline.example", "+44 20 7946 0120"
+    ),
+    "south": Portal(
+        "south.localhost", "Südwerk IT", "#0f766e", "de", "Europe/Berlin", "hilfe@suedwerk.example", "+49 89 5550 1420"
+    ),
+}
+
+GROUPS: dict[str, list[tuple[str, str, str]]] = {
+    "Voice platform": [
+        ("sip-lon", "SIP edge London", "Session border controllers in London Docklands; where northern trunks register."),
+        ("sip-fra", "SIP edge Frankfurt", "Session border controllers in Frankfurt; where southern trunks register."),
+        ("pbx", "Hosted PBX cluster", "Extensions, queues, voicemail and call recording."),
+        ("fax", "Fax and T.38 gateway", ""),
+        ("portability", "Number porting desk", "Porting orders to and from other carriers."),
+    ],
+    "Carriers": [
+        ("uk-inter", "UK interconnect", "Termination to UK geographic and mobile numbers."),
+        ("de-inter", "German interconnect", "Termination to German geographic and mobile numbers."),
+        ("intl", "International routes", "Termination outside the UK and Germany."),
+        ("toll-free", "Freephone and 0800 routing", "Inbound freephone numbers in both countries."),
+    ],
+    "Access network": [
+        ("fibre-n", "Fibre access North", "FTTP and leased lines between Leeds and Newcastle."),
+        ("fibre-s", "Fibre access South", "FTTH and leased lines in Upper Bavaria."),
+        ("mobile-bk", "Mobile backup", "4G and 5G failover of access lines."),
+        ("core", "IP core and peering", "The backbone between our sites and to other networks."),
+    ],
+    "Cloud and hosting": [
+        ("m365", "Microsoft 365 tenants", "Mail, Teams and SharePoint as administered by us."),
+        ("hosting", "Virtual server cluster", "Customer servers in our Munich data centre."),
+        ("backup", "Backup vault", "Nightly backups and restores."),
+        ("vpn", "Remote access gateway", "VPN for people working from elsewhere."),
+    ],
+    "Customer tools": [
+        ("portal", "Customer portal", "This portal, and mails sent from it."),
+        ("noc", "Monitoring and alarms", ""),
+    ],
+}
+"""Component groups, and in each (key, title, description)."""
+
+
+class DemoService(NamedTuple):
+    name: str
+    category: str
+    description: str
+    components: tuple[str, ...]
+
+
+SERVICES: dict[str, DemoService] = {
+    "telephony": DemoService(
+        "Hosted telephony", "Telephony", "Desk phones and softphones on our exchange.", ("sip-lon", "pbx", "uk-inter")
+    ),
+    "trunks": DemoService(
+        "SIP trunks", "Telephony", "Lines for a telephone system of your own.", ("sip-lon", "uk-inter", "intl")
+    ),
+    "freephone": DemoService("Freephone numbers", "Telephony", "0800 numbers and their routing.", ("toll-free",)),
+    "telephony-de": DemoService(
+        "Cloud-Telefonie", "Telefonie", "Tischtelefone und Softphones an unserer Anlage.", ("sip-fra", "pbx", "de-inter")
+    ),
+    "fibre": DemoService("Fibre internet", "Internet", "Business fibre with a fixed address.", ("fibre-n", "core")),
+    "fibre-de": DemoService("Glasfaser-Internet", "Internet", "Glasfaser mit fester Adresse.", ("fibre-s", "core")),
+    "failover": DemoService("Mobile backup line", "Internet", "Takes over when the fibre fails.", ("mobile-bk",)),
+    "m365": DemoService("Microsoft 365", "Arbeitsplatz", "Postfächer, Teams und Dateien.", ("m365",)),
+    "servers": DemoService("Virtual servers", "Hosting", "Servers in our own data centre.", ("hosting", "core")),
+    "backup": DemoService("Backup", "Hosting", "Nightly copies, kept for ninety days.", ("backup",)),
+    "vpn": DemoService("Remote access", "Workplace", "VPN for people on the road.", ("vpn", "core")),
+}
+
+NORTH_COMPANIES: list[tuple[str, tuple[str, ...]]] = [
+    ("Alder & Vale Solicitors", ("telephony", "fibre")),
+    ("Ashworth Dental Group", ("telephony", "fibre", "failover")),
+    ("Beckside Veterinary Practice", ("telephony",)),
+    ("Brontë Tea Rooms", ("fibre",)),
+    ("Calder Precision Engineering", ("trunks", "fibre", "servers")),
+    ("Castlegate Letting Agents", ("telephony", "fibre")),
+    ("Copperfield Accountancy", ("telephony", "backup")),
+    ("Dalesway Coaches", ("telephony", "freephone")),
+    ("Eskdale Housing Association", ("trunks", "fibre", "vpn")),
+    ("Fennel & Rye Bakery", ("telephony",)),
+    ("Goathland Outdoor Supplies", ("freephone", "fibre")),
+    ("Harewood Travel", ("telephony", "freephone", "fibre")),
+    ("Hebden Community Radio", ("fibre", "servers")),
+    ("Ilkley Physiotherapy", ("telephony",)),
+    ("Kirkstall Logistics", ("trunks", "fibre", "failover")),
+    ("Malham Cheese Company", ("telephony", "fibre")),
+    ("Nidd Valley Insurance Brokers", ("trunks", "fibre", "backup")),
+    ("Otley Print Works", ("telephony", "fibre")),
+    ("Pennine Contact Centres", ("trunks", "freephone", "fibre", "failover")),
+    ("Roundhay Primary Academy", ("telephony", "fibre", "vpn")),
+    ("Saltaire Architects", ("telephony", "servers", "vpn")),
+    ("Thornton Motor Factors", ("telephony", "fibre")),
+    ("Wharfedale Care Homes", ("trunks", "fibre", "failover")),
+    ("Yarrow Wealth Management", ("telephony", "fibre", "backup")),
+]
+"""Companies of the northern portal with the services they hold."""
+
+SOUTH_COMPANIES: list[tuple[str, tuple[str, ...]]] = [
+    ("Ammersee Segelschule", ("telephony-de",)),
+    ("Bäckerei Huber", ("telephony-de", "fibre-de")),
+    ("Brauhaus Grünwald", ("fibre-de", "m365")),
+    ("Chiemgau Holzbau", ("telephony-de", "fibre-de", "backup")),
+    ("Elektro Lindner", ("telephony-de", "m365")),
+    ("Feldmann & Partner Steuerberater", ("telephony-de", "fibre-de", "m365", "backup")),
+    ("Gasthof Zur Post", ("telephony-de", "fibre-de")),
+    ("Hofer Maschinenbau", ("fibre-de", "servers", "backup", "vpn")),
+    ("Isartal Apotheken", ("telephony-de", "fibre-de", "failover")),
+    ("Kanzlei Dr. Roth", ("telephony-de", "m365", "vpn")),
+    ("Lechfeld Spedition", ("telephony-de", "fibre-de", "servers")),
+    ("Oberland Kliniken", ("telephony-de", "fibre-de", "failover", "servers", "vpn")),
+    ("Pfaffinger Gartenbau", ("telephony-de",)),
+    ("Rosenheimer Verlag", ("m365", "servers")),
+    ("Tegernsee Immobilien", ("telephony-de", "m365")),
+    ("Zahnzentrum Weilheim", ("telephony-de", "fibre-de")),
+]
+"""Companies of the southern portal with the services they hold."""
+
+FIRST_NAMES = {
+    "north": "Aisha Ben Charlotte Daniel Emma Farah George Hannah Imran Jack Kavita Liam Maya Nathan Olivia Priya Quentin "
+    "Rachel Samir Tom Una Victor Wendy Zoe".split(),
+    "south": "Anna Bernd Claudia Dieter Eva Florian Greta Hans Ines Jonas Katharina Lukas Marie Niklas Petra Ralf Sabine "
+    "Thomas Ursula Veronika Wolfgang Yasmin".split(),
+}
+LAST_NAMES = {
+    "north": "Ahmed Barker Clegg Dyson Ellis Firth Greenwood Haigh Iqbal Jowett Kaur Lister Mistry Naylor Oldroyd Patel "
+    "Ramsden Shah Sutcliffe Tordoff Walker Whitaker".split(),
+    "south": "Aigner Bauer Demir Eder Fischer Gruber Huber Kaya Lang Maier Neumann Obermeier Pichler Reiter Schmid "
+    "Stadler Vogl Wagner Yılmaz Zeller".split(),
+}
