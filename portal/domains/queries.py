@@ -1,8 +1,8 @@
 """Reading portal domains, and whether an area is open on one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal.accounts.models import Company
@@ -29,7 +29,7 @@ def open_areas(domain: PortalDomain, company_id: int | None) -> frozenset[Area]:
                 AreaOverride.domain_id == domain.id, AreaOverride.company_id == company_id
             )
         )
-        overrides = {area: is_open for area, is_open in rows}
+        overrides = dict(rows.tuples().all())
     switched_on = frozenset(Area(area) for area in domain.areas)
     return frozenset(area for area in Area if area_is_open(area, switched_on, overrides))
 
@@ -60,21 +60,38 @@ def home_of(company_id: int) -> PortalDomain | None:
     ).one_or_none()
 
 
-def companies_with_status_open(company_ids: Sequence[int]) -> frozenset[int]:
-    """Those of the companies whose home domain shows them the Status area. One query; for automatic mail."""
-    rows = db.session.execute(
-        select(Admission.company_id, PortalDomain.areas, AreaOverride.is_open)
-        .join(PortalDomain, PortalDomain.id == Admission.domain_id)
+def companies_with_area(area: Area) -> Select[int]:
+    """A statement selecting the ids of the companies whose home domain shows them this area; for automatic mail.
+
+    Reads the few portal domains at once, because which areas a domain has open is a list inside its row.
+    """
+    domains = db.session.execute(select(PortalDomain.id, PortalDomain.areas))
+    switched_on = [domain_id for domain_id, areas in domains if area in areas]
+    return (
+        select(Admission.company_id)
         .outerjoin(
             AreaOverride,
-            (AreaOverride.domain_id == Admission.domain_id)
-            & (AreaOverride.company_id == Admission.company_id)
-            & (AreaOverride.area == Area.STATUS),
+            and_(
+                AreaOverride.domain_id == Admission.domain_id,
+                AreaOverride.company_id == Admission.company_id,
+                AreaOverride.area == area,
+            ),
         )
-        .where(Admission.is_home, Admission.company_id.in_(company_ids))
+        .where(
+            Admission.is_home,
+            or_(
+                AreaOverride.is_open.is_(True),
+                and_(AreaOverride.is_open.is_(None), Admission.domain_id.in_(switched_on)),
+            ),
+        )
     )
-    return frozenset(
-        company_id
-        for company_id, areas, override in rows
-        if (override if override is not None else Area.STATUS in areas)
-    )
+
+
+def companies_with_area_open(area: Area, company_ids: Collection[int]) -> frozenset[int]:
+    """Those of the companies whose home domain shows them this area. Two queries."""
+    return frozenset(db.session.scalars(companies_with_area(area).where(Admission.company_id.in_(company_ids))))
+
+
+def companies_with_status_open(company_ids: Collection[int]) -> frozenset[int]:
+    """Those of the companies whose home domain shows them the Status area; for automatic mail."""
+    return companies_with_area_open(Area.STATUS, company_ids)
