@@ -1,6 +1,6 @@
 // Copies the few files a browser needs out of node_modules into vendor/, which git ignores.
 // It runs by itself after `npm ci`; a missing source file stops the installation.
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -9,13 +9,9 @@ const modules = join(here, "..", "..", "node_modules");
 const wanted = {
   "htmx.js": "htmx.org/dist/htmx.min.js",
   "sortable.js": "sortablejs/Sortable.min.js",
-  "axe.js": "axe-core/axe.min.js",
 };
 
 mkdirSync(join(here, "vendor"), { recursive: true });
 for (const [name, source] of Object.entries(wanted)) {
-  const from = join(modules, source);
-  // axe-core is a development package: an installation with --omit=dev does without it.
-  if (name === "axe.js" && !existsSync(from)) continue;
-  copyFileSync(from, join(here, "vendor", name));
+  copyFileSync(join(modules, source), join(here, "vendor", name));
 }
