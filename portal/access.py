@@ -17,12 +17,12 @@ from werkzeug.wrappers import Response
 from portal import clock, events
 from portal.accounts import actions as account_actions
 from portal.accounts.queries import Viewer, viewer_by_token
-from portal.accounts.rules import STAFF, Permission, Viewpoint, may
+from portal.accounts.rules import SIGNED_OUT, STAFF, Permission, Viewpoint, may
 from portal.audit.rules import Actor
 from portal.config import Settings
 from portal.database import read_only
 from portal.domains.models import PortalDomain
-from portal.domains.queries import domain_by_host, is_admitted, open_areas
+from portal.domains.queries import domain_by_host, is_admitted, open_areas, status_is_open_to_somebody
 from portal.domains.rules import Area, normal_host
 from portal.errors import to_sign_in
 from portal.extensions import db, login_manager
@@ -67,6 +67,23 @@ def anyone(blueprint: Blueprint, area: Area | None = None) -> None:
 def machines(blueprint: Blueprint) -> None:
     """Health checks and the like: any host, no session, nothing private in the answer."""
     _declare(blueprint, Declaration(Audience.MACHINES), lambda _declaration: None)
+
+
+def status_readers(blueprint: Blueprint) -> None:
+    """Whoever may read the status pages, on portal domains; each view is told through whose eyes by `status_viewpoint`.
+
+    Signed in with Status open: through the eyes of that company. Else, where Public status is open: signed out.
+    Else whom signing in may help is sent to sign in, and for everybody else there is nothing here.
+    """
+    _declare(blueprint, Declaration(Audience.ANYONE), _status_guard)
+
+
+def status_viewpoint() -> Viewpoint:
+    """Through whose eyes the status pages are shown, in a view whose guard is that of `status_readers`.
+
+    Never that of staff, not even on a host that is both theirs and a portal domain.
+    """
+    return cast(Viewpoint, g.status_viewpoint)
 
 
 def declaration_of(endpoint: str) -> Declaration | None:
@@ -220,6 +237,26 @@ def _customer_guard(declaration: Declaration) -> Response | None:
 def _anyone_guard(declaration: Declaration) -> None:
     if declaration.area:
         require_area(declaration.area)
+
+
+def _status_guard(_declaration: Declaration) -> Response | None:
+    domain = portal()
+    person = viewer()
+    company_id = person.company_id if person else None
+    if company_id is not None and is_admitted(company_id, domain.id) and Area.STATUS in areas():
+        g.status_viewpoint = Viewpoint(company_id=company_id)
+        return None
+    if Area.PUBLIC_STATUS in open_areas(domain, None):
+        g.status_viewpoint = SIGNED_OUT
+        return None
+    return refuse_status_reader()
+
+
+def refuse_status_reader() -> Response:
+    """To sign-in for somebody signed out where Status is open to any customer, else 404."""
+    if viewer() is None and status_is_open_to_somebody(portal()):
+        return to_sign_in()
+    abort(404)
 
 
 def _note_seen(response: Response) -> Response:

@@ -5,9 +5,11 @@ import re
 import secrets
 import threading
 from datetime import datetime
+from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from flask_babel import gettext as _
 from sqlalchemy import select, update
 
 from portal import events
@@ -15,8 +17,9 @@ from portal.accounts.models import Company, Membership, Person, Session
 from portal.accounts.rules import Role, text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
-from portal.errors import RuleViolation
+from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.language import LANGUAGES
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 _hashing = threading.BoundedSemaphore(4)
@@ -77,6 +80,24 @@ def end_session(session_id: int, *, by: Actor, now: datetime) -> None:
     session.revoked_at = now
     events.ring(events.session_topic(session.token_hash))
     audit.record("session.end", object_kind="person", object_id=session.person_id, by=by, now=now)
+
+
+def choose_company(session_id: int, company: Company, *, by: Actor, now: datetime) -> None:
+    """From now on this session acts for this company; that its person may, the caller has seen to."""
+    session = db.session.get(Session, session_id)
+    if session is None or session.company_id == company.id:
+        return
+    before, session.company_id = session.company_id, company.id
+    audit.record(
+        "session.company",
+        object_kind="person",
+        object_id=session.person_id,
+        company_id=company.id,
+        by=by,
+        now=now,
+        before={"company_id": before},
+        after={"company_id": company.id},
+    )
 
 
 def note_seen(session_id: int, now: datetime) -> None:
@@ -163,4 +184,28 @@ def add_membership(person: Person, company: Company, *, by: Actor, now: datetime
         company_id=company.id,
         by=by,
         now=now,
+    )
+
+
+def change_profile(
+    person: Person, name: str, language: str, time_zone: str, *, version: int, by: Actor, now: datetime
+) -> None:
+    """Change how a person is addressed: name, language of screens and mails, and the zone times are shown in."""
+    if person.version != version:
+        raise StaleEdit
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 200:
+        raise RuleViolation(_("Give a name of at most 200 characters."), "name")
+    if language not in LANGUAGES:
+        raise RuleViolation(_("Choose one of the languages in the list."), "language")
+    if time_zone not in available_timezones():
+        raise RuleViolation(_("Choose one of the time zones in the list."), "time_zone")
+    before = {"name": person.name, "language": person.language, "time_zone": person.time_zone}
+    after = {"name": name, "language": language, "time_zone": time_zone}
+    if before == after:
+        return
+    person.name, person.language, person.time_zone = name, language, time_zone
+    db.session.flush()
+    audit.record(
+        "person.profile", object_kind="person", object_id=person.id, by=by, now=now, before=before, after=after
     )

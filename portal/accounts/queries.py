@@ -82,6 +82,10 @@ def person_by_email(email: str) -> Person | None:
     return db.session.scalars(select(Person).where(Person.email_key == text_key(email))).one_or_none()
 
 
+def person_by_id(person_id: int) -> Person | None:
+    return db.session.get(Person, person_id)
+
+
 def companies_of(person_id: int) -> Sequence[Company]:
     """The companies this person may act for, by name."""
     return db.session.scalars(

@@ -4,6 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from urllib.parse import unquote
 
 
 class Role(StrEnum):
@@ -69,6 +70,20 @@ def session_is_live(
 def text_key(text: str) -> str:
     """How names and addresses are compared and searched: NFKC, casefolded, spaces folded."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def safe_next(wanted: str | None) -> str:
+    """Where to go after signing in: the wanted path if it is one of this host, else "/".
+
+    Browsers read `//host`, `/\\host` and paths with tabs in them as other hosts, so the path must begin with one
+    slash and hold no second one, no backslash, no control character and no step upward, percent-encoded or not.
+    """
+    path = (wanted or "").partition("#")[0].partition("?")[0]
+    plain = unquote(path)
+    has_control = any(unicodedata.category(character) in {"Cc", "Cf", "Zl", "Zp"} for character in wanted or "")
+    has_control = has_control or any(unicodedata.category(character) == "Cc" for character in plain)
+    is_path = plain.startswith("/") and "//" not in plain and "\\" not in plain and ".." not in plain.split("/")
+    return wanted if wanted and is_path and not has_control and len(wanted) <= 2000 else "/"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import joinedload
 
-from portal.accounts.models import Company
+from portal.accounts.models import Company, Membership
 from portal.domains.models import Admission, AreaOverride, PortalDomain
 from portal.domains.rules import Area, area_is_open
 from portal.extensions import db
@@ -49,6 +49,29 @@ def is_admitted(company_id: int, domain_id: int) -> bool:
     """Whether the people of this company may sign in on this domain."""
     found = select(Admission.id).where(Admission.company_id == company_id, Admission.domain_id == domain_id)
     return db.session.scalar(found) is not None
+
+
+def companies_here(person_id: int, domain_id: int) -> Sequence[Company]:
+    """The companies this person may act for on this domain, by name."""
+    return db.session.scalars(
+        select(Company)
+        .join(Membership, Membership.company_id == Company.id)
+        .join(Admission, Admission.company_id == Company.id)
+        .where(
+            Membership.person_id == person_id, Admission.domain_id == domain_id, Company.archived_at.is_(None)
+        )
+        .order_by(Company.name_key)
+    ).all()
+
+
+def status_is_open_to_somebody(domain: PortalDomain) -> bool:
+    """Whether any customer of this domain may see the Status area: by the domain's switch, or by an exception of theirs."""
+    if Area.STATUS in domain.areas:
+        return True
+    found = select(AreaOverride.id).where(
+        AreaOverride.domain_id == domain.id, AreaOverride.area == Area.STATUS, AreaOverride.is_open
+    )
+    return db.session.scalar(found.limit(1)) is not None
 
 
 def home_of(company_id: int) -> PortalDomain | None:
