@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.init_app(app)
     htmx.init_app(app)
     language.init_app(app)
-    app.extensions["bell"] = events.Bell(settings.redis_url)
+    events.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
     access.init_app(app)

@@ -7,31 +7,44 @@ tasks commit through here and nowhere else.
 
 import json
 import logging
+import re
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import redis
-from flask import current_app
+from flask import Flask, current_app
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue
-from sqlalchemy import String, select
+from rq.exceptions import DuplicateJobError
+from rq.job import Job, JobStatus
+from sqlalchemy import String, event, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 
 from portal.database import Base
 from portal.extensions import db
+from portal.live import CHANNEL
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "portal:live"
-"""The one Redis channel; a message is {"topic": str, "version": int}."""
-
-REDIS_TIMEOUT = 1.0
-"""Seconds a web request may wait for Redis at most."""
+REDIS_TIMEOUT = 0.5
+"""Seconds for connecting to Redis, and again for its answer: a web request waits a second for it at most."""
 
 QUIET_AFTER_FAILURE = 5.0
 """Seconds for which Redis is not asked again after it failed, so that a hung one delays one request and not all."""
+
+MISSED_AT_MOST = 10_000
+"""Bells kept for a Redis that does not answer. Beyond it they are dropped: pages notice by polling."""
+
+TOPICS_A_STATEMENT = 500
+"""Versions raised by one statement; SQLite takes 32,766 values in one."""
+
+QUEUE = "portal"
+"""The RQ queue of everything that is woken."""
 
 STAFF = "staff"
 
@@ -81,18 +94,20 @@ def wake(task: str, *arguments: Any) -> None:
 
 
 def commit() -> None:
-    """Commit the transaction with the raised versions of its topics, then ring Redis. Redis may be gone."""
+    """Commit the transaction with the raised versions of its topics, then ring Redis. Redis may be gone.
+
+    Rings only what was really committed: an exception from the database leaves nothing noted.
+    """
     topics: set[str] = db.session.info.pop("topics", set())
     tasks: dict[tuple[Any, ...], None] = db.session.info.pop("tasks", {})
     versions = _raise_versions(topics)
     db.session.commit()
     if versions or tasks:
-        _bell().announce(versions, tasks)
+        bell().announce(versions, tasks)
 
 
 def rollback() -> None:
-    db.session.info.pop("topics", None)
-    db.session.info.pop("tasks", None)
+    """Give up the transaction and what was noted in it."""
     db.session.rollback()
 
 
@@ -100,54 +115,131 @@ def versions_of(topics: Iterable[str]) -> dict[str, int]:
     """The versions of those of the topics that ever rang. One query."""
     names = sorted(set(topics))
     rows = db.session.execute(select(LiveTopic.name, LiveTopic.version).where(LiveTopic.name.in_(names)))
-    return {name: version for name, version in rows}
+    return dict(rows.tuples().all())
 
 
-def _raise_versions(topics: set[str]) -> dict[str, int]:
+def bell() -> "Bell":
+    """The way to Redis of the current app; `is_delayed` and `failures` say how it fares."""
+    found: Bell = current_app.extensions["bell"]
+    return found
+
+
+def init_app(app: Flask) -> None:
+    """Give the app its bell."""
+    app.extensions["bell"] = Bell(app.config["SETTINGS"].redis_url)
+
+
+def _raise_versions(topics: Collection[str]) -> dict[str, int]:
     """Raise each topic by one, in the order of names so that two transactions never wait for each other in a ring."""
     insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    versions = {}
-    for name in sorted(topics):
+    names = sorted(topics)
+    versions: dict[str, int] = {}
+    for start in range(0, len(names), TOPICS_A_STATEMENT):
         statement = (
             insert(LiveTopic)
-            .values(name=name, version=1)
+            .values([{"name": name, "version": 1} for name in names[start : start + TOPICS_A_STATEMENT]])
             .on_conflict_do_update(index_elements=["name"], set_={"version": LiveTopic.version + 1})
-            .returning(LiveTopic.version)
+            .returning(LiveTopic.name, LiveTopic.version)
         )
-        versions[name] = db.session.execute(statement).scalar_one()
+        versions.update(db.session.execute(statement).tuples().all())
     return versions
 
 
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, rolled_back: SessionTransaction) -> None:
+    """What a transaction noted goes with it. A savepoint's notes stay: a bell too many only costs a 304."""
+    if not rolled_back.nested:
+        session.info.pop("topics", None)
+        session.info.pop("tasks", None)
+
+
 class Bell:
-    """The way to Redis: short time-outs, no retries, and silence for a while after a failure."""
+    """The way to Redis: short time-outs, no retries, and silence for a while after a failure.
+
+    Bells that could not be rung are kept and rung when Redis is back; tasks are not, because the pulse finds
+    their work in the database. `failures` counts what was swallowed since the process began.
+    """
 
     def __init__(self, url: str) -> None:
         self.redis = redis.Redis.from_url(
-            url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, retry=None
+            url,
+            socket_timeout=REDIS_TIMEOUT,
+            socket_connect_timeout=REDIS_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
         )
-        self.silent_until = 0.0
+        self.queue = Queue(QUEUE, connection=self.redis, serializer="json")
+        self.failures = 0
+        self._silent_until = 0.0
+        self._is_down = False
+        self._missed: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._waiting: threading.Timer | None = None
 
     @property
     def is_delayed(self) -> bool:
         """True while Redis is not answering: bells are late, nothing is lost."""
-        return time.monotonic() < self.silent_until
+        return time.monotonic() < self._silent_until
 
-    def announce(self, versions: dict[str, int], tasks: Iterable[tuple[Any, ...]]) -> None:
+    def announce(self, versions: Mapping[str, int], tasks: Iterable[tuple[Any, ...]] = ()) -> None:
+        """Ring these topics and wake these tasks. Takes a second at most, and raises nothing."""
         if self.is_delayed:
+            self._keep(versions)
             return
         try:
-            with self.redis.pipeline(transaction=False) as pipe:
-                for topic, version in versions.items():
-                    pipe.publish(CHANNEL, json.dumps({"topic": topic, "version": version}))
-                pipe.execute()
+            self._publish(versions)
             for name, *arguments in tasks:
-                queue = Queue("portal", connection=self.redis, serializer="json")
-                queue.enqueue(f"workers.tasks.{name}", *arguments, result_ttl=0, failure_ttl=86400)
+                self._enqueue(name, arguments)
         except (RedisError, OSError):
-            self.silent_until = time.monotonic() + QUIET_AFTER_FAILURE
+            self._fall_silent(versions)
+        else:
+            if self._is_down:
+                self._is_down = False
+                log.info("Redis answers again")
+
+    def _publish(self, versions: Mapping[str, int]) -> None:
+        if not versions:
+            return
+        with self.redis.pipeline(transaction=False) as pipe:
+            for topic, version in versions.items():
+                pipe.publish(CHANNEL, json.dumps({"topic": topic, "version": version}))
+            pipe.execute()
+
+    def _enqueue(self, name: str, arguments: list[Any]) -> None:
+        """Enqueue a task once: one that waits already will see the new work, one that runs may have missed it."""
+        job_id = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join([name, *(str(argument) for argument in arguments)]))
+        try:
+            self._enqueue_unique(job_id, name, arguments)
+        except DuplicateJobError:
+            state = self.redis.hget(Job.key_for(job_id), "status")
+            if state != JobStatus.QUEUED.value.encode():
+                try:
+                    self._enqueue_unique(f"{job_id}-next", name, arguments)
+                except DuplicateJobError:
+                    log.debug("%s waits already", job_id)
+
+    def _enqueue_unique(self, job_id: str, name: str, arguments: list[Any]) -> None:
+        self.queue.enqueue(
+            f"workers.tasks.{name}", *arguments, job_id=job_id, unique=True, result_ttl=0, failure_ttl=60
+        )
+
+    def _fall_silent(self, versions: Mapping[str, int]) -> None:
+        self.failures += 1
+        self._silent_until = time.monotonic() + QUIET_AFTER_FAILURE
+        if not self._is_down:
+            self._is_down = True
             log.warning("Redis does not answer; open pages and workers notice by polling")
+        self._keep(versions)
 
+    def _keep(self, versions: Mapping[str, int]) -> None:
+        with self._lock:
+            room = MISSED_AT_MOST - len(self._missed)
+            self._missed.update(list(versions.items())[: max(room, 0)])
+            if self._missed and self._waiting is None:
+                self._waiting = threading.Timer(QUIET_AFTER_FAILURE + 0.1, self._ring_missed)
+                self._waiting.daemon = True
+                self._waiting.start()
 
-def _bell() -> Bell:
-    bell: Bell = current_app.extensions["bell"]
-    return bell
+    def _ring_missed(self) -> None:
+        with self._lock:
+            missed, self._missed, self._waiting = self._missed, {}, None
+        self.announce(missed)
