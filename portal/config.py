@@ -66,7 +66,7 @@ class Settings:
             smtp_url=_smtp_url(environ.get("PORTAL_SMTP_URL") or "smtp://127.0.0.1:25"),
             base_url=base_url,
             secret_key=_secret_key(environ.get("PORTAL_SECRET_KEY"), instance),
-            secret_key_fallbacks=[key for key in environ.get("PORTAL_SECRET_KEY_FALLBACKS", "").split(",") if key],
+            secret_key_fallbacks=_old_keys(environ.get("PORTAL_SECRET_KEY_FALLBACKS") or ""),
             live_port=int(_number(environ, "PORTAL_LIVE_PORT", 0, least=0)),
             mail_from=_one_line("PORTAL_MAIL_FROM", environ.get("PORTAL_MAIL_FROM") or f"status@{mail_domain}"),
             mail_domain=_one_line("PORTAL_MAIL_DOMAIN", mail_domain),
@@ -95,10 +95,23 @@ def _secret_key(given: str | None, instance: Path) -> str:
         raise ConfigError(
             "There is no secret key: run `portal init`, or set PORTAL_SECRET_KEY to 32 random bytes or more."
         )
-    repeated = len(set(key)) < 8
-    if len(key.encode()) < SECRET_KEY_BYTES or key.lower() in KNOWN_SAMPLE_KEYS or repeated:
+    if not _is_strong(key):
         raise ConfigError("PORTAL_SECRET_KEY must be at least 32 random bytes, not a sample from a manual.")
     return key
+
+
+def _old_keys(given: str) -> list[str]:
+    """Keys that still open what they signed, parted by commas: a weak one would let anybody sign."""
+    keys = [key.strip() for key in given.split(",") if key.strip()]
+    if not all(map(_is_strong, keys)):
+        raise ConfigError(
+            "PORTAL_SECRET_KEY_FALLBACKS must be a list of old keys parted by commas, each at least 32 random bytes."
+        )
+    return keys
+
+
+def _is_strong(key: str) -> bool:
+    return len(key.encode()) >= SECRET_KEY_BYTES and len(set(key)) >= 8 and key.lower() not in KNOWN_SAMPLE_KEYS
 
 
 def _base_url(value: str) -> str:
