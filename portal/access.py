@@ -12,6 +12,8 @@ from typing import Any, cast
 
 from flask import Blueprint, Flask, abort, current_app, g, request
 from flask_login import current_user
+from sqlalchemy.exc import OperationalError
+from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
 from portal import clock, events
@@ -28,6 +30,13 @@ from portal.errors import to_sign_in
 from portal.extensions import db, login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
+
+
+class RowId(IntegerConverter):
+    """An id in a path: beyond what a row can have there is no such address, rather than an error of the database."""
+
+    def __init__(self, url_map: Map, max: int = 2**31 - 1, **options: Any) -> None:  # noqa: A002 (the library's name)
+        super().__init__(url_map, max=max, **options)
 
 
 class Audience(StrEnum):
@@ -159,12 +168,14 @@ def is_background() -> bool:
 
 
 def init_app(app: Flask) -> None:
+    app.url_map.converters["int"] = RowId
     login_manager.init_app(app)
     login_manager.session_protection = None
     login_manager.request_loader(_load_viewer)
     app.before_request(_open_transaction_kind)
     app.before_request(_find_host)
     app.before_request(_refuse_undeclared)
+    app.before_request(_refuse_nul)
     app.after_request(_note_seen)
 
 
@@ -202,6 +213,13 @@ def _find_host() -> None:
 def _refuse_undeclared() -> None:
     if request.endpoint and declaration_of(request.endpoint) is None:
         abort(404)
+
+
+def _refuse_nul() -> None:
+    """No keyboard types a NUL, PostgreSQL stores none, and SQLite would store it silently."""
+    values = [request.path, *request.args.values(), *request.form.values()]
+    if any("\x00" in value for value in values):
+        abort(400)
 
 
 def _load_viewer(_request: object) -> Viewer | None:
@@ -264,8 +282,11 @@ def _note_seen(response: Response) -> Response:
     person = viewer() if getattr(g, "host", "") and "_login_user" in g else None
     if person is None or is_background() or clock.utcnow() - person.last_seen_at < SEEN_EVERY:
         return response
-    db.session.rollback()
+    events.rollback()
     read_only.set(False)
-    account_actions.note_seen(person.session_id, clock.utcnow())
-    events.commit()
+    try:
+        account_actions.note_seen(person.session_id, clock.utcnow())
+        events.commit()
+    except OperationalError:
+        events.rollback()
     return response
