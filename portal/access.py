@@ -217,8 +217,8 @@ def _refuse_undeclared() -> None:
 
 def _refuse_nul() -> None:
     """No keyboard types a NUL, PostgreSQL stores none, and SQLite would store it silently."""
-    values = [request.path, *request.args.values(), *request.form.values()]
-    if any("\x00" in value for value in values):
+    fields = (*request.args.listvalues(), *request.form.listvalues())
+    if "\x00" in request.path or any("\x00" in value for values in fields for value in values):
         abort(400)
 
 
