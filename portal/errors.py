@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -64,6 +64,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(StaleEdit, lambda _error: answer(409))
     app.register_error_handler(StaleDataError, lambda _error: answer(409))
     app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(DataError, lambda _error: answer(422))
+    app.register_error_handler(OverflowError, lambda _error: answer(422))
     app.register_error_handler(InternalServerError, _unexpected)
     app.register_error_handler(ValueError, _value)
 
