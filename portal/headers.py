@@ -3,6 +3,7 @@
 import re
 import secrets
 from typing import cast
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, g, request
 
@@ -28,6 +29,9 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def _set_headers(response: Response) -> Response:
         headers = response.headers
+        if response.status_code == 308:
+            # The router's own redirects (a missing slash) are built from the Host header, port and all.
+            headers["Location"] = without_host(headers["Location"])
         live = f" {live_origin(settings, request.host)}".rstrip()
         upgrade = "; upgrade-insecure-requests" if settings.is_https else ""
         headers.setdefault("Content-Security-Policy", POLICY.format(live=live, upgrade=upgrade))
@@ -41,6 +45,12 @@ def init_app(app: Flask) -> None:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         headers.setdefault("X-Request-Id", getattr(g, "request_id", ""))
         return response
+
+
+def without_host(address: str) -> str:
+    """The path and query of an address, never readable as another host."""
+    parts = urlsplit(address)
+    return urlunsplit(("", "", "/" + parts.path.lstrip("/\\"), parts.query, ""))
 
 
 def live_origin(settings: Settings, host: str) -> str:
