@@ -20,7 +20,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from portal import access, admin, assets, customer, errors, events, filters, headers, language, public
+    from portal import access, admin, assets, customer, errors, events, filters, headers, language, menus, public
     from portal.config import Settings
     from portal.database import engine_options, prepare_engine
     from portal.extensions import csrf, db, htmx, mail, migrate
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    menus.init_app(app)
     for audience in (admin, customer, public):
         for blueprint in audience.blueprints():
             app.register_blueprint(blueprint)

@@ -96,8 +96,8 @@ def status_viewpoint() -> Viewpoint:
 
 
 def declaration_of(endpoint: str) -> Declaration | None:
-    """What was declared for the blueprint of this endpoint; static files count as for anyone."""
-    if endpoint == "static":
+    """What was declared for the blueprint of this endpoint; static files are for anyone."""
+    if endpoint.startswith("assets."):
         return Declaration(Audience.ANYONE)
     return _declared.get(endpoint.rpartition(".")[0])
 
@@ -272,9 +272,9 @@ def _status_guard(_declaration: Declaration) -> Response | None:
 
 def refuse_status_reader() -> Response:
     """To sign-in for somebody signed out where Status is open to any customer, else 404."""
-    if viewer() is None and status_is_open_to_somebody(portal()):
-        return to_sign_in()
-    abort(404)
+    if viewer() is not None or not status_is_open_to_somebody(portal()):
+        abort(404)
+    return to_sign_in()
 
 
 def _note_seen(response: Response) -> Response:

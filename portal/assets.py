@@ -1,32 +1,42 @@
 """Static files under hashed names: one style sheet, one script, and whatever else `static/` holds.
 
 The CSS files are joined in the order of the cascade layers, and the script files in the order listed, so that
-a first visit needs few requests; both are compressed once, at start.
+a first visit needs few requests; both are compressed once, at start. The colours of a brand are a small sheet
+of their own, made from the portal domain's accent.
 """
 
 import gzip
 import hashlib
 import mimetypes
+from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
-from flask import Blueprint, Flask, Response, abort, current_app, request, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, g, request, url_for
+
+from portal.brand import STAFF_ACCENT, style_sheet
 
 blueprint = Blueprint("assets", __name__)
 
 STATIC = Path(__file__).parent / "static"
 YEAR = 31_536_000
+STAFF = "staff"
 
 
 class Asset:
+    """A file as it is served: its bytes, compressed where that is shorter, and its address with a hash of them."""
+
     def __init__(self, name: str, body: bytes) -> None:
         stem, _, suffix = name.rpartition(".")
+        packed = gzip.compress(body, 9, mtime=0)
         self.body = body
-        self.compressed = gzip.compress(body, 9, mtime=0)
+        self.compressed = packed if len(packed) < len(body) else None
         self.mimetype = mimetypes.guess_type(name)[0] or "application/octet-stream"
         self.address = f"{stem}.{hashlib.sha256(body).hexdigest()[:10]}.{suffix}"
 
 
 def init_app(app: Flask) -> None:
+    """Read and compress what there is, and give templates `asset` and `brand_sheet`."""
     assets = dict(_bundles())
     for path in sorted((STATIC / "vendor").glob("*.js")) + sorted((STATIC / "images").glob("*")):
         name = path.relative_to(STATIC).as_posix()
@@ -34,7 +44,7 @@ def init_app(app: Flask) -> None:
     app.extensions["assets"] = assets
     app.extensions["assets_by_address"] = {asset.address: asset for asset in assets.values()}
     app.register_blueprint(blueprint)
-    app.jinja_env.globals["asset"] = address_of
+    app.jinja_env.globals.update(asset=address_of, brand_sheet=brand_address)
 
 
 def address_of(name: str) -> str:
@@ -42,17 +52,55 @@ def address_of(name: str) -> str:
     return url_for("assets.asset", address=current_app.extensions["assets"][name].address)
 
 
+def brand_address(sheet: str | None = None) -> str:
+    """The URL of the brand colours: of the portal domain that was asked; with "staff", or without one, of the staff."""
+    domain = None if sheet == STAFF else getattr(g, "portal", None)
+    name, accent = (str(domain.id), str(domain.accent)) if domain else (STAFF, STAFF_ACCENT)
+    return url_for("assets.brand", address=_sheet(f"brand/{name}.css", accent).address.removeprefix("brand/"))
+
+
 @blueprint.get("/static/<path:address>")
 def asset(address: str) -> Response:
+    """An asset by its hashed address; it never changes, so it may be kept for ever."""
     found: Asset | None = current_app.extensions["assets_by_address"].get(address)
     if found is None:
         abort(404)
-    packed = "gzip" in request.headers.get("Accept-Encoding", "")
-    response = Response(found.compressed if packed else found.body, mimetype=found.mimetype)
-    if packed:
-        response.headers["Content-Encoding"] = "gzip"
+    return _answer(found)
+
+
+@blueprint.get("/static/brand/<address>")
+def brand(address: str) -> Response:
+    """The brand colours of the portal domain that was asked, or of the staff screens.
+
+    An address of earlier colours gets those of today, to be asked for again: a page may be older than a new brand.
+    """
+    domain = g.portal
+    name = address.partition(".")[0]
+    if name == STAFF:
+        found = _sheet(f"brand/{STAFF}.css", STAFF_ACCENT)
+    elif domain is not None and name == str(domain.id):
+        found = _sheet(f"brand/{name}.css", domain.accent)
+    else:
+        abort(404)
+    response = _answer(found)
+    if found.address != f"brand/{address}":
+        response.headers["Cache-Control"] = "public, no-cache"
+    return response
+
+
+@lru_cache(maxsize=1024)
+def _sheet(name: str, accent: str) -> Asset:
+    return Asset(name, style_sheet(accent).encode())
+
+
+def _answer(found: Asset) -> Response:
+    response = Response(found.body, mimetype=found.mimetype)
+    if found.compressed is not None:
+        response.vary.add("Accept-Encoding")
+        if cast(int, request.accept_encodings["gzip"]) > 0:
+            response.set_data(found.compressed)
+            response.headers["Content-Encoding"] = "gzip"
     response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
-    response.vary.add("Accept-Encoding")
     return response
 
 

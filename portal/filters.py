@@ -5,10 +5,10 @@ Labels, tones and shapes of states stand here and in `components/status.html`, n
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nh3
-from flask import Flask
+from flask import Flask, request, url_for
 from flask_babel import format_datetime, lazy_gettext, ngettext
 from flask_babel import gettext as _
 from markdown_it import MarkdownIt
@@ -32,7 +32,7 @@ LOOKS: dict[str, dict[str, Look]] = {
         "operational": Look(lazy_gettext("Operational"), "good", "check"),
         "under_maintenance": Look(lazy_gettext("Under maintenance"), "planned", "clock"),
         "degraded_performance": Look(lazy_gettext("Performance issue"), "warn", "bang"),
-        "partial_outage": Look(lazy_gettext("Partial outage"), "poor", "bang"),
+        "partial_outage": Look(lazy_gettext("Partial outage"), "poor", "part"),
         "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
     },
     "service": {
@@ -44,46 +44,46 @@ LOOKS: dict[str, dict[str, Look]] = {
     "severity": {
         "none": Look(lazy_gettext("None"), "good", "check"),
         "performance_issue": Look(lazy_gettext("Performance issue"), "warn", "bang"),
-        "partial_rth": Look(lazy_gettext("Partial outage"), "poor", "bang"),
+        "partial_rth": Look(lazy_gettext("Partial outage"), "poor", "part"),
         "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
     },
     "staff_severity": {
         "none": Look("None", "good", "check"),
         "performance_issue": Look("Performance Issue", "warn", "bang"),
-        "partial_rth": Look("Partial RTH (return traffic handling)", "poor", "bang"),
+        "partial_rth": Look("Partial RTH (return traffic handling)", "poor", "part"),
         "major_outage": Look("Major Outage", "bad", "cross"),
     },
     "state": {
         "investigating": Look(lazy_gettext("Investigating"), "bad", "search"),
-        "identified": Look(lazy_gettext("Identified"), "poor", "bang"),
+        "identified": Look(lazy_gettext("Identified"), "poor", "target"),
         "watching": Look(lazy_gettext("Watching"), "planned", "eye"),
         "fixed": Look(lazy_gettext("Fixed"), "good", "check"),
     },
     "maintenance": {
         "scheduled": Look(lazy_gettext("Scheduled"), "planned", "clock"),
-        "in_progress": Look(lazy_gettext("In progress"), "planned", "clock"),
+        "in_progress": Look(lazy_gettext("In progress"), "planned", "arrow"),
         "verifying": Look(lazy_gettext("Verifying"), "planned", "eye"),
         "completed": Look(lazy_gettext("Completed"), "good", "check"),
-        "cancelled": Look(lazy_gettext("Cancelled"), "quiet", "cross"),
+        "cancelled": Look(lazy_gettext("Cancelled"), "quiet", "minus"),
     },
     "delivery": {
         "pending": Look("Waiting", "quiet", "clock"),
         "claimed": Look("Waiting", "quiet", "clock"),
-        "sending": Look("Sending", "planned", "clock"),
-        "retrying": Look("Retrying", "warn", "clock"),
+        "sending": Look("Sending", "planned", "arrow"),
+        "retrying": Look("Retrying", "warn", "again"),
         "sent": Look("Sent", "good", "check"),
         "failed": Look("Failed", "bad", "cross"),
-        "suppressed": Look("Suppressed", "quiet", "cross"),
-        "cancelled": Look("Cancelled", "quiet", "cross"),
-        "expired": Look("Expired", "quiet", "cross"),
+        "suppressed": Look("Suppressed", "quiet", "minus"),
+        "cancelled": Look("Cancelled", "quiet", "minus"),
+        "expired": Look("Expired", "quiet", "minus"),
         "unknown": Look("Possibly sent", "warn", "bang"),
     },
     "broadcast": {
         "expanding": Look("Preparing", "planned", "clock"),
-        "sending": Look("Sending", "planned", "clock"),
-        "paused": Look("Paused", "warn", "clock"),
+        "sending": Look("Sending", "planned", "arrow"),
+        "paused": Look("Paused", "warn", "pause"),
         "done": Look("Done", "good", "check"),
-        "cancelled": Look("Cancelled", "quiet", "cross"),
+        "cancelled": Look("Cancelled", "quiet", "minus"),
     },
 }
 
@@ -112,10 +112,18 @@ _TAGS = {
 
 
 def init_app(app: Flask) -> None:
+    """Give templates the filters and functions below."""
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(local_time=local_time, ago=ago, duration=duration, markdown=markdown, iso=iso)
-    env.globals.update(look=look, looks=LOOKS, form_token=form_token)
+    env.globals.update(
+        look=look,
+        looks=LOOKS,
+        form_token=form_token,
+        bar_paths=bar_paths,
+        bars_sentence=bars_sentence,
+        page_address=page_address,
+    )
 
 
 def look(kind: str, value: str) -> Look:
@@ -130,15 +138,14 @@ def markdown(text: str) -> Markup:
     The element that holds it carries `hx-ignore`, so that htmx looks at nothing inside.
     """
     html = _markdown.render(text)
-    return Markup(
-        nh3.clean(
-            html,
-            tags=_TAGS,
-            attributes={"a": {"href"}},
-            url_schemes={"http", "https", "mailto"},
-            link_rel="noopener noreferrer nofollow",
-        )
-    )  # noqa: S704
+    clean = nh3.clean(
+        html,
+        tags=_TAGS,
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    return Markup(clean)  # noqa: S704 (what nh3 cleaned is what it is for)
 
 
 def local_time(moment: datetime, style: str = "medium") -> str:
@@ -149,6 +156,7 @@ def local_time(moment: datetime, style: str = "medium") -> str:
 
 
 def iso(moment: datetime) -> str:
+    """A moment in UTC as machines read it, such as `2026-11-21T14:05:00Z`."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
@@ -156,16 +164,48 @@ def ago(moment: datetime) -> str:
     """How long ago, or how long until, in one unit."""
     seconds = (clock.utcnow() - moment).total_seconds()
     if -60 < seconds < 60:
-        return _("just now") if seconds >= 0 else _("in a moment")
+        return str(_("just now") if seconds >= 0 else _("in a moment"))
     span = duration(timedelta(seconds=abs(seconds)))
-    return _("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span)
+    return str(_("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span))
 
 
 def duration(span: timedelta) -> str:
     """A length of time in its largest unit, rounded down: minutes, hours or days."""
     minutes = max(0, int(span.total_seconds() // 60))
     if minutes < 60:
-        return ngettext("%(num)d minute", "%(num)d minutes", minutes)
+        return str(ngettext("%(num)d minute", "%(num)d minutes", minutes))
     if minutes < 48 * 60:
-        return ngettext("%(num)d hour", "%(num)d hours", minutes // 60)
-    return ngettext("%(num)d day", "%(num)d days", minutes // 1440)
+        return str(ngettext("%(num)d hour", "%(num)d hours", minutes // 60))
+    return str(ngettext("%(num)d day", "%(num)d days", minutes // 1440))
+
+
+BAR_TONES = {"-": "none", "0": "good", "1": "warn", "2": "poor", "3": "bad"}
+"""The tone of a day in the history bars by its digit; "-" is a day before the component existed."""
+
+
+def bar_paths(days: str) -> list[tuple[str, str]]:
+    """History bars as one SVG path per tone: (tone, path data), each day 3 wide with a gap of 1, 32 high."""
+    paths: dict[str, list[str]] = {}
+    for place, day in enumerate(days):
+        paths.setdefault(BAR_TONES.get(day, "none"), []).append(f"M{place * 4} 0h3v32h-3z")
+    return [(tone, "".join(parts)) for tone, parts in paths.items()]
+
+
+def bars_sentence(days: str, label: str = "") -> str:
+    """What the history bars show, in words: for those who do not see them."""
+    known = [day for day in days if day != "-"]
+    troubled = sum(day not in {"0", "-"} for day in days)
+    if not troubled:
+        sentence = ngettext("no problems in %(num)d day", "no problems in %(num)d days", len(known))
+    else:
+        sentence = ngettext(
+            "problems on %(num)d day of %(known)d", "problems on %(num)d days of %(known)d", troubled, known=len(known)
+        )
+    return f"{label}: {sentence}" if label else str(sentence)
+
+
+def page_address(number: int) -> str:
+    """This page's own address with another `page`, its other filters kept."""
+    kept: dict[str, Any] = {**request.args.to_dict(flat=False), **(request.view_args or {})}
+    kept["page"] = number if number > 1 else None
+    return url_for(request.endpoint or "", **kept)

@@ -1,0 +1,144 @@
+"""The colours of a brand: from one accent to what stays readable on light and dark pages. Pure.
+
+Lightness is moved in OKLCH, where hue and strength of a colour stay what they look like; contrast is that of
+WCAG 2.2. The page colours here are those of `static/css/10-tokens.css`, and a test holds them together.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+TEXT = 4.5
+"""Least contrast of text (WCAG 2.2, 1.4.3)."""
+SHAPE = 3.0
+"""Least contrast of what is no text but must be seen: switches, focus rings (1.4.11)."""
+
+STAFF_ACCENT = "#3346c7"
+
+
+class Oklch(NamedTuple):
+    """A colour as lightness (0 to 1), chroma, and hue in degrees."""
+
+    lightness: float
+    chroma: float
+    hue: float
+
+
+class Page(NamedTuple):
+    """The surfaces text stands on in one scheme: the one with the least contrast to text, and which way text goes."""
+
+    surface: str
+    is_dark: bool
+
+
+LIGHT = Page("#eff1f3", is_dark=False)
+DARK = Page("#26292e", is_dark=True)
+
+
+@dataclass(frozen=True)
+class Accent:
+    """What one accent becomes in one scheme, as #rrggbb.
+
+    `fill` is the ground of buttons and the mark of what is current, `ink` the words on it, `text` links,
+    `soft` the ground of a chosen row, on which `text` can be read too.
+    """
+
+    fill: str
+    ink: str
+    text: str
+    soft: str
+
+
+def accent_of(colour: str, page: Page) -> Accent:
+    """The accent made readable on this page; the colour itself wherever it already is."""
+    base = oklch(colour)
+    soft = rgb(
+        Oklch(0.29, min(base.chroma, 0.05), base.hue)
+        if page.is_dark
+        else Oklch(0.955, min(base.chroma, 0.025), base.hue)
+    )
+    fill = _moved(colour, page, [page.surface], SHAPE)
+    ink = max(("#ffffff", "#000000"), key=lambda candidate: contrast(candidate, fill))
+    return Accent(fill, ink, _moved(colour, page, [page.surface, soft], TEXT), soft)
+
+
+def style_sheet(colour: str) -> str:
+    """The custom properties of a brand for both schemes."""
+    light, dark = (_properties(accent_of(colour, page)) for page in (LIGHT, DARK))
+    return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours, 1 to 21."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def oklch(colour: str) -> Oklch:
+    """A #rrggbb colour in OKLCH."""
+    red, green, blue = _linear(colour)
+    long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+    middle = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+    short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+    lightness = 0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short
+    a = 1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short
+    b = 0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short
+    return Oklch(lightness, math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360)
+
+
+def rgb(colour: Oklch) -> str:
+    """An OKLCH colour as #rrggbb; what no screen can show loses chroma until one can."""
+    chroma = colour.chroma
+    while (channels := _channels(colour._replace(chroma=chroma))) is None:
+        chroma = max(0.0, chroma - 0.002)
+    return "#" + "".join(f"{round(channel * 255):02x}" for channel in channels)
+
+
+def _properties(accent: Accent) -> str:
+    return f"--brand:{accent.fill};--brand-ink:{accent.ink};--brand-text:{accent.text};--brand-soft:{accent.soft}"
+
+
+def _moved(colour: str, page: Page, grounds: list[str], least: float) -> str:
+    """The colour, made darker (on dark pages lighter) in small steps until it stands out from every ground."""
+    base, found = oklch(colour), colour
+    lightness = base.lightness
+    while any(contrast(found, ground) < least for ground in grounds):
+        lightness += 0.005 if page.is_dark else -0.005
+        found = rgb(base._replace(lightness=min(1.0, max(0.0, lightness))))
+    return found
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = _linear(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear(colour: str) -> tuple[float, float, float]:
+    red, green, blue = (_unfolded(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    return red, green, blue
+
+
+def _unfolded(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else math.pow((channel + 0.055) / 1.055, 2.4)
+
+
+def _folded(channel: float) -> float:
+    return channel * 12.92 if channel <= 0.0031308 else 1.055 * math.pow(channel, 1 / 2.4) - 0.055
+
+
+def _channels(colour: Oklch) -> tuple[float, float, float] | None:
+    """Red, green and blue from 0 to 1, or None outside what a screen can show."""
+    a = colour.chroma * math.cos(math.radians(colour.hue))
+    b = colour.chroma * math.sin(math.radians(colour.hue))
+    long = (colour.lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    middle = (colour.lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (colour.lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short,
+    )
+    if colour.chroma > 0 and any(not -1e-4 <= channel <= 1 + 1e-4 for channel in linear):
+        return None
+    red, green, blue = (_folded(min(1.0, max(0.0, channel))) for channel in linear)
+    return red, green, blue
