@@ -7,7 +7,10 @@ from contextvars import ContextVar
 work_id: ContextVar[str] = ContextVar("work_id", default="-")
 """The request id, or the job id with the prefix "job:", of whatever this context is doing."""
 
-_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85, 0x2028, 0x2029)}
+_CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""C0 and C1 controls, the two line separators of Unicode, and what turns the writing direction round."""
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in _CONTROLS}
 
 
 class OneLine(logging.Formatter):
