@@ -16,10 +16,11 @@ from portal.incidents.rules import Audience, Impact, MaintenanceState, Severity,
 
 
 class Incident(Versioned, Base):
-    """A report. `state` and `impact` follow the last public update that carried them; `impact_override` beats the derived one.
+    """A report. `state` follows the last public update; `impact` is what is shown: the override, else the derived one.
 
-    `public_updated_at` moves only with what customers can see. `is_backfill` marks what was entered or
-    imported after the fact: it never mails.
+    `public_id` is made from the idempotency key, so that a form sent twice finds its first report.
+    `public_updated_at` moves only with what customers can see. `next_update_due_at` is what they were promised.
+    `is_backfill` marks what was entered or imported after the fact: it never mails.
     """
 
     __tablename__ = "incident"
@@ -140,8 +141,9 @@ class ImpactInterval(Base):
 class ComponentHistory(Base):
     """The last days of one component as anyone signed out sees them, packed for the history bars.
 
-    `days` holds one character per UTC day, oldest first, ending on `last_day`: the worst severity of that
-    day as a digit (0 none … 3 major). It is remade from the intervals by the action that changes them.
+    `days` holds one character per UTC day, oldest first, ending on `last_day` (ISO): the worst severity of that
+    day as a digit (0 none … 3 major). It is remade from the intervals by the action that changes them; the
+    days since then are filled from what is still open when it is read.
     """
 
     __tablename__ = "component_history"
@@ -149,7 +151,6 @@ class ComponentHistory(Base):
     component_id: Mapped[int] = mapped_column(ForeignKey("component.id", ondelete="CASCADE"), primary_key=True)
     last_day: Mapped[str] = mapped_column(String(10))
     days: Mapped[str] = mapped_column(String(400))
-    down_seconds: Mapped[int] = mapped_column(default=0)
 
 
 class Maintenance(Versioned, Base):
@@ -182,6 +183,8 @@ class Maintenance(Versioned, Base):
 
 
 class MaintenanceUpdate(Base):
+    """One entry of a maintenance's timeline."""
+
     __tablename__ = "maintenance_update"
     __table_args__ = (UniqueConstraint("maintenance_id", "public_id"),)
 
@@ -196,6 +199,8 @@ class MaintenanceUpdate(Base):
 
 
 class MaintenanceComponent(Base):
+    """A component this maintenance is worked on."""
+
     __tablename__ = "maintenance_component"
     __table_args__ = (
         UniqueConstraint("maintenance_id", "component_id"),
