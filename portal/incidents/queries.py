@@ -40,6 +40,7 @@ from portal.incidents.rules import (
     State,
     Visibility,
     day_start,
+    down_seconds,
     effective_status,
     overlaid,
     pack_days,
@@ -267,6 +268,24 @@ def history_bars(
             days = overlaid(days, _moved(row.days, date.fromisoformat(row.last_day), last_day))
         bars[component_id] = HistoryBar(component_id, first_day, days)
     return bars
+
+
+def uptimes(components: Collection[Component], now: datetime, viewpoint: Viewpoint | None = None) -> dict[int, float]:
+    """The share of the last 90 days (UTC) each component was up, 0 to 1, for this viewpoint. One query.
+
+    Counted by `rules.down_seconds`, from the component's creation if that is later and nothing is known before.
+    """
+    begin = day_start(now.date() - timedelta(days=HISTORY_SHOWN - 1))
+    recent = or_(ImpactInterval.to_at.is_(None), ImpactInterval.to_at > begin)
+    visible = _visible_to(Incident, viewpoint or Viewpoint(), now)
+    stretches = _stretches([component.id for component in components], and_(recent, visible))
+    shares = {}
+    for component in components:
+        hits = stretches.get(component.id, [])
+        since = max(begin, min([component.created_at, *(hit.from_at for hit in hits)]))
+        span = (now - since).total_seconds()
+        shares[component.id] = 1 - down_seconds(hits, since, now) / span if span > 0 else 1.0
+    return shares
 
 
 def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
