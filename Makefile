@@ -1,0 +1,88 @@
+# Everything a person types: `make run`, `make test`, `make check`, `make bench`.
+# A second run is quick: each step leaves a stamp and is repeated when what it came from has changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.PHONY: run test check bench lock clean install install-dev system-test
+
+PORT ?= 8000
+PYTHON ?= python3
+BIN := .venv/bin
+CATALOGUES := $(patsubst %.po,%.mo,$(wildcard portal/translations/*/LC_MESSAGES/*.po))
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+SERVED := portal/static/vendor/htmx.js
+
+# --- what people call -------------------------------------------------------------------------------------------
+
+run: install
+	$(BIN)/portal demo --port $(PORT)
+	exec $(BIN)/portal up --port $(PORT) --catch-mail
+
+test: install-dev system-test
+	$(BIN)/python -m tests.support.matrix $(TESTS)
+
+check: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install-dev
+	bash tests/support/need.sh --optional bench
+	$(BIN)/python -m tests.bench $(TARGETS)
+
+# --- installing -------------------------------------------------------------------------------------------------
+
+install: .venv/.installed $(SERVED) $(CATALOGUES)
+
+install-dev: .venv/.installed-dev node_modules/axe-core/package.json $(SERVED) $(CATALOGUES)
+
+system-test:
+	bash tests/support/need.sh test
+
+$(BIN)/python:
+	bash tests/support/need.sh python
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the Python packages …"
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@echo "Installing the Python packages of the tests …"
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+$(SERVED): package.json package-lock.json portal/static/vendor.mjs
+	bash tests/support/need.sh node
+	@echo "Installing the front-end packages …"
+	npm ci --omit=dev --no-progress --loglevel=error
+	node portal/static/vendor.mjs
+	touch $@
+
+node_modules/axe-core/package.json: package.json package-lock.json portal/static/vendor.mjs
+	bash tests/support/need.sh node
+	@echo "Installing the front-end packages of the tests …"
+	npm ci --no-progress --loglevel=error
+	node portal/static/vendor.mjs
+	touch $@ $(SERVED)
+
+%.mo: %.po | .venv/.installed
+	$(BIN)/pybabel compile --input-file $< --output-file $@ --locale $(word 3,$(subst /, ,$<))
+
+# --- keeping house ----------------------------------------------------------------------------------------------
+
+# Writes both lock files anew from pyproject.toml, with hashes; needs pip-tools.
+LOCK := pip-compile --quiet --upgrade --all-build-deps --allow-unsafe --generate-hashes --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock:
+	$(LOCK) --output-file=requirements.lock pyproject.toml
+	$(LOCK) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf .venv node_modules portal/static/vendor $(CATALOGUES) .*_cache .hypothesis *.egg-info
