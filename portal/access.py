@@ -50,9 +50,12 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True)
 class Declaration:
+    """Who may come in, and of the areas the one, or one of those, that must be open to them."""
+
     audience: Audience
     permission: Permission | None = None
     area: Area | None = None
+    one_of: frozenset[Area] = frozenset()
 
 
 _declared: dict[str, Declaration] = {}
@@ -84,7 +87,8 @@ def status_readers(blueprint: Blueprint) -> None:
     Signed in with Status open: through the eyes of that company. Else, where Public status is open: signed out.
     Else whom signing in may help is sent to sign in, and for everybody else there is nothing here.
     """
-    _declare(blueprint, Declaration(Audience.ANYONE), _status_guard)
+    areas = frozenset({Area.STATUS, Area.PUBLIC_STATUS})
+    _declare(blueprint, Declaration(Audience.ANYONE, one_of=areas), _status_guard)
 
 
 def status_viewpoint() -> Viewpoint:

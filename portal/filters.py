@@ -35,6 +35,15 @@ LOOKS: dict[str, dict[str, Look]] = {
         "partial_outage": Look(lazy_gettext("Partial outage"), "poor", "part"),
         "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
     },
+    "overall": {
+        "All Systems Operational": Look(lazy_gettext("All systems operational"), "good", "check"),
+        "Service Under Maintenance": Look(lazy_gettext("Maintenance under way"), "planned", "clock"),
+        "Partially Degraded Service": Look(lazy_gettext("Some systems are slower than usual"), "warn", "bang"),
+        "Degraded System Service": Look(lazy_gettext("All systems are slower than usual"), "warn", "bang"),
+        "Minor Service Outage": Look(lazy_gettext("Some systems are partly down"), "poor", "part"),
+        "Partial System Outage": Look(lazy_gettext("Some systems are down"), "bad", "cross"),
+        "Major System Outage": Look(lazy_gettext("All systems are down"), "bad", "cross"),
+    },
     "service": {
         "operating_normally": Look(lazy_gettext("Operating normally"), "good", "check"),
         "scheduled_service": Look(lazy_gettext("Scheduled service"), "planned", "clock"),
@@ -165,8 +174,24 @@ def ago(moment: datetime) -> str:
     seconds = (clock.utcnow() - moment).total_seconds()
     if -60 < seconds < 60:
         return str(_("just now") if seconds >= 0 else _("in a moment"))
-    span = duration(timedelta(seconds=abs(seconds)))
-    return str(_("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span))
+    return _past(int(seconds // 60)) if seconds > 0 else _ahead(int(-seconds // 60))
+
+
+def _past(minutes: int) -> str:
+    """Whole sentences, because languages bend the unit after "ago" and "in"."""
+    if minutes < 60:
+        return str(ngettext("%(num)d minute ago", "%(num)d minutes ago", minutes))
+    if minutes < 48 * 60:
+        return str(ngettext("%(num)d hour ago", "%(num)d hours ago", minutes // 60))
+    return str(ngettext("%(num)d day ago", "%(num)d days ago", minutes // 1440))
+
+
+def _ahead(minutes: int) -> str:
+    if minutes < 60:
+        return str(ngettext("in %(num)d minute", "in %(num)d minutes", minutes))
+    if minutes < 48 * 60:
+        return str(ngettext("in %(num)d hour", "in %(num)d hours", minutes // 60))
+    return str(ngettext("in %(num)d day", "in %(num)d days", minutes // 1440))
 
 
 def duration(span: timedelta) -> str:

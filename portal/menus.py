@@ -52,4 +52,6 @@ def _lets_in(endpoint: str) -> bool:
         return person is not None and (declaration.permission is None or may(person.role, declaration.permission))
     if declaration.audience is Audience.CUSTOMERS and (person is None or person.company_id is None):
         return False
+    if declaration.one_of and not declaration.one_of & access.areas():
+        return False
     return declaration.area is None or declaration.area in access.areas()

@@ -1,6 +1,8 @@
 """How a holding is: the four service statuses and what its components imply. Source: DESIGN section 5."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from portal.incidents.rules import ComponentStatus
@@ -31,3 +33,27 @@ IMPLIED: dict[ComponentStatus, ServiceStatus] = {
 def effective_service_status(stated: ServiceStatus, components: Iterable[ComponentStatus]) -> ServiceStatus:
     """The worse of what staff stated for the holding and what its components imply."""
     return max([stated, *(IMPLIED[status] for status in components)], key=lambda status: status.rank)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something open that holds components at a status: an incident, or maintenance under way.
+
+    `public_id` is the incident's, for a link; None where there is no page to link to.
+    """
+
+    title: str
+    since: datetime
+    statuses: Mapping[int, ComponentStatus]
+    public_id: str | None = None
+
+    def on(self, components: Collection[int]) -> ComponentStatus:
+        """The worst this does to any of these components (ids)."""
+        hit = (self.statuses[each] for each in components if each in self.statuses)
+        return max(hit, key=lambda status: status.rank, default=ComponentStatus.OPERATIONAL)
+
+
+def main_cause(components: Collection[int], causes: Iterable[Cause]) -> Cause | None:
+    """The cause to name for a holding that depends on these components: what hits it worst, of equals the oldest."""
+    hitting = [cause for cause in causes if cause.on(components) is not ComponentStatus.OPERATIONAL]
+    return min(hitting, key=lambda cause: (-cause.on(components).rank, cause.since), default=None)
