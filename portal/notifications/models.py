@@ -10,21 +10,24 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.database import Base, Versioned
-from portal.notifications.rules import BroadcastState, DeliveryState, RelayState, SuppressionReason
+from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
 
-IS_OPEN = text("state IN ('pending', 'claimed', 'sending')")
+IS_DUE = text("state = 'pending'")
+IS_RETRYING = text("state = 'pending' AND attempts > 0")
 
 
 class Broadcast(Versioned, Base):
     """One bulk notification, frozen when it was made: who (selector), in which wording (content), about what (topic).
 
     `idempotency_key` makes a second attempt at the same event a no-op. `kind` names the registered kind that
-    knows how to expand the selector; `content` holds the rendered wordings by language. `thread_key` is shared by all mails that belong in one
-    conversation. `expand_cursor` is the last person id already expanded; `priority` is lower for sooner.
+    knows how to expand the selector; `content` holds the rendered wordings by language. `thread_key` is shared by
+    all mails that belong in one conversation. `expand_cursor` is where the expansion goes on, `expanded_at` when
+    it was complete. `priority` is lower for sooner; among equals the one that was served longest ago
+    (`served_at`) comes next. `resumed_at` is when it last went on after a pause, `note` why it was paused.
     """
 
     __tablename__ = "broadcast"
-    __table_args__ = (Index("ix_broadcast_created_at", "created_at"),)
+    __table_args__ = (Index("ix_broadcast_created_at", "created_at"), Index("ix_broadcast_state", "state"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     idempotency_key: Mapped[str] = mapped_column(String(120), unique=True)
@@ -36,7 +39,10 @@ class Broadcast(Versioned, Base):
     topic: Mapped[str] = mapped_column(String(60))
     state: Mapped[BroadcastState]
     priority: Mapped[int] = mapped_column(default=50)
-    expand_cursor: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    expand_cursor: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    expanded_at: Mapped[datetime | None]
+    served_at: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -45,14 +51,18 @@ class Broadcast(Versioned, Base):
 
 
 class Slice(Base):
-    """A lease on up to about 1,000 deliveries of one broadcast, held by one sending process until `leased_until`."""
+    """A lease on up to about 1,000 deliveries, held by one sending process until `leased_until`, for one relay.
+
+    `connections` is how many it may hold to that relay; the sum over all live slices is bounded by the relay's.
+    """
 
     __tablename__ = "delivery_slice"
     __table_args__ = (Index("ix_delivery_slice_leased_until", "leased_until"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcast.id", ondelete="CASCADE"))
+    relay_id: Mapped[int] = mapped_column(ForeignKey("relay.id", ondelete="CASCADE"), index=True)
     owner: Mapped[str] = mapped_column(String(80))
+    connections: Mapped[int]
     leased_until: Mapped[datetime]
     created_at: Mapped[datetime]
 
@@ -60,14 +70,27 @@ class Slice(Base):
 class Delivery(Base):
     """One message to one address. The last server answer stands on it; attempts that were not a success have a row of their own.
 
-    `values` are the recipient's variables. `in_doubt` counts the times a process or connection ended
-    between offering the mail and hearing the answer.
+    `values` are the recipient's variables, `company_ids` the companies it reaches the person through.
+    `in_doubt` counts the times a process or connection ended between offering the mail and hearing the answer.
+    `first_attempt_at` is the Date of the mail, whichever attempt arrives. `failure` is what the last one was.
+    `finished_at` is when it came to its final state.
     """
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index("ix_delivery_broadcast_id", "broadcast_id", "state", "id"),
-        Index("ix_delivery_due", "priority", "next_attempt_at", "id", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+        Index("ix_delivery_broadcast_id", "broadcast_id"),
+        # Counting by state, the pace of the last minute and the newest results are all read from this index alone.
+        Index("ix_delivery_progress", "broadcast_id", "state", "finished_at"),
+        Index(
+            "ix_delivery_due",
+            "broadcast_id",
+            "priority",
+            "next_attempt_at",
+            "id",
+            sqlite_where=IS_DUE,
+            postgresql_where=IS_DUE,
+        ),
+        Index("ix_delivery_retrying", "broadcast_id", sqlite_where=IS_RETRYING, postgresql_where=IS_RETRYING),
         Index(
             "ix_delivery_slice_id",
             "slice_id",
@@ -80,12 +103,14 @@ class Delivery(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     broadcast_id: Mapped[int] = mapped_column(ForeignKey("broadcast.id", ondelete="CASCADE"))
     dedupe_key: Mapped[str] = mapped_column(String(64), unique=True)
-    message_id: Mapped[str] = mapped_column(String(200), unique=True)
+    message_id: Mapped[str] = mapped_column(String(300), unique=True)
     channel: Mapped[str] = mapped_column(String(20), default="mail")
     address: Mapped[str] = mapped_column(String(254))
     address_key: Mapped[str] = mapped_column(String(254))
+    name: Mapped[str] = mapped_column(String(200), default="")
     person_id: Mapped[int | None]
     company_id: Mapped[int | None]
+    company_ids: Mapped[list[int]] = mapped_column(JSON, default=list)
     wording: Mapped[str] = mapped_column(String(20), default="en")
     values: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     priority: Mapped[int] = mapped_column(default=50)
@@ -95,8 +120,10 @@ class Delivery(Base):
     next_attempt_at: Mapped[datetime]
     slice_id: Mapped[int | None] = mapped_column(ForeignKey("delivery_slice.id", ondelete="SET NULL"))
     relay_id: Mapped[int | None] = mapped_column(ForeignKey("relay.id", ondelete="SET NULL"))
+    first_attempt_at: Mapped[datetime | None]
     sending_since: Mapped[datetime | None]
-    sent_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    failure: Mapped[Failure | None]
     code: Mapped[int | None]
     enhanced_code: Mapped[str | None] = mapped_column(String(12))
     answer: Mapped[str | None] = mapped_column(String(500))
@@ -115,8 +142,9 @@ class DeliveryAttempt(Base):
     delivery_id: Mapped[int] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
     number: Mapped[int]
     worker: Mapped[str] = mapped_column(String(80))
+    started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime]
-    outcome: Mapped[str] = mapped_column(String(20))
+    outcome: Mapped[Failure]
     code: Mapped[int | None]
     answer: Mapped[str | None] = mapped_column(String(500))
 
@@ -151,10 +179,13 @@ class Preference(Base):
 
 
 class Relay(Versioned, Base):
-    """An SMTP route. Without a row of its own an installation uses PORTAL_SMTP_URL, kept here as "default".
+    """An SMTP route, in the order of `position`. Without others, an installation uses the one called "default",
+    whose `url` is None: it stands for PORTAL_SMTP_URL.
 
-    `per_minute` and `per_day` bound what it takes (None: no bound); `connections` is how many are held at once.
-    `refusals` counts policy refusals in a row, for the breaker.
+    `fingerprint` is a hash of the address and login last used, so that a corrected one mends a broken relay.
+    `connections` is how many are held at once by all processes together (None: PORTAL_CONNECTIONS_PER_RELAY);
+    `per_minute` and `per_day` bound what it takes (None: no bound), counted in the windows that began at
+    `minute_began_at` and `day_began_at`. `failing_since` is when it last stopped answering.
     """
 
     __tablename__ = "relay"
@@ -162,12 +193,17 @@ class Relay(Versioned, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
     url: Mapped[str | None] = mapped_column(String(500))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
     position: Mapped[int] = mapped_column(default=0)
-    connections: Mapped[int] = mapped_column(default=2)
+    connections: Mapped[int | None]
     per_minute: Mapped[int | None]
     per_day: Mapped[int | None]
+    minute_began_at: Mapped[datetime | None]
+    minute_count: Mapped[int] = mapped_column(default=0)
+    day_began_at: Mapped[datetime | None]
+    day_count: Mapped[int] = mapped_column(default=0)
     state: Mapped[RelayState] = mapped_column(default=RelayState.UP)
     paused_until: Mapped[datetime | None]
     pause_seconds: Mapped[int] = mapped_column(default=0)
-    refusals: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
     last_answer: Mapped[str | None] = mapped_column(String(500))

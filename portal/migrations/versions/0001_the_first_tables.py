@@ -48,7 +48,10 @@ def upgrade() -> None:
         sa.Column("topic", sa.String(length=60), nullable=False),
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
-        sa.Column("expand_cursor", sa.JSON(), nullable=True),
+        sa.Column("expand_cursor", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("expanded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("served_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -60,6 +63,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("broadcast", schema=None) as batch_op:
         batch_op.create_index("ix_broadcast_created_at", ["created_at"], unique=False)
+        batch_op.create_index("ix_broadcast_state", ["state"], unique=False)
 
     op.create_table(
         "company",
@@ -128,14 +132,19 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("url", sa.String(length=500), nullable=True),
+        sa.Column("fingerprint", sa.String(length=64), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("connections", sa.Integer(), nullable=False),
+        sa.Column("connections", sa.Integer(), nullable=True),
         sa.Column("per_minute", sa.Integer(), nullable=True),
         sa.Column("per_day", sa.Integer(), nullable=True),
+        sa.Column("minute_began_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("minute_count", sa.Integer(), nullable=False),
+        sa.Column("day_began_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("day_count", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("pause_seconds", sa.Integer(), nullable=False),
-        sa.Column("refusals", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_answer", sa.String(length=500), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_relay")),
@@ -238,17 +247,19 @@ def upgrade() -> None:
     op.create_table(
         "delivery_slice",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("broadcast_id", sa.Integer(), nullable=False),
+        sa.Column("relay_id", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=80), nullable=False),
+        sa.Column("connections", sa.Integer(), nullable=False),
         sa.Column("leased_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["broadcast_id"], ["broadcast.id"], name=op.f("fk_delivery_slice_broadcast_id"), ondelete="CASCADE"
+            ["relay_id"], ["relay.id"], name=op.f("fk_delivery_slice_relay_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_slice")),
     )
     with op.batch_alter_table("delivery_slice", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_slice_leased_until", ["leased_until"], unique=False)
+        batch_op.create_index(batch_op.f("ix_delivery_slice_relay_id"), ["relay_id"], unique=False)
 
     op.create_table(
         "holding",
@@ -381,7 +392,6 @@ def upgrade() -> None:
         sa.Column("component_id", sa.Integer(), nullable=False),
         sa.Column("last_day", sa.String(length=10), nullable=False),
         sa.Column("days", sa.String(length=400), nullable=False),
-        sa.Column("down_seconds", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["component_id"], ["component.id"], name=op.f("fk_component_history_component_id"), ondelete="CASCADE"
         ),
@@ -392,12 +402,14 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("broadcast_id", sa.Integer(), nullable=False),
         sa.Column("dedupe_key", sa.String(length=64), nullable=False),
-        sa.Column("message_id", sa.String(length=200), nullable=False),
+        sa.Column("message_id", sa.String(length=300), nullable=False),
         sa.Column("channel", sa.String(length=20), nullable=False),
         sa.Column("address", sa.String(length=254), nullable=False),
         sa.Column("address_key", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=True),
         sa.Column("company_id", sa.Integer(), nullable=True),
+        sa.Column("company_ids", sa.JSON(), nullable=False),
         sa.Column("wording", sa.String(length=20), nullable=False),
         sa.Column("values", sa.JSON(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
@@ -407,8 +419,10 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("slice_id", sa.Integer(), nullable=True),
         sa.Column("relay_id", sa.Integer(), nullable=True),
+        sa.Column("first_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sending_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failure", sa.String(length=24), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("enhanced_code", sa.String(length=12), nullable=True),
         sa.Column("answer", sa.String(length=500), nullable=True),
@@ -426,13 +440,21 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_address_key", ["address_key"], unique=False)
-        batch_op.create_index("ix_delivery_broadcast_id", ["broadcast_id", "state", "id"], unique=False)
+        batch_op.create_index("ix_delivery_broadcast_id", ["broadcast_id"], unique=False)
         batch_op.create_index(
             "ix_delivery_due",
-            ["priority", "next_attempt_at", "id"],
+            ["broadcast_id", "priority", "next_attempt_at", "id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('pending', 'claimed', 'sending')"),
-            postgresql_where=sa.text("state IN ('pending', 'claimed', 'sending')"),
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
+        batch_op.create_index("ix_delivery_progress", ["broadcast_id", "state", "finished_at"], unique=False)
+        batch_op.create_index(
+            "ix_delivery_retrying",
+            ["broadcast_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'pending' AND attempts > 0"),
+            postgresql_where=sa.text("state = 'pending' AND attempts > 0"),
         )
         batch_op.create_index(
             "ix_delivery_slice_id",
@@ -586,8 +608,9 @@ def upgrade() -> None:
         sa.Column("delivery_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=80), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("outcome", sa.String(length=20), nullable=False),
+        sa.Column("outcome", sa.String(length=24), nullable=False),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("answer", sa.String(length=500), nullable=True),
         sa.ForeignKeyConstraint(
@@ -660,9 +683,13 @@ def downgrade() -> None:
             postgresql_where=sa.text("slice_id IS NOT NULL"),
         )
         batch_op.drop_index(
-            "ix_delivery_due",
-            sqlite_where=sa.text("state IN ('pending', 'claimed', 'sending')"),
-            postgresql_where=sa.text("state IN ('pending', 'claimed', 'sending')"),
+            "ix_delivery_retrying",
+            sqlite_where=sa.text("state = 'pending' AND attempts > 0"),
+            postgresql_where=sa.text("state = 'pending' AND attempts > 0"),
+        )
+        batch_op.drop_index("ix_delivery_progress")
+        batch_op.drop_index(
+            "ix_delivery_due", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
         )
         batch_op.drop_index("ix_delivery_broadcast_id")
         batch_op.drop_index("ix_delivery_address_key")
@@ -698,6 +725,7 @@ def downgrade() -> None:
 
     op.drop_table("holding")
     with op.batch_alter_table("delivery_slice", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_slice_relay_id"))
         batch_op.drop_index("ix_delivery_slice_leased_until")
 
     op.drop_table("delivery_slice")
@@ -723,6 +751,7 @@ def downgrade() -> None:
     op.drop_table("component_group")
     op.drop_table("company")
     with op.batch_alter_table("broadcast", schema=None) as batch_op:
+        batch_op.drop_index("ix_broadcast_state")
         batch_op.drop_index("ix_broadcast_created_at")
 
     op.drop_table("broadcast")

@@ -1,0 +1,353 @@
+"""The writers of the outbox as the rest of the house knows it: queue, expand, steer, suppress.
+
+What the sending process writes stands in `leases.py`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portal import events
+from portal.accounts.rules import text_key
+from portal.audit import actions as audit
+from portal.audit.rules import Actor
+from portal.config import Settings
+from portal.errors import NotFound, RuleViolation
+from portal.extensions import db
+from portal.notifications.kinds import Content, Kind, Recipient, kind_named
+from portal.notifications.links import unsubscribe_path
+from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
+from portal.notifications.queries import Home, homes_of, suppressed_addresses, unwanted_by
+from portal.notifications.rules import (
+    ACTIVE,
+    OPEN_STATES,
+    BroadcastState,
+    DeliveryState,
+    RelayState,
+    SuppressionReason,
+    UnsafeHeader,
+    dedupe_key,
+    header_text,
+    message_id,
+    name_key,
+)
+
+WRITTEN_AT_ONCE = 1000
+"""Recipients whose deliveries are written with the change itself; more are written by the worker."""
+
+WRITTEN_PER_STEP = 500
+
+
+def queue_broadcast(
+    kind: str,
+    *,
+    idempotency_key: str,
+    title: str,
+    selector: dict[str, Any],
+    content: Content,
+    thread_key: str,
+    by_person_id: int | None,
+    now: datetime,
+) -> Broadcast:
+    """Write down that this is to be told, in the transaction of what happened, and wake the worker.
+
+    `kind` names a registered kind; `selector` is what it needs to find the recipients later, frozen as JSON.
+    The same `idempotency_key` a second time returns the broadcast there is. `thread_key` is shared by mails that
+    belong in one conversation, such as all updates of an incident. Raises RuleViolation when the subject cannot stand
+    in a mail, before anything is written.
+    """
+    known = db.session.scalars(select(Broadcast).where(Broadcast.idempotency_key == idempotency_key)).one_or_none()
+    if known is not None:
+        return known
+    registered = kind_named(kind)
+    for wording in content.values():
+        try:
+            header_text(wording["subject"])
+        except UnsafeHeader as refusal:
+            raise RuleViolation(f"The title cannot be the subject of a mail: {refusal}.", "title") from None
+    broadcast = Broadcast(
+        idempotency_key=idempotency_key,
+        kind=kind,
+        title=title[:250],
+        selector=selector,
+        content=content,
+        thread_key=thread_key,
+        topic=registered.topic,
+        state=BroadcastState.EXPANDING,
+        priority=registered.priority,
+        expires_at=now + registered.expires_after,
+        created_at=now,
+        created_by_id=by_person_id,
+    )
+    db.session.add(broadcast)
+    db.session.flush()
+    recipients, cursor = registered.recipients(selector, None, WRITTEN_AT_ONCE, now)
+    if cursor is None and len(recipients) <= WRITTEN_AT_ONCE:
+        _write_down(broadcast, registered, recipients, now)
+        _expanded(broadcast, now)
+        events.wake("deliver")
+    else:
+        events.wake("expand", broadcast.id)
+    events.ring(events.broadcast_topic(broadcast.id))
+    return broadcast
+
+
+def expand_step(broadcast_id: int, now: datetime) -> bool:
+    """Write down the next recipients of a broadcast and move its cursor with them; whether there are more.
+
+    Safe to run twice and by two workers at once: the second finds the row taken, or the deliveries written.
+    """
+    broadcast = db.session.scalars(
+        select(Broadcast).where(Broadcast.id == broadcast_id).with_for_update(skip_locked=True)
+    ).one_or_none()
+    if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
+        return False
+    kind = kind_named(broadcast.kind)
+    recipients, cursor = kind.recipients(broadcast.selector, broadcast.expand_cursor, WRITTEN_PER_STEP, now)
+    _write_down(broadcast, kind, recipients, now)
+    broadcast.expand_cursor = cursor
+    if cursor is None:
+        _expanded(broadcast, now)
+    db.session.flush()
+    events.ring(events.broadcast_topic(broadcast.id))
+    return cursor is not None
+
+
+def _expanded(broadcast: Broadcast, now: datetime) -> None:
+    """Every recipient has their delivery; without any that is open the broadcast is over."""
+    broadcast.expanded_at = now
+    broadcast.expand_cursor = None
+    waits = select(Delivery.id).where(Delivery.broadcast_id == broadcast.id, Delivery.state.in_(OPEN_STATES)).limit(1)
+    if db.session.scalar(waits) is None:
+        broadcast.state = BroadcastState.DONE
+        broadcast.finished_at = now
+    else:
+        broadcast.state = BroadcastState.SENDING
+    db.session.flush()
+
+
+def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient], now: datetime) -> None:
+    """One delivery per address; those whose area is closed get none, those who do not want it one that says so."""
+    allowed = kind.allowed({company_id for each in recipients for company_id in each.company_ids})
+    reached = [each for each in recipients if not each.company_ids or allowed.intersection(each.company_ids)]
+    if not reached:
+        return
+    keys = [text_key(each.address) for each in reached]
+    suppressed = suppressed_addresses(keys, broadcast.topic, now)
+    unwanted = unwanted_by([each.person_id for each in reached if each.person_id], broadcast.topic)
+    homes = homes_of(allowed)
+    settings: Settings = current_app.config["SETTINGS"]
+    secret = name_key(settings.secret_key)
+    rows = []
+    for recipient, address_key in zip(reached, keys, strict=True):
+        companies = [each for each in recipient.company_ids if each in allowed]
+        row = _row(broadcast, recipient, address_key, companies, settings)
+        row["message_id"] = message_id(secret, row["dedupe_key"], settings.mail_domain)
+        row["values"] = _values(broadcast, recipient, homes.get(companies[0]) if companies else None, settings)
+        row |= {"created_at": now, "next_attempt_at": now, "state": DeliveryState.PENDING, "answer": None}
+        row["finished_at"] = None
+        if address_key in suppressed or recipient.person_id in unwanted:
+            reason, detail = suppressed.get(address_key, (SuppressionReason.UNSUBSCRIBED, None))
+            row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": (detail or reason.value)[:500]}
+        rows.append(row)
+    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    db.session.execute(insert(Delivery).on_conflict_do_nothing(), rows)
+
+
+def _row(
+    broadcast: Broadcast, recipient: Recipient, address_key: str, companies: list[int], settings: Settings
+) -> dict[str, Any]:
+    language = recipient.language if recipient.language in broadcast.content else "en"
+    return {
+        "broadcast_id": broadcast.id,
+        "dedupe_key": dedupe_key(broadcast.idempotency_key, "mail", address_key),
+        "channel": "mail",
+        "address": recipient.address,
+        "address_key": address_key,
+        "name": recipient.name[:200],
+        "person_id": recipient.person_id,
+        "company_id": companies[0] if companies else None,
+        "company_ids": companies,
+        "wording": language if language in broadcast.content else next(iter(broadcast.content)),
+        "priority": broadcast.priority + recipient.priority,
+    }
+
+
+def _values(broadcast: Broadcast, recipient: Recipient, home: Home | None, settings: Settings) -> dict[str, str]:
+    """The kind's variables with the built-in ones; every link leads to the home portal of the recipient's company."""
+    base_url = (home and home.base_url) or settings.base_url
+    path = unsubscribe_path(recipient.address, broadcast.topic, recipient.person_id)
+    return {
+        "company": home.company if home else "",
+        **recipient.values,
+        "name": recipient.name,
+        "address": recipient.address,
+        "brand": (home and home.brand) or settings.mail_domain,
+        "portal_url": base_url,
+        "unsubscribe_url": base_url + path,
+    }
+
+
+# Steering.
+
+
+def pause(broadcast: Broadcast, note: str, *, by: Actor, now: datetime) -> None:
+    """Stop a broadcast where it is; what a server already has is finished. Pausing one that is over is refused."""
+    if broadcast.state is BroadcastState.PAUSED:
+        return
+    if broadcast.state not in ACTIVE:
+        raise RuleViolation("This broadcast is over; there is nothing left to pause.")
+    _steer(broadcast, BroadcastState.PAUSED, "broadcast.pause", by=by, now=now)
+    broadcast.note = note[:500]
+    db.session.flush()
+
+
+def resume(broadcast: Broadcast, *, by: Actor, now: datetime) -> None:
+    """Let a paused broadcast go on where it stopped."""
+    if broadcast.state in ACTIVE:
+        return
+    if broadcast.state is not BroadcastState.PAUSED:
+        raise RuleViolation("This broadcast is over; it cannot go on.")
+    state = BroadcastState.SENDING if broadcast.expanded_at else BroadcastState.EXPANDING
+    _steer(broadcast, state, "broadcast.resume", by=by, now=now)
+    broadcast.resumed_at = now
+    broadcast.note = None
+    db.session.flush()
+    events.wake("deliver") if broadcast.expanded_at else events.wake("expand", broadcast.id)
+
+
+def cancel(broadcast: Broadcast, *, by: Actor, now: datetime) -> int:
+    """Call off what has not been offered to a server yet; returns how many mails that were. The rest is finished."""
+    if broadcast.state is BroadcastState.CANCELLED:
+        return 0
+    if broadcast.state is BroadcastState.DONE:
+        raise RuleViolation("This broadcast is over; there is nothing left to cancel.")
+    _steer(broadcast, BroadcastState.CANCELLED, "broadcast.cancel", by=by, now=now)
+    broadcast.finished_at = now
+    db.session.flush()
+    return cancel_what_waits(broadcast.id, now)
+
+
+def cancel_what_waits(broadcast_id: int, now: datetime) -> int:
+    """Close the deliveries of a cancelled broadcast that no server has been offered; returns how many.
+
+    A row that a sending process holds locked at this moment is left to it, and closed when it comes back.
+    """
+    waiting = (
+        select(Delivery.id)
+        .where(
+            Delivery.broadcast_id == broadcast_id,
+            Delivery.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED)),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    result = db.session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(waiting))
+        .values(state=DeliveryState.CANCELLED, finished_at=now, slice_id=None)
+        .execution_options(synchronize_session=False)
+    )
+    return int(result.rowcount)
+
+
+def retry_failed(broadcast: Broadcast, *, by: Actor, now: datetime) -> int:
+    """Try the mails that failed for good once more, those whose address is suppressed left out; returns how many."""
+    if broadcast.state not in (*ACTIVE, BroadcastState.DONE) or broadcast.expires_at <= now:
+        raise RuleViolation("This broadcast is no longer worth sending.")
+    suppressed = select(Suppression.address_key).where(or_(Suppression.until.is_(None), Suppression.until > now))
+    result = db.session.execute(
+        update(Delivery)
+        .where(
+            Delivery.broadcast_id == broadcast.id,
+            Delivery.state == DeliveryState.FAILED,
+            Delivery.address_key.not_in(suppressed),
+        )
+        .values(state=DeliveryState.PENDING, next_attempt_at=now, finished_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    count = int(result.rowcount)
+    if count:
+        _steer(broadcast, BroadcastState.SENDING, "broadcast.retry", by=by, now=now, mails=count)
+        broadcast.finished_at = None
+        broadcast.resumed_at = now
+        db.session.flush()
+        events.wake("deliver")
+    return count
+
+
+def _steer(
+    broadcast: Broadcast, state: BroadcastState, action: str, *, by: Actor, now: datetime, **details: Any
+) -> None:
+    before = broadcast.state
+    broadcast.state = state
+    events.ring(events.broadcast_topic(broadcast.id))
+    audit.record(
+        action,
+        object_kind="broadcast",
+        object_id=broadcast.id,
+        by=by,
+        now=now,
+        before={"state": before},
+        after={"state": state, **details},
+    )
+
+
+def mend_relay(relay_id: int, *, by: Actor, now: datetime) -> None:
+    """Let a paused or broken relay be tried again at once, because somebody has acted."""
+    relay = db.session.get(Relay, relay_id)
+    if relay is None:
+        raise NotFound
+    before = relay.state
+    relay.state, relay.paused_until, relay.pause_seconds, relay.failing_since = RelayState.UP, None, 0, None
+    db.session.flush()
+    events.wake("deliver")
+    audit.record(
+        "relay.mend", object_kind="relay", object_id=relay.id, by=by, now=now, before={"state": before}, after={}
+    )
+
+
+# Suppressions.
+
+
+def suppress(
+    address: str,
+    scope: str,
+    reason: SuppressionReason,
+    *,
+    now: datetime,
+    detail: str | None = None,
+    until: datetime | None = None,
+) -> None:
+    """Send nothing of this scope to this address any more; twice is harmless."""
+    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    db.session.execute(
+        insert(Suppression)
+        .values(address_key=text_key(address), scope=scope, reason=reason, detail=detail, until=until, created_at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+def unsubscribe(address: str, topic: str, *, now: datetime) -> None:
+    """Take an address off one list, or off all with `EVERY_TOPIC`, because whoever reads it said so. Idempotent."""
+    suppress(address, topic, SuppressionReason.UNSUBSCRIBED, now=now, detail="Unsubscribed by the recipient")
+    actor = Actor(address)
+    audit.record(
+        "address.unsubscribe", object_kind="address", object_id=None, by=actor, now=now, after={"topic": topic}
+    )
+
+
+def subscribe_again(address: str, topic: str, *, now: datetime) -> None:
+    """Take back an unsubscription of this scope; a hard bounce or a complaint stays."""
+    db.session.execute(
+        delete(Suppression).where(
+            Suppression.address_key == text_key(address),
+            Suppression.scope == topic,
+            Suppression.reason == SuppressionReason.UNSUBSCRIBED,
+        )
+    )
+    actor = Actor(address)
+    audit.record("address.subscribe", object_kind="address", object_id=None, by=actor, now=now, after={"topic": topic})

@@ -1,0 +1,99 @@
+"""The kinds of broadcast: who hears of it, about what, and for how long it is worth sending.
+
+A lower capability must not know an upper one, so the upper one registers its kinds here when it is loaded
+(`incidents/mails.py` registers "incident"); actions, and the rows, only name the kind.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+Cursor = dict[str, Any]
+"""Where an expansion goes on. JSON; only the kind that made it reads it."""
+
+Content = dict[str, dict[str, str]]
+"""The wordings of a broadcast by language: {"en": {"subject": …, "text": …, "html": …}, "de": …}.
+
+`{{name}}` in them is filled per recipient; a name the kind does not know stays as it was typed.
+"""
+
+BUILT_IN = frozenset({"name", "address", "company", "brand", "portal_url", "unsubscribe_url"})
+"""Variables every wording may use: the recipient's name, address and company, and their home portal's brand and URL."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One address a broadcast goes to, with everything of the wording that is theirs.
+
+    `company_ids` are the companies the mail reaches this person through, the first being the one whose home
+    portal the links lead to. `values` fill the variables of the kind, as plain text (a line break becomes `<br>` in the HTML part).
+    A lower `priority` is sent sooner: 0 for those who are affected.
+    """
+
+    person_id: int | None
+    company_ids: tuple[int, ...]
+    address: str
+    name: str
+    language: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
+
+
+class Recipients(Protocol):
+    """Expands a frozen selector, at most `limit` recipients from `after` on, affected ones first.
+
+    Returns them with the cursor to go on from, None when these were the last. Called again with the same
+    cursor it may return the same recipients: every address gets one delivery of a broadcast whatever happens.
+    """
+
+    def __call__(
+        self, selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime
+    ) -> tuple[Sequence[Recipient], Cursor | None]: ...
+
+
+def everyone_allowed(company_ids: Collection[int]) -> frozenset[int]:
+    """The area check of a notice sent by hand: it reaches whom it names."""
+    return frozenset(company_ids)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of broadcast.
+
+    `topic` is what its mails are unsubscribed from, and their List-Id; `label` is its name for people (lazily
+    translated). `allowed` returns those of the companies that may be mailed now, because the area this is about
+    is open for them; it is asked when recipients are written down and again before their mails are sent.
+    `variables` are the names its wordings use beside the built-in ones. `priority` is lower for sooner;
+    a recipient's own is added to it. `repeat_in_doubt` says whether a mail whose answer was never heard
+    is sent once more, with the same Message-ID.
+    """
+
+    name: str
+    topic: str
+    label: Any
+    recipients: Recipients
+    allowed: Callable[[Collection[int]], frozenset[int]] = everyone_allowed
+    variables: frozenset[str] = frozenset()
+    expires_after: timedelta = timedelta(hours=72)
+    priority: int = 50
+    repeat_in_doubt: bool = True
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> Kind:
+    """Make a kind known under its name; registering it again replaces it."""
+    _kinds[kind.name] = kind
+    return kind
+
+
+def kind_named(name: str) -> Kind:
+    """The registered kind of this name; KeyError says that the capability it belongs to was not loaded."""
+    return _kinds[name]
+
+
+def topics() -> dict[str, Any]:
+    """Every topic there is to unsubscribe from, with its label, in the order of registration."""
+    return {kind.topic: kind.label for kind in _kinds.values()}

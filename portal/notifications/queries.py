@@ -1,0 +1,293 @@
+"""Reading the outbox: progress, the ledger, who is suppressed, how long a broadcast will take."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import defer
+
+from portal.accounts.models import Company
+from portal.accounts.rules import text_key
+from portal.domains.models import Admission, PortalDomain
+from portal.errors import NotFound
+from portal.extensions import db
+from portal.notifications.models import (
+    IS_RETRYING,
+    Broadcast,
+    Delivery,
+    DeliveryAttempt,
+    Preference,
+    Relay,
+    Suppression,
+)
+from portal.notifications.rules import (
+    ACTIVE,
+    EVERY_TOPIC,
+    OPEN_STATES,
+    BroadcastState,
+    DeliveryState,
+    Progress,
+    RelayState,
+    SuppressionReason,
+    eta_seconds,
+    progress_of,
+)
+
+Item = TypeVar("Item")
+
+PAGE_SIZE = 50
+PACE_WINDOW = timedelta(minutes=1)
+
+EXPECTED_PER_SECOND = 100.0
+"""The pace an estimate goes by while nothing was sent yet: what a modest relay takes over two kept connections."""
+
+
+# Who may be written to.
+
+
+def suppressed_addresses(
+    address_keys: Collection[str], topic: str, now: datetime
+) -> dict[str, tuple[SuppressionReason, str | None]]:
+    """Those of the addresses that get no mail of this topic, with the reason and its detail. One query."""
+    rows = db.session.execute(
+        select(Suppression.address_key, Suppression.reason, Suppression.detail)
+        .where(Suppression.address_key.in_(set(address_keys)), suppresses(topic, now))
+        .order_by(Suppression.id)
+    )
+    return {address_key: (reason, detail) for address_key, reason, detail in rows}
+
+
+def suppresses(topic: str | ColumnElement[str], now: datetime) -> ColumnElement[bool]:
+    """The condition under which a suppression stops mails of this topic."""
+    return and_(
+        or_(Suppression.scope == EVERY_TOPIC, Suppression.scope == topic),
+        or_(Suppression.until.is_(None), Suppression.until > now),
+    )
+
+
+def unwanted_by(person_ids: Collection[int], topic: str) -> frozenset[int]:
+    """Those of the people who have said that they do not want mails of this topic. One query."""
+    return frozenset(
+        db.session.scalars(
+            select(Preference.person_id).where(
+                Preference.person_id.in_(set(person_ids)),
+                Preference.topic == topic,
+                Preference.channel == "mail",
+                Preference.wanted.is_(False),
+            )
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where the links of a company's mails lead, and under which brand."""
+
+    company: str
+    base_url: str | None
+    brand: str | None
+
+
+def homes_of(company_ids: Collection[int]) -> dict[int, Home]:
+    """Name and home portal of each of the companies. One query."""
+    rows = db.session.execute(
+        select(Company.id, Company.name, PortalDomain.base_url, PortalDomain.brand)
+        .outerjoin(Admission, and_(Admission.company_id == Company.id, Admission.is_home))
+        .outerjoin(PortalDomain, PortalDomain.id == Admission.domain_id)
+        .where(Company.id.in_(set(company_ids)))
+    )
+    return {company_id: Home(name, base_url, brand) for company_id, name, base_url, brand in rows}
+
+
+# How far it is.
+
+
+def progress(broadcast: Broadcast, now: datetime) -> Progress:
+    """The figures of one broadcast, counted from its deliveries. Three small queries, however many there are."""
+    return progress_of_many([broadcast], now)[broadcast.id]
+
+
+def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int, Progress]:
+    """The figures of several broadcasts at once, for lists. Three queries."""
+    ids = [broadcast.id for broadcast in broadcasts]
+    mine = Delivery.broadcast_id.in_(ids)
+    states: dict[int, dict[DeliveryState, int]] = {each: {} for each in ids}
+    for broadcast_id, state, count in db.session.execute(
+        select(Delivery.broadcast_id, Delivery.state, func.count())
+        .where(mine)
+        .group_by(Delivery.broadcast_id, Delivery.state)
+    ):
+        states[broadcast_id][state] = count
+    retrying = _counts(select(Delivery.broadcast_id, func.count()).where(mine, IS_RETRYING))
+    sent = _counts(
+        select(Delivery.broadcast_id, func.count()).where(
+            mine, Delivery.state == DeliveryState.SENT, Delivery.finished_at > now - PACE_WINDOW
+        )
+    )
+    return {
+        each.id: progress_of(
+            states[each.id],
+            retrying.get(each.id, 0),
+            sent.get(each.id, 0),
+            (now - (each.resumed_at or each.created_at)).total_seconds(),
+        )
+        for each in broadcasts
+    }
+
+
+def _counts(statement: Select[int, int]) -> Mapping[int, int]:
+    rows = db.session.execute(statement.group_by(Delivery.broadcast_id))
+    return {broadcast_id: count for broadcast_id, count in rows}
+
+
+def eta(count: int, now: datetime) -> int:
+    """Seconds that `count` mails will take, by the profile of the relays and what was sent in the last minute."""
+    relays = db.session.execute(
+        select(Relay.per_minute, Relay.per_day).where(Relay.state != RelayState.BROKEN).order_by(Relay.position)
+    ).all()
+    per_minute, per_day = relays[0] if relays else (None, None)
+    return eta_seconds(count, per_second=EXPECTED_PER_SECOND, per_minute=per_minute, per_day=per_day)
+
+
+def oldest_unsent() -> datetime | None:
+    """When the oldest broadcast was made of which some mail still waits that may go out; None when nothing waits."""
+    waiting = exists().where(Delivery.broadcast_id == Broadcast.id, Delivery.state.in_(OPEN_STATES))
+    return db.session.scalar(
+        select(func.min(Broadcast.created_at)).where(
+            or_(Broadcast.state == BroadcastState.EXPANDING, and_(Broadcast.state.in_(ACTIVE), waiting))
+        )
+    )
+
+
+# Lists.
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """One page of a list, `page` of `pages` (from 1), of `total` items in all."""
+
+    items: Sequence[Item]
+    page: int
+    pages: int
+    total: int
+
+
+def _page(statement: Select[*tuple[Any, ...]], page: int) -> Page[Any]:
+    """The page of this number; NotFound beyond the last, for a page that is not there must not look like an empty one."""
+    total = db.session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
+    pages = max(1, -(-total // PAGE_SIZE))
+    if not 1 <= page <= pages:
+        raise NotFound
+    items = db.session.scalars(statement.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
+    return Page(items, page, pages, total)
+
+
+def broadcasts(page: int, *, open_only: bool = False, text: str = "") -> Page[Broadcast]:
+    """Broadcasts, newest first; the big columns stay unread."""
+    statement = (
+        select(Broadcast)
+        .options(defer(Broadcast.content), defer(Broadcast.selector))
+        .order_by(Broadcast.created_at.desc(), Broadcast.id.desc())
+    )
+    if open_only:
+        statement = statement.where(Broadcast.state.in_((*ACTIVE, BroadcastState.PAUSED)))
+    if text.strip():
+        statement = statement.where(Broadcast.title.icontains(text.strip(), autoescape=True))
+    return _page(statement, page)
+
+
+def broadcast_for_staff(broadcast_id: int) -> Broadcast | None:
+    return db.session.get(Broadcast, broadcast_id)
+
+
+class Shown(StrEnum):
+    """What of a ledger is shown: states as people speak of them."""
+
+    ALL = "all"
+    WAITING = "waiting"
+    RETRYING = "retrying"
+    SENT = "sent"
+    FAILED = "failed"
+    LEFT_OUT = "left_out"
+    DOUBTFUL = "doubtful"
+
+
+_SHOWN_STATES = {
+    Shown.WAITING: OPEN_STATES,
+    Shown.RETRYING: (DeliveryState.PENDING,),
+    Shown.SENT: (DeliveryState.SENT,),
+    Shown.FAILED: (DeliveryState.FAILED,),
+    Shown.LEFT_OUT: (DeliveryState.SUPPRESSED, DeliveryState.CANCELLED, DeliveryState.EXPIRED),
+    Shown.DOUBTFUL: (DeliveryState.UNKNOWN,),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: a delivery, its company's name, and the attempts that were not a success."""
+
+    delivery: Delivery
+    company: str | None
+    attempts: Sequence[DeliveryAttempt]
+
+    @property
+    def look(self) -> str:
+        """The state to show: a pending delivery that was tried before is retrying."""
+        delivery = self.delivery
+        return "retrying" if delivery.state is DeliveryState.PENDING and delivery.attempts else delivery.state.value
+
+
+def ledger(broadcast_id: int, page: int, *, shown: Shown = Shown.ALL, text: str = "") -> Page[Entry]:
+    """The recipients of a broadcast, 50 a page, found by address, name or company. Four queries."""
+    statement = select(Delivery).where(Delivery.broadcast_id == broadcast_id)
+    if shown is not Shown.ALL:
+        statement = statement.where(Delivery.state.in_(_SHOWN_STATES[shown]))
+    if shown is Shown.RETRYING:
+        statement = statement.where(Delivery.attempts > 0)
+    if shown is Shown.WAITING:
+        statement = statement.where(or_(Delivery.state != DeliveryState.PENDING, Delivery.attempts == 0))
+    if wanted := text_key(text):
+        company = select(Company.id).where(Company.name_key.contains(wanted, autoescape=True))
+        statement = statement.where(
+            or_(
+                Delivery.address_key.contains(wanted, autoescape=True),
+                Delivery.name.icontains(text.strip(), autoescape=True),
+                Delivery.company_id.in_(company),
+            )
+        )
+    found: Page[Delivery] = _page(statement.options(defer(Delivery.values)).order_by(Delivery.id), page)
+    companies = homes_of({each.company_id for each in found.items if each.company_id})
+    attempts: dict[int, list[DeliveryAttempt]] = {}
+    for attempt in db.session.scalars(
+        select(DeliveryAttempt)
+        .where(DeliveryAttempt.delivery_id.in_([each.id for each in found.items]))
+        .order_by(DeliveryAttempt.delivery_id, DeliveryAttempt.number)
+    ):
+        attempts.setdefault(attempt.delivery_id, []).append(attempt)
+    entries = [
+        Entry(
+            each,
+            companies[each.company_id].company if each.company_id in companies else None,
+            attempts.get(each.id, ()),
+        )
+        for each in found.items
+    ]
+    return Page(entries, found.page, found.pages, found.total)
+
+
+def relays_in_trouble() -> Sequence[Relay]:
+    """The relays that are paused or broken, for the people who can mend them."""
+    return db.session.scalars(select(Relay).where(Relay.state != RelayState.UP).order_by(Relay.position)).all()
+
+
+def due_expansions(now: datetime) -> Sequence[int]:
+    """The broadcasts whose recipients are not all written down yet, the most urgent first."""
+    return db.session.scalars(
+        select(Broadcast.id)
+        .where(Broadcast.state == BroadcastState.EXPANDING, Broadcast.expires_at > now)
+        .order_by(Broadcast.priority, Broadcast.id)
+        .limit(100)
+    ).all()
