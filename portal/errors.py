@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request, url_for
 from flask_wtf.csrf import CSRFError
+from markupsafe import Markup
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -82,10 +83,20 @@ def answer(code: int, detail: str = "", headers: dict[str, str] | None = None) -
         response.mimetype = "application/problem+json"
     else:
         template = "errors/_error.html" if wants_fragment() else "errors/error.html"
-        response = make_response(render_template(template, **context), code)
+        response = make_response(_page(template, context), code)
     response.headers["Cache-Control"] = "no-store"
     response.headers.extend(headers or {})
     return response
+
+
+def _page(template: str, context: dict[str, Any]) -> str:
+    """The error page, or its bare words: the database that broke the request may break the page that says so."""
+    try:
+        return render_template(template, **context)
+    except Exception:
+        log.exception("the error page cannot be shown")
+        db.session.rollback()
+        return str(Markup("<!doctype html><title>{title}</title><h1>{title}</h1><p>{advice}</p>").format(**context))
 
 
 def to_sign_in() -> Response:
