@@ -15,9 +15,10 @@ import json
 import logging
 import resource
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+import types
+from collections.abc import Awaitable, Callable, Generator, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -93,18 +94,46 @@ def _serializer(settings: Settings) -> URLSafeSerializer:
     return URLSafeSerializer([*settings.secret_key_fallbacks, settings.secret_key], salt="portal.live.token")
 
 
+class Chunk(NamedTuple):
+    """Something for many streams: the text, and the same as a chunk of HTTP/1.1, made once for all of them."""
+
+    body: bytes
+    framed: bytes
+
+    @classmethod
+    def of(cls, *, event: str = "", **data: Any) -> Chunk:
+        """A server-sent event; without a name it is a bell."""
+        name = f"event: {event}\n" if event else ""
+        return cls.plain(f"{name}data: {json.dumps(data)}\n\n".encode())
+
+    @classmethod
+    def plain(cls, body: bytes) -> Chunk:
+        return cls(body, b"%x\r\n%s\r\n" % (len(body), body))
+
+
+HEARTBEAT_COMMENT = Chunk.plain(b":\n\n")
+
+
+class Straight(NamedTuple):
+    """The connection under a stream, where the server shows it: what needs no waiting is written straight to it."""
+
+    transport: asyncio.Transport
+    flow: Any
+
+
 class Client:
     """One open stream. What it has not read yet is one bell a topic, so a slow reader can never fill the memory."""
 
-    __slots__ = ("done", "is_closing", "pending", "send", "token", "writer", "writing_since", "wrote_at")
+    __slots__ = ("done", "is_closing", "is_stuck_since", "pending", "send", "straight", "token", "writer", "wrote_at")
 
-    def __init__(self, token: Token, send: Send, done: asyncio.Future[None], now: float) -> None:
+    def __init__(self, token: Token, send: Send, straight: Straight | None, done: asyncio.Future[None]) -> None:
         self.token = token
         self.send = send
-        self.pending: dict[str, bytes] = {}
+        self.straight = straight
+        self.pending: dict[str, Chunk] = {}
         self.writer: asyncio.Task[None] | None = None
-        self.writing_since = 0.0
-        self.wrote_at = now
+        self.is_stuck_since = 0.0
+        self.wrote_at = time.monotonic()
         self.done = done
         self.is_closing = False
 
@@ -117,7 +146,7 @@ class Hub:
         self.is_late = True
         self._listeners: dict[str, dict[Client, None]] = {}
         self._clients: dict[Client, None] = {}
-        self._recent: dict[str, tuple[float, bytes]] = {}
+        self._recent: dict[str, tuple[float, Chunk]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_down = False
 
@@ -153,7 +182,7 @@ class Hub:
 
     def ring(self, topic: str, version: int) -> None:
         """Pass one bell on to whoever may hear it."""
-        bell = b"data: " + json.dumps({"topic": topic, "version": version}).encode() + b"\n\n"
+        bell = Chunk.of(topic=topic, version=version)
         self._recent.pop(topic, None)
         self._recent[topic] = (time.monotonic(), bell)
         for client in self._listeners.get(topic, ()):
@@ -196,15 +225,18 @@ class Hub:
             *cross_origin,
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._serve(token, receive, send)
+        straight = scope.get("straight") if scope["http_version"] == "1.1" else None
+        await self._serve(token, receive, send, straight)
 
-    async def _serve(self, token: Token, receive: Receive, send: Send) -> None:
+    async def _serve(self, token: Token, receive: Receive, send: Send, straight: Straight | None) -> None:
         loop = asyncio.get_running_loop()
-        client = Client(token, send, loop.create_future(), time.monotonic())
+        client = Client(token, send, straight, loop.create_future())
         gone = loop.create_task(_until_gone(receive, client.done))
         self._welcome(client)
         try:
             await client.done
+            if client.writer is None:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._forget(client)
             gone.cancel()
@@ -216,7 +248,7 @@ class Hub:
         for topic in (*client.token.topics, client.token.ends):
             if topic:
                 self._listeners.setdefault(topic, {})[client] = None
-        self._give(client, "", b"retry: 5000\n" + self._state())
+        self._give(client, "", self._state())
         for topic in client.token.topics:
             if topic in self._recent:
                 self._give(client, topic, self._recent[topic][1])
@@ -232,40 +264,65 @@ class Hub:
                 if not heard_by:
                     del self._listeners[topic]
 
-    def _state(self) -> bytes:
-        return b"event: state\ndata: " + json.dumps({"late": self.is_late}).encode() + b"\n\n"
+    def _state(self) -> Chunk:
+        return Chunk.of(event="state", late=self.is_late)
 
-    def _give(self, client: Client, key: str, chunk: bytes) -> None:
-        """Leave a chunk for the client; a newer one under the same key replaces one that was not sent yet."""
+    def _give(self, client: Client, key: str, chunk: Chunk) -> None:
+        """Write a chunk, or keep it while the client is busy; a newer one replaces a kept one of the same key."""
         if client.is_closing:
             return
-        client.pending[key] = chunk
         if client.writer is None:
-            client.writer = asyncio.get_running_loop().create_task(self._write(client))
+            self._write(client, chunk)
+        else:
+            client.pending[key] = chunk
 
     def _end(self, client: Client, reason: str) -> None:
         """Say goodbye and close; the page knows by the reason whether to come back at once."""
         if not client.is_closing:
-            self._give(client, "", b"event: end\ndata: " + json.dumps({"reason": reason}).encode() + b"\n\n")
+            self._give(client, "", Chunk.of(event="end", reason=reason))
             client.is_closing = True
-
-    async def _write(self, client: Client) -> None:
-        try:
-            while client.pending:
-                body = b"".join(client.pending.values())
-                client.pending.clear()
-                client.writing_since = time.monotonic()
-                await client.send({"type": "http.response.body", "body": body, "more_body": True})
-            if client.is_closing:
-                await client.send({"type": "http.response.body", "body": b"", "more_body": False})
+            if client.writer is None:
                 _set_done(client.done)
+
+    def _write(self, client: Client, chunk: Chunk) -> None:
+        """Write at once, and make a task only for a client that has to be waited for.
+
+        The server nearly always takes a write without waiting. A task for each of thousands of clients, and what a
+        server does for each message, would cost several times what the write itself does: so a connection with room
+        is written to straight, and otherwise the first step of the server's `send` is taken here.
+        """
+        client.wrote_at = time.monotonic()
+        if client.straight and not client.straight.flow.write_paused:
+            client.straight.transport.write(chunk.framed)
+            return
+        try:
+            sending = client.send({"type": "http.response.body", "body": chunk.body, "more_body": True}).__await__()
+            waits_for = next(sending)
+        except StopIteration:
+            return
         except Exception:  # whatever the server raises for a connection that went away while it was written to
             log.debug("a stream broke", exc_info=True)
             _set_done(client.done)
+            return
+        client.is_stuck_since = client.wrote_at
+        client.writer = asyncio.get_running_loop().create_task(self._write_on(client, sending, waits_for))
+
+    async def _write_on(self, client: Client, sending: Any, waits_for: Any) -> None:
+        """Finish a write that has to wait, then write what came in meanwhile."""
+        try:
+            await _rest(sending, waits_for)
+            while client.pending:
+                body = b"".join(chunk.body for chunk in client.pending.values())
+                client.pending.clear()
+                client.is_stuck_since = time.monotonic()
+                await client.send({"type": "http.response.body", "body": body, "more_body": True})
+        except Exception:  # as above
+            log.debug("a stream broke", exc_info=True)
+            _set_done(client.done)
         finally:
-            client.writing_since = 0.0
-            client.wrote_at = time.monotonic()
             client.writer = None
+        if client.is_closing:
+            _set_done(client.done)
 
     async def _look_after(self) -> None:
         """Once a second: every stream, and the bells that nobody needs repeated any more."""
@@ -279,13 +336,13 @@ class Hub:
 
     def _look_at(self, client: Client, now: float, clock: float) -> None:
         """A heartbeat where it is due; the end for a token that ran out and for a reader that stopped reading."""
-        if client.writing_since:
-            if now - client.writing_since > STUCK_AFTER:
+        if client.writer:
+            if now - client.is_stuck_since > STUCK_AFTER:
                 _set_done(client.done)
         elif clock >= client.token.expires_at:
             self._end(client, "expired")
         elif now - client.wrote_at > HEARTBEAT:
-            self._give(client, "", b":\n\n")
+            self._give(client, "", HEARTBEAT_COMMENT)
 
     async def _listen(self) -> None:
         """The one subscription. Comes back by itself whatever happens to Redis, and tells the pages meanwhile."""
@@ -341,6 +398,7 @@ def create_hub(settings: Settings) -> Hub:
 def serve(settings: Settings, host: str, port: int) -> None:
     """Run the hub until SIGTERM or SIGINT: open streams are ended first, so that stopping does not wait for them."""
     import uvicorn  # noqa: PLC0415  # the web workers import this module for its tokens and need no server
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415
 
     hub = create_hub(settings)
 
@@ -348,6 +406,18 @@ def serve(settings: Settings, host: str, port: int) -> None:
         async def shutdown(self, sockets: Any = None) -> None:
             await hub.stop()
             await super().shutdown(sockets)
+
+    class Connection(H11Protocol):
+        """Shows the hub the connection under the stream."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            straight = Straight(transport, self.flow)
+
+            async def app(scope: Scope, receive: Receive, send: Send) -> None:
+                await hub({**scope, "straight": straight}, receive, send)
+
+            self.app = app  # type: ignore[assignment]
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_CLIENTS + 1_000)), hard))
@@ -361,9 +431,18 @@ def serve(settings: Settings, host: str, port: int) -> None:
         backlog=4096,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=5,
+        http=Connection,
+        loop="asyncio",
         ws="none",
     )
     Server(config).run()
+
+
+@types.coroutine
+def _rest(step: Generator[Any, None, None], waits_for: Any) -> Generator[Any, None, None]:
+    """What is left of an awaitable after its first step, which waits for this future."""
+    yield waits_for
+    yield from step
 
 
 async def _until_gone(receive: Receive, done: asyncio.Future[None]) -> None:
