@@ -29,7 +29,7 @@ def open_areas(domain: PortalDomain, company_id: int | None) -> frozenset[Area]:
                 AreaOverride.domain_id == domain.id, AreaOverride.company_id == company_id
             )
         )
-        overrides = dict(rows.tuples().all())
+        overrides = {row.area: row.is_open for row in rows}
     switched_on = frozenset(Area(area) for area in domain.areas)
     return frozenset(area for area in Area if area_is_open(area, switched_on, overrides))
 
