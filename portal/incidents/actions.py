@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import flag_modified
 
-from portal import events
+from portal import events, plaintext
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import OWN, Component
@@ -23,8 +23,9 @@ from portal.catalogue.queries import companies_reached_directly, company_reached
 from portal.domains.queries import all_domains
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.filters import markdown
 from portal.incidents.models import Incident, IncidentComponent, IncidentUpdate, SeverityChange
-from portal.incidents.queries import notify_key
+from portal.incidents.queries import notify_key, unfinished_broadcasts
 from portal.incidents.rules import (
     Audience,
     Impact,
@@ -37,15 +38,19 @@ from portal.incidents.rules import (
     public_id_for,
     severities_after,
 )
-from portal.incidents.upkeep import refresh_history, settle
+from portal.incidents.upkeep import settle
 from portal.notifications import actions as notifications
-from portal.notifications.kinds import kind_named
+from portal.notifications.kinds import Content
+from portal.notifications.wordings import render_wordings
 
 TITLE_LENGTH = 200
 BODY_LENGTH = 20_000
 
 KIND = "incident"
 """The registered kind of the mails about incidents."""
+
+LISTED_AT_MOST = 1000
+"""Up to so many reached companies stand in the frozen selector themselves; more are found through the components."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def publish(
     if started_at > now:
         raise RuleViolation("It cannot have begun in the future.", "started_at")
     first = PastUpdate(now, state, body, severities)
-    incident = _create(
+    incident, is_new = _create(
         title,
         [first],
         visibility=visibility,
@@ -102,8 +107,8 @@ def publish(
         now=now,
         notify=notify,
     )
-    if incident is None:
-        return _required(_published_with(idempotency_key))
+    if not is_new:
+        return incident
     if state is not State.FIXED and next_update is not None:
         incident.next_update_due_at = now + next_update
     components = settle(incident, now)
@@ -135,7 +140,7 @@ def backfill(
     moments = [entry.posted_at for entry in timeline]
     if not moments or moments != sorted(moments) or moments[-1] > now:
         raise RuleViolation("A past report needs its updates in the order they happened, none of them in the future.")
-    incident = _create(
+    incident, is_new = _create(
         title,
         timeline,
         visibility=visibility,
@@ -147,8 +152,8 @@ def backfill(
         now=now,
         notify=False,
     )
-    if incident is None:
-        return _required(_published_with(idempotency_key))
+    if not is_new:
+        return incident
     components = settle(incident, now)
     db.session.flush()
     _ring(incident, components, incident.audience, now)
@@ -278,11 +283,13 @@ def edit(
         _ring_customers(components, {audience, before.get("audience", audience)}, now)
     events.ring(events.STAFF)
     if was_public and not is_public:
-        _cancel_mail(incident, by=by, now=now)
+        _cancel_mail(incident.id, by=by, now=now)
     _audit("incident.edit", incident, by=by, now=now, before=before, after={name: wanted[name] for name in before})
 
 
-def edit_update(update: IncidentUpdate, incident: Incident, body: str, *, version: int, by: Actor, now: datetime) -> None:
+def edit_update(
+    update: IncidentUpdate, incident: Incident, body: str, *, version: int, by: Actor, now: datetime
+) -> None:
     """Correct the text of an update; nothing is mailed again. The same text again is no change."""
     if incident.version != version:
         raise StaleEdit
@@ -323,8 +330,8 @@ def _create(
     idempotency_key: str,
     now: datetime,
     notify: bool,
-) -> Incident | None:
-    """The report with its timeline, flushed; None if another request has just made it with this key."""
+) -> tuple[Incident, bool]:
+    """The report with its timeline, flushed, and whether it is new: another request may just have made it."""
     _check_components({component_id for entry in timeline for component_id in entry.severities})
     last = timeline[-1]
     incident = Incident(
@@ -348,7 +355,9 @@ def _create(
             db.session.add(incident)
             db.session.flush()
     except IntegrityError:
-        return None
+        if known := _published_with(idempotency_key):
+            return known, False
+        raise
     standing: dict[int, Severity] = {}
     for number, (entry, body) in enumerate(zip(timeline, bodies, strict=True)):
         update = IncidentUpdate(
@@ -370,7 +379,7 @@ def _create(
         _add_changes(update, standing, after)
         standing = after
     db.session.flush()
-    return incident
+    return incident, True
 
 
 def _add_changes(update: IncidentUpdate, standing: Mapping[int, Severity], after: Mapping[int, Severity]) -> None:
@@ -385,14 +394,13 @@ def _add_changes(update: IncidentUpdate, standing: Mapping[int, Severity], after
 
 
 def _move(incident: Incident, step: Move, update: IncidentUpdate, next_update: timedelta | None) -> None:
-    state = _required(update.state)
-    incident.state = state
+    incident.state = update.state or incident.state
     if step is Move.FIXES:
         incident.resolved_at = update.posted_at
     elif step is Move.REOPENS:
         incident.resolved_at = None
-    promised = next_update is not None and state is not State.FIXED
-    incident.next_update_due_at = update.posted_at + _required(next_update) if promised else None
+    is_promised = next_update is not None and incident.state is not State.FIXED
+    incident.next_update_due_at = update.posted_at + (next_update or timedelta()) if is_promised else None
     if incident.visibility is Visibility.PUBLIC:
         incident.public_updated_at = update.posted_at
 
@@ -410,26 +418,54 @@ def _queue_mail(
     is_seen = incident.visibility is Visibility.PUBLIC and update.visibility is Visibility.PUBLIC
     if not update.notify or not is_seen or incident.is_backfill:
         return
-    reaches_nobody = db.session.scalar(company_reached_select(sorted(components), now).limit(1)) is None
+    reached = db.session.scalars(company_reached_select(sorted(components), now).limit(LISTED_AT_MOST + 1)).all()
+    moments = {
+        "since": incident.started_at,
+        "fixed": incident.resolved_at,
+        "next_update": incident.next_update_due_at,
+    }
     selector = {
         "incident_id": incident.id,
         "update_id": update.id,
         "component_ids": sorted(components),
         "at": now.isoformat(),
+        "company_ids": sorted(reached) if len(reached) <= LISTED_AT_MOST else None,
         # Whom it concerns is not known if it reaches nobody, so everybody is told.
-        "everyone": reaches_nobody or (incident.audience is Audience.EVERYONE and not mail_affected_only),
+        "everyone": not reached or (incident.audience is Audience.EVERYONE and not mail_affected_only),
+        "moments": {name: moment.isoformat() for name, moment in moments.items() if moment},
     }
-    kind = kind_named(KIND)
     notifications.queue_broadcast(
         KIND,
         idempotency_key=notify_key(update.id),
         title=incident.title,
         selector=selector,
-        content=kind.compose(selector, now),
+        content=compose(incident, update, components),
         thread_key=f"incident:{incident.id}",
         by_person_id=by.person_id,
         now=now,
     )
+
+
+def compose(incident: Incident, update: IncidentUpdate, components: Collection[int]) -> Content:
+    """The wordings of the mail about an update, in every language. What differs per reader stays a variable."""
+    titles = db.session.scalars(select(Component.title).where(Component.id.in_(components)).order_by(Component.title))
+    html = markdown(update.body)
+    return render_wordings(
+        "incident",
+        incident=incident,
+        state=update.state,
+        components=list(titles),
+        body_text=plaintext.from_html(html),
+        body_html=html,
+        lasted=incident.resolved_at - incident.started_at if incident.resolved_at else None,
+    )
+
+
+def _cancel_mail(incident_id: int, *, by: Actor, now: datetime) -> None:
+    """Call off every mail about an incident that no server has been offered yet."""
+    ids = db.session.scalars(select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident_id))
+    for broadcast in unfinished_broadcasts([notify_key(update_id) for update_id in ids]):
+        notifications.cancel(broadcast, by=by, now=now)
 
 
 # Who is told
@@ -452,7 +488,7 @@ def _ring_customers(components: Collection[int], audiences: Collection[Audience]
     services = services_reached(wanted, now)
     companies = companies_reached_directly(wanted, now)
     events.ring(*map(events.service_topic, services), *map(events.company_topic, companies))
-    reaches_nobody = not companies and db.session.scalar(company_reached_select(wanted, now).limit(1)) is None
+    reaches_nobody = db.session.scalar(company_reached_select(wanted, now).limit(1)) is None
     if Audience.EVERYONE in audiences or reaches_nobody:
         events.ring(*(events.public_topic(domain.id) for domain in all_domains()))
 
@@ -475,9 +511,7 @@ def _clean_body(body: str) -> str:
     if not cleaned:
         raise RuleViolation("Say what customers should know.", "body")
     if len(cleaned) > BODY_LENGTH:
-        raise RuleViolation(
-            f"A text has at most {BODY_LENGTH:,} characters; this one has {len(cleaned):,}.", "body"
-        )
+        raise RuleViolation(f"A text has at most {BODY_LENGTH:,} characters; this one has {len(cleaned):,}.", "body")
     return cleaned
 
 
@@ -491,9 +525,7 @@ def _check_components(component_ids: Iterable[int]) -> None:
         db.session.scalars(select(Component.id).where(Component.id.in_(wanted), Component.archived_at.is_(None)))
     )
     if wanted - known:
-        raise RuleViolation(
-            "One of the components no longer exists: reload the page and choose again.", "components"
-        )
+        raise RuleViolation("One of the components no longer exists: reload the page and choose again.", "components")
 
 
 # Small readings the writing needs
@@ -517,7 +549,7 @@ def _standing(incident_id: int) -> dict[int, Severity]:
             IncidentComponent.incident_id == incident_id
         )
     )
-    return {component_id: severity for component_id, severity in rows}
+    return dict(rows.all())
 
 
 def _after_last(incident_id: int, now: datetime) -> datetime:

@@ -47,6 +47,7 @@ from portal.incidents.rules import (
     roll_up,
 )
 from portal.notifications.models import Broadcast
+from portal.notifications.rules import BroadcastState
 
 OPEN_AT_MOST = 100
 """How many open incidents a page shows; a business with more has other troubles than a list."""
@@ -99,7 +100,7 @@ class Filters:
 
 
 def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
-    """The open incidents that exist from this viewpoint, worst first, with components and visible updates. Four queries."""
+    """The open incidents that exist from this viewpoint, worst first, with components and updates. Four queries."""
     return db.session.scalars(
         _shown(viewpoint)
         .where(Incident.resolved_at.is_(None), _visible_to(Incident, viewpoint, now))
@@ -238,7 +239,8 @@ def next_boundary(now: datetime) -> datetime | None:
     )
     ends = select(Maintenance.ends_at.label("at")).where(Maintenance.ends_at > now, _not_ended())
     moments = begins.union_all(ends).subquery()
-    return db.session.scalar(select(func.min(moments.c.at)))
+    found: datetime | None = db.session.scalar(select(func.min(moments.c.at)))
+    return found
 
 
 def history_bars(
@@ -295,6 +297,16 @@ def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
     return {keys[broadcast.idempotency_key]: broadcast for broadcast in found}
 
 
+def unfinished_broadcasts(idempotency_keys: Collection[str]) -> Sequence[Broadcast]:
+    """Those of the broadcasts with these keys that may still send something. One query."""
+    return db.session.scalars(
+        select(Broadcast).where(
+            Broadcast.idempotency_key.in_(idempotency_keys),
+            Broadcast.state.not_in([BroadcastState.DONE, BroadcastState.CANCELLED]),
+        )
+    ).all()
+
+
 def notify_key(update_id: int) -> str:
     """The idempotency key of the broadcast about an update: one update is mailed once, whatever happens."""
     return f"incident_update:{update_id}:notify"
@@ -307,7 +319,7 @@ def last_public_update_at(incident_ids: Collection[int]) -> dict[int, datetime]:
         .where(IncidentUpdate.incident_id.in_(incident_ids), IncidentUpdate.visibility == Visibility.PUBLIC)
         .group_by(IncidentUpdate.incident_id)
     )
-    return {incident_id: moment for incident_id, moment in rows}
+    return dict(rows.all())
 
 
 def search(viewpoint: Viewpoint, text: str, now: datetime, limit: int = 10) -> Sequence[Incident]:
@@ -408,8 +420,8 @@ def _reaches(row: Any, now: datetime, company_id: int | None = None) -> ColumnEl
     with the service and the company, so the number of companies does not matter.
     """
     moment = _moment_of(row, now)
-    named = IncidentComponent if row is Incident else MaintenanceComponent
-    belongs = named.incident_id == row.id if row is Incident else named.maintenance_id == row.id
+    named: Any = IncidentComponent if row is Incident else MaintenanceComponent
+    belongs = (IncidentComponent.incident_id if row is Incident else MaintenanceComponent.maintenance_id) == row.id
     whose = Holding.company_id == company_id if company_id is not None else Company.archived_at.is_(None)
 
     def over(dependency: Any, joined: ColumnElement[bool]) -> ColumnElement[bool]:

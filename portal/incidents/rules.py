@@ -237,6 +237,30 @@ def overlaid(days: str, others: str) -> str:
     return "".join(max(pair) for pair in zip(days, others, strict=True))
 
 
+PARTIAL_WEIGHT = 0.3
+"""How much of a partial outage counts as down; a performance issue counts as up. The rule Instatus publishes."""
+
+
+def down_seconds(stretches: Iterable[Interval], begin: datetime, end: datetime) -> int:
+    """Seconds a component counts as down between two moments: a major outage whole, a partial one at its weight.
+
+    Where several incidents overlap, the worst counts, once. A performance issue counts as up.
+    """
+    weights = {Severity.MAJOR_OUTAGE: 1.0, Severity.PARTIAL_RTH: PARTIAL_WEIGHT}
+    edges = []
+    for each in stretches:
+        start, stop = max(each.from_at, begin), min(each.to_at or end, end)
+        if each.severity in weights and start < stop:
+            edges += [(start, 1, weights[each.severity]), (stop, -1, weights[each.severity])]
+    total, before, running = 0.0, begin, dict.fromkeys(weights.values(), 0)
+    for at, step, weight in sorted(edges):
+        worst_now = max((each for each, count in running.items() if count), default=0.0)
+        total += worst_now * (at - before).total_seconds()
+        running[weight] += step
+        before = at
+    return round(total)
+
+
 def day_start(day: date) -> datetime:
     """The first moment of a UTC day."""
     return datetime.combine(day, time.min, UTC)

@@ -125,7 +125,7 @@ def _entries_of(incident_id: int) -> list[Entry]:
 
 
 def entries(updates: Iterable[IncidentUpdate]) -> Iterable[Entry]:
-    """The timeline, oldest first, as the rules fold it. A report that begins Fixed remembers what was broken in `old`."""
+    """The timeline, oldest first, as the rules fold it. One that begins Fixed remembers what was broken in `old`."""
     for number, update in enumerate(updates):
         begins_fixed = number == 0 and update.state is State.FIXED
         named = {change.component_id: change.old if begins_fixed else change.new for change in update.changes}
