@@ -1,18 +1,19 @@
 """The app once a session, a rolled-back transaction a test, the cast, and a counter of queries."""
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import event
+from werkzeug.test import TestResponse
 
 from portal import clock, create_app
 from portal.accounts import actions as accounts
@@ -25,6 +26,9 @@ from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
+from tests.support.databases import of_worker
+
+pytest_plugins = ["tests.support.fixtures"]
 
 STAFF_HOST = "admin.portal.test"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -46,8 +50,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         # Nothing listens here: what a test needs of Redis it starts itself.
         "PORTAL_REDIS_URL": f"unix://{instance}/nobody.sock",
     }
-    if url := request.config.getoption("--database-url") or os.environ.get("TEST_DATABASE_URL"):
-        environment["PORTAL_DATABASE_URL"] = str(url)
+    if url := request.config.getoption("--database-url"):
+        environment["PORTAL_DATABASE_URL"] = of_worker(str(url))
     return Settings.from_environment(environment)
 
 
@@ -98,6 +102,24 @@ class Cast:
     alice: Person
     bob: Person
     charlie: Person
+
+
+class HostClient(FlaskClient):
+    """A browser on one host. Each request has an app context and a database session of its own, as in service."""
+
+    host = STAFF_HOST
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        kwargs.setdefault("base_url", f"http://{self.host}")
+        with self.application.app_context():
+            return super().open(*args, **kwargs)
+
+
+def client_on(app: Flask, host: str) -> FlaskClient:
+    """A browser on this host that is not signed in."""
+    client = HostClient(app, app.response_class, use_cookies=True)
+    client.host = host
+    return client
 
 
 @pytest.fixture(scope="session")
@@ -152,8 +174,7 @@ def sign_in(app: Flask, cast: Cast) -> SignIn:
             person, company.id if company else None, host, ip="127.0.0.1", user_agent="test", now=clock.utcnow()
         )
         db.session.commit()
-        client = app.test_client()
-        client.environ_base["HTTP_HOST"] = host
+        client = client_on(app, host)
         client.set_cookie("sid", token, domain=host)
         return client
 
@@ -165,9 +186,7 @@ def visitor(app: Flask) -> Callable[[str], FlaskClient]:
     """A client of this host that is not signed in."""
 
     def on(host: str) -> FlaskClient:
-        client = app.test_client()
-        client.environ_base["HTTP_HOST"] = host
-        return client
+        return client_on(app, host)
 
     return on
 

@@ -58,7 +58,7 @@ class PortalWorker(SimpleWorker):
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Finish what is begun and end. Long tasks look at `current_app.extensions["stopping"]` between two mails."""
         self.stopping.set()
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
 class JSONCronJob(CronJob):
@@ -73,8 +73,8 @@ class JSONCronJob(CronJob):
 class Timetable(CronScheduler):
     """RQ's cron over `workers.timetable`."""
 
-    def register(self, func: Callable[..., Any], queue_name: str, **options: Any) -> CronJob:
-        job = JSONCronJob(queue_name=queue_name, func=func, **options)
+    def register(self, func: Callable[..., Any], queue_name: str, *positional: Any, **options: Any) -> CronJob:
+        job = JSONCronJob(queue_name, func, None, *positional, **options)
         self._cron_jobs.append(job)
         return job
 
@@ -107,7 +107,7 @@ def run_timetable(app: Flask) -> None:
     def ring() -> None:
         timetable = Timetable(_redis(app))
         timetable.load_config_from_file("workers.timetable")
-        timetable.start()
+        timetable.start()  # type: ignore[no-untyped-call]
         stopping.set()
 
     _outlast_redis(stopping, ring)

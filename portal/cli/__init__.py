@@ -25,7 +25,7 @@ COMMANDS = {
     "pulse": ("portal.cli.processes:pulse", "Find due work in the database and do it."),
     "catcher": ("portal.cli.catcher:catcher", "Take all mail, deliver none, show it in the browser."),
 }
-"""Where each command lives, and its line in the help. It is loaded when it is called, so that the hub does not load the web."""
+"""Where each command lives, and its line in the help; it is loaded when called, so that the hub loads no web."""
 
 
 class Commands(click.Group):

@@ -92,9 +92,7 @@ def create_admin(email: str, name: str | None, *, password_stdin: bool) -> None:
 
 
 @click.command()
-@click.option(
-    "--port", envvar="PORT", default=8000, show_default=True, help="Port at which the demo's portals answer."
-)
+@click.option("--port", envvar="PORT", default=8000, show_default=True, help="Port at which the demo's portals answer.")
 def demo(port: int) -> None:
     """Prepare an installation and, only where the database is empty, fill it with a demo business.
 

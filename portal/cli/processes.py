@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 WEB_THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
-"""Threads of a web worker that answer requests: enough to wait on the database, below the 15 connections of its pool."""
+"""Threads of a web worker that answer requests; below the 15 connections of its database pool."""
 
 QUIET_LOGS = {
     "loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": [], "propagate": True}}
@@ -50,13 +49,8 @@ def run_web(app: Flask, host: str, port: int, workers: int) -> None:
 
 
 def run_live(settings: Settings, host: str, port: int) -> None:
-    """Ring open pages until SIGTERM. Takes as many connections as the system lets a process have."""
-    from granian.constants import Interfaces
-
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    create_hub: Callable[[Settings], Any] = _named("portal.live:create_hub")
-    _serve(lambda: create_hub(settings), host, port, 1, interface=Interfaces.ASGI, backlog=8192)
+    """Ring open pages until SIGTERM."""
+    _named("portal.live:serve")(settings, host, port)
 
 
 def run_worker(app: Flask) -> None:
@@ -82,7 +76,7 @@ def run_pulse(app: Flask) -> None:
 
 
 def _named(target: str) -> Any:
-    """A function of a package beside or above this one, named like an entry point because it must not be imported here."""
+    """A function of a package beside this one, named like an entry point because it must not be imported here."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

@@ -35,7 +35,8 @@ def command_line(settings: Settings) -> list[str]:
     socket = settings.instance / "redis.sock"
     if len(os.fsencode(socket)) > SOCKET_PATH_LIMIT:
         raise ConfigError(
-            f"PORTAL_INSTANCE is too long a path for Redis's socket ({socket}); choose a shorter one, or set PORTAL_REDIS_URL."
+            f"PORTAL_INSTANCE is too long a path for Redis's socket ({socket}); choose a shorter one, "
+            "or set PORTAL_REDIS_URL."
         )
     options = {
         "port": "0",

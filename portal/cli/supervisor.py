@@ -31,7 +31,7 @@ GROWN_UP = 20.0
 GRACE = 25.0
 """Seconds a process has to end after SIGTERM before it is killed with everything it started."""
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LINE_LIMIT = 65_536
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -132,6 +132,7 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(self._pid)
+            _libc.prctl(_PR_SET_NAME, process.name.encode(), 0, 0, 0)
             self._selector.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
@@ -145,7 +146,7 @@ class Supervisor:
             if callable(process.run):
                 process.run()
             else:
-                os.execvp(process.run[0], list(process.run))
+                os.execvp(process.run[0], list(process.run))  # noqa: S606 (a fixed command line of ours)
             status = 0
         except SystemExit as ending:
             status = ending.code if isinstance(ending.code, int) else 1

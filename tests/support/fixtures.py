@@ -1,0 +1,70 @@
+"""Fixtures over the real servers. Each is started when the first test asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import databases
+from tests.support.product import Portal
+from tests.support.redis_server import RedisServer
+from tests.support.smtp_sink import SmtpSink
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NEEDS_DATABASE = {"settings", "database_url", "product"}
+"""Fixtures whose tests depend on the database engine; only these run again on PostgreSQL."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --database-url, run only what touches a database: the rest has had its one run."""
+    if not config.getoption("--database-url"):
+        return
+    chosen = [item for item in items if NEEDS_DATABASE & set(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of this test's own, on the engine of this run."""
+    server = request.config.getoption("--database-url")
+    with databases.empty(server, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of this test's own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[SmtpSink]:
+    """An SMTP server of this test's own that accepts all until told otherwise."""
+    with SmtpSink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def product(database_url: str, redis_server: RedisServer, smtp_sink: SmtpSink) -> Iterator[Portal]:
+    """The whole product, started, on a database, a Redis and a relay of this test's own."""
+    with Portal(database_url=database_url, redis_url=redis_server.url, smtp_url=smtp_sink.url) as portal:
+        yield portal
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """One Chromium for all tests of a run; each test opens a context of its own."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.support.browser import chromium
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(**chromium())
+        yield running
+        running.close()
