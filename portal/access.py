@@ -27,7 +27,7 @@ from portal.domains.models import PortalDomain
 from portal.domains.queries import domain_by_host, is_admitted, open_areas, status_is_open_to_somebody
 from portal.domains.rules import Area, normal_host
 from portal.errors import to_sign_in
-from portal.extensions import db, login_manager
+from portal.extensions import login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -35,7 +35,7 @@ SEEN_EVERY = timedelta(minutes=1)
 class RowId(IntegerConverter):
     """An id in a path: beyond what a row can have there is no such address, rather than an error of the database."""
 
-    def __init__(self, url_map: Map, max: int = 2**31 - 1, **options: Any) -> None:  # noqa: A002 (the library's name)
+    def __init__(self, url_map: Map, max: int = 2**31 - 1, **options: Any) -> None:
         super().__init__(url_map, max=max, **options)
 
 

@@ -3,13 +3,13 @@
 Labels, tones and shapes of states stand here and in `components/status.html`, never on the enums.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import nh3
 from flask import Flask, request, url_for
-from flask_babel import format_datetime, lazy_gettext, ngettext
+from flask_babel import format_date, format_datetime, lazy_gettext, ngettext
 from flask_babel import gettext as _
 from markdown_it import MarkdownIt
 from markupsafe import Markup
@@ -124,7 +124,7 @@ def init_app(app: Flask) -> None:
     """Give templates the filters and functions below."""
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
-    env.filters.update(local_time=local_time, ago=ago, duration=duration, markdown=markdown, iso=iso)
+    env.filters.update(local_time=local_time, ago=ago, duration=duration, markdown=markdown, iso=iso, day_name=day_name)
     env.globals.update(
         look=look,
         looks=LOOKS,
@@ -162,6 +162,11 @@ def local_time(moment: datetime, style: str = "medium") -> str:
     local = moment.astimezone(reader_zone())
     shown = format_datetime(local, "d MMM yyyy, HH:mm" if style == "medium" else "d MMM, HH:mm", rebase=False)
     return f"{shown} {local.tzname()}"
+
+
+def day_name(day: date) -> str:
+    """A day as a heading, such as `Saturday, 21 November 2026`."""
+    return str(format_date(day, "full", rebase=False))
 
 
 def iso(moment: datetime) -> str:

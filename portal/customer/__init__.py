@@ -5,4 +5,8 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
-    return []
+    from portal.customer.account.routes import blueprint as account
+    from portal.customer.home.routes import blueprint as home
+    from portal.customer.services.routes import blueprint as services
+
+    return [account, home, services]

@@ -5,4 +5,9 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
-    return []
+    from portal.public.accounts.routes import blueprint as accounts
+    from portal.public.health.routes import blueprint as health
+    from portal.public.incidents.routes import blueprint as incidents
+    from portal.public.status.routes import blueprint as status
+
+    return [accounts, health, incidents, status]

@@ -15,6 +15,7 @@ from portal.incidents.rules import (
     ComponentStatus,
     Severity,
     maintenance_state,
+    worst,
 )
 from portal.services.rules import Cause, ServiceStatus, effective_service_status, main_cause
 
@@ -40,9 +41,13 @@ class ServiceLine:
 
 @dataclass(frozen=True)
 class Concern:
-    """An open incident that concerns the company, and those of its services it touches (none: it reaches nobody's)."""
+    """An open incident that concerns the company, and those of its services it touches (none: it reaches nobody's).
+
+    `severity` is the worst on what the company depends on; where it touches nothing of theirs, the worst anywhere.
+    """
 
     incident: Incident
+    severity: Severity
     services: tuple[ServiceLine, ...]
 
 
@@ -88,7 +93,8 @@ def company_picture(company_id: int, now: datetime) -> CompanyPicture:
         named = cause.statuses.keys()
         return tuple(line for line in lines if depends.get(line.holding_id, frozenset()) & named)
 
-    concerns = [Concern(each, touched(_cause_of_incident(each))) for each in open_now.mine]
+    own = frozenset().union(*depends.values())
+    concerns = [Concern(each, _severity(each, own), touched(_cause_of_incident(each))) for each in open_now.mine]
     planned = [PlannedWork(each, touched(_cause_of_work(each))) for each in work]
     return CompanyPicture(lines, concerns, [each for each in planned if each.services], open_now.others)
 
@@ -127,6 +133,11 @@ def _cause_of_incident(incident: Incident) -> Cause:
 def _cause_of_work(maintenance: Maintenance) -> Cause:
     components = (each.component_id for each in maintenance.components)
     return Cause(maintenance.title, maintenance.starts_at, dict.fromkeys(components, ComponentStatus.MAINTENANCE))
+
+
+def _severity(incident: Incident, own_components: Collection[int]) -> Severity:
+    own = [each.severity for each in incident.components if each.component_id in own_components]
+    return worst(own or [each.severity for each in incident.components])
 
 
 def _is_under_way(maintenance: Maintenance, now: datetime) -> bool:

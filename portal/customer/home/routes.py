@@ -1,0 +1,46 @@
+"""The customer's home: is everything all right, and how is each of our services."""
+
+from flask import Blueprint, Response, g, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import access, clock
+from portal.customer.home.pages import home_view
+from portal.domains.rules import Area
+from portal.fragments import render
+
+blueprint = Blueprint("customer_home", __name__)
+
+
+@blueprint.before_request
+def _lead_staff_to_their_screens() -> AnyResponse | None:
+    """The bare address of the staff host is what staff type; it is no customer's home."""
+    if g.on_staff_host and g.portal is None and request.endpoint == "customer_home.home":
+        return redirect("/admin/")
+    return None
+
+
+access.customers(blueprint)
+
+
+@blueprint.get("/")
+def home() -> Response:
+    return _answer("customer/home/_home.html")
+
+
+@blueprint.get("/banner")
+def banner() -> Response:
+    """What concerns the company now, for an open page."""
+    access.require_area(Area.STATUS)
+    return _answer("customer/home/_banner.html")
+
+
+@blueprint.get("/your-services")
+def your_services() -> Response:
+    """The home's list of services, for an open page."""
+    access.require_area(Area.SERVICES)
+    return _answer("customer/home/_your_services.html")
+
+
+def _answer(fragment: str) -> Response:
+    view = home_view(access.signed_in(), access.areas(), clock.utcnow())
+    return render("customer/home/home.html", fragment, **view)

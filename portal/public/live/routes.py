@@ -1,0 +1,70 @@
+"""What an open page may hear: a signed token for the hub, made anew every ten minutes at the latest."""
+
+import re
+
+from flask import Blueprint, abort, current_app, request
+from flask import json as flask_json
+from werkzeug.wrappers import Response
+
+from portal import access, clock, events
+from portal.catalogue.queries import holdings_of_company
+from portal.domains.rules import Area
+from portal.headers import live_origin, page_origin
+from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
+
+blueprint = Blueprint("public_live", __name__)
+access.anyone(blueprint)
+
+SPREAD = 300
+"""Milliseconds over which pages spread their requests after a bell, so that a thousand do not come at once."""
+
+MOST_WANTED = 10
+"""Topics a staff page may ask for beside the one of all staff."""
+
+_BROADCAST = re.compile(r"broadcast:[1-9]\d{0,18}")
+
+
+@blueprint.get("/live-token")
+def live_token() -> Response:
+    """The stream's address for this viewer: JSON with `url`, `renew` (seconds), `spread` (ms) and `poll`.
+
+    `poll` is true where there are more topics than a token holds, so that the page polls for the rest.
+    """
+    topics = _topics()
+    if not topics:
+        abort(404)
+    viewer = access.viewer()
+    settings = current_app.config["SETTINGS"]
+    token = sign_token(
+        settings,
+        topics,
+        origin=page_origin(settings, request.host),
+        ends=events.session_topic(viewer.token_hash) if viewer else "",
+        now=clock.utcnow().timestamp(),
+    )
+    answer = {
+        "url": f"{live_origin(settings, request.host)}/live?token={token}",
+        "renew": TOKEN_LIFE,
+        "spread": SPREAD,
+        "poll": len(topics) > MAX_TOPICS,
+    }
+    return Response(flask_json.dumps(answer), mimetype="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _topics() -> list[str]:
+    """The topics of this viewpoint, the most general first."""
+    viewpoint = access.viewpoint()
+    if viewpoint.is_staff:
+        wanted = [topic for topic in request.args.getlist("topic") if _BROADCAST.fullmatch(topic)]
+        return [events.STAFF, *dict.fromkeys(wanted[:MOST_WANTED])]
+    domain, areas = access.portal(), access.areas()
+    if viewpoint.company_id is None:
+        return [events.public_topic(domain.id)] if Area.PUBLIC_STATUS in areas else []
+    if not {Area.STATUS, Area.SERVICES} & areas:
+        return []
+    held = {holding.service_id for holding in holdings_of_company(viewpoint.company_id, clock.utcnow())}
+    return [
+        events.public_topic(domain.id),
+        events.company_topic(viewpoint.company_id),
+        *(events.service_topic(service_id) for service_id in sorted(held)),
+    ]

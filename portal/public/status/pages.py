@@ -1,0 +1,189 @@
+"""What the status pages show, put together from the capabilities for one viewpoint.
+
+The same pages serve somebody signed in, who sees what concerns the own company marked, and everybody signed
+out, whose page is rendered once for all of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+
+from flask import render_template
+from flask_babel import format_decimal
+
+from portal.accounts.rules import SIGNED_OUT, Viewpoint
+from portal.catalogue.models import Component, ComponentGroup
+from portal.catalogue.queries import all_components, components_of_company
+from portal.domains.models import PortalDomain
+from portal.incidents.models import Incident, Maintenance
+from portal.incidents.queries import (
+    HistoryBar,
+    Page,
+    component_statuses,
+    history_bars,
+    open_incidents,
+    open_maintenance,
+    past_incidents,
+    uptimes,
+)
+from portal.incidents.rules import OPEN_MAINTENANCE, ComponentStatus, maintenance_state, roll_up
+from portal.language import reader_zone, written_for_everybody
+from portal.services.queries import company_picture
+
+RECENT = 8
+"""How many past incidents the status page itself shows; all of them have a page of their own."""
+
+
+@dataclass(frozen=True)
+class ComponentLine:
+    """A component on the status page. `uptime` is a finished text; `is_mine`, whether the company depends on it."""
+
+    component: Component
+    status: ComponentStatus
+    bar: HistoryBar
+    uptime: str
+    is_mine: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Components under their heading; the first group may have none."""
+
+    group: ComponentGroup | None
+    lines: list[ComponentLine]
+
+
+@dataclass(frozen=True)
+class Day:
+    """The incidents that began on one day of the reader's zone."""
+
+    day: date
+    incidents: list[Incident]
+
+
+def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
+    """Everything the status page shows. A fixed number of queries, however many rows there are."""
+    components = all_components()
+    ids = [component.id for component in components]
+    statuses = component_statuses(viewpoint, now)
+    incidents = open_incidents(viewpoint, now)
+    past = past_incidents(viewpoint, 1, now)
+    company_id = viewpoint.company_id
+    mine = components_of_company(company_id, now) if company_id is not None else frozenset()
+    bars = history_bars(ids, now, viewpoint)
+    up = uptimes(components, now, viewpoint)
+    lines = [
+        ComponentLine(
+            component,
+            statuses.get(component.id, ComponentStatus.OPERATIONAL),
+            _since_creation(bars[component.id], component),
+            percent(up[component.id]),
+            component.id in mine,
+        )
+        for component in components
+    ]
+    overall = roll_up([line.status for line in lines], [incident.impact for incident in incidents])
+    maintenance = open_maintenance(viewpoint, now)
+    recent = list(past.items[:RECENT]) if past else []
+    return {
+        "overall": overall,
+        "incidents": incidents,
+        "concerned": {each.id for each in incidents if _concerns(each, mine)} if company_id is not None else set(),
+        "groups": [Group(group, list(each)) for group, each in groupby(lines, key=lambda line: line.component.group)],
+        "under_way": [each for each in maintenance if _is_under_way(each, now)],
+        "ahead": [each for each in maintenance if not _is_under_way(each, now)],
+        "days": by_day(recent),
+        "has_more": bool(past and past.total > len(recent)),
+        "checked_at": now.replace(second=0, microsecond=0),
+        "is_signed_out": viewpoint.is_signed_out,
+    }
+
+
+def history_view(viewpoint: Viewpoint, page: int, now: datetime) -> dict[str, Any] | None:
+    """A page of the past incidents by day, or None where there is no such page."""
+    found: Page[Incident] | None = past_incidents(viewpoint, page, now)
+    if found is None:
+        return None
+    return {"page": found, "days": by_day(found.items), "is_signed_out": viewpoint.is_signed_out}
+
+
+def incident_view(viewpoint: Viewpoint, incident: Incident, now: datetime) -> dict[str, Any]:
+    """What the page of one incident shows to this company; `services` are those of its own that are touched."""
+    picture = company_picture(viewpoint.company_id, now) if viewpoint.company_id is not None else None
+    touched = [each.services for each in picture.concerns if each.incident.id == incident.id] if picture else []
+    return {
+        "incident": incident,
+        "is_signed_out": viewpoint.is_signed_out,
+        "concerns_reader": bool(touched),
+        "services": touched[0] if touched else (),
+    }
+
+
+def render_public_status(domain: PortalDomain, language: str, now: datetime) -> str:
+    """The public status page as everybody signed out is given it: no session, no token, nobody's name in it.
+
+    It depends on nothing but the database and its arguments (of `now` on the minute, for relative times), so
+    that it can be kept under the version of the domain's public topic.
+    """
+    with _for_everybody(domain, language) as context:
+        return render_template("public/status/status.html", **status_view(SIGNED_OUT, now), **context)
+
+
+def render_public_status_fragment(domain: PortalDomain, language: str, now: datetime) -> str:
+    """The living part of the same page, for one that is open."""
+    with _for_everybody(domain, language) as context:
+        return render_template("public/status/_status.html", **status_view(SIGNED_OUT, now), **context)
+
+
+def render_public_history(template: str, domain: PortalDomain, page: int, now: datetime) -> str | None:
+    """A page of the past incidents for everybody signed out, or None where there is no such page."""
+    with _for_everybody(domain, domain.language) as context:
+        view = history_view(SIGNED_OUT, page, now)
+        return render_template(template, **view, **context) if view else None
+
+
+def render_public_incident(template: str, domain: PortalDomain, incident: Incident, now: datetime) -> str:
+    """The page of one incident for everybody signed out."""
+    with _for_everybody(domain, domain.language) as context:
+        return render_template(template, **incident_view(SIGNED_OUT, incident, now), **context)
+
+
+@contextmanager
+def _for_everybody(domain: PortalDomain, language: str) -> Iterator[dict[str, Any]]:
+    """What is rendered inside is the same for all: this language, times in the domain's zone, nobody's name."""
+    with written_for_everybody(language, domain.time_zone):
+        yield {"is_cached": True, "zone": domain.time_zone}
+
+
+def percent(share: float) -> str:
+    """A share of time as it is shown: two places, and never rounded up to a perfect record."""
+    shown = min(share, 0.9999) if share < 1 else 1.0
+    return str(format_decimal(int(shown * 10_000) / 100, "0.##")) + "\u202f%"
+
+
+def by_day(incidents: Sequence[Incident]) -> list[Day]:
+    """Incidents, in their order, under the days they began on in the reader's zone."""
+    zone = reader_zone()
+    return [
+        Day(day, list(each))
+        for day, each in groupby(incidents, key=lambda incident: incident.started_at.astimezone(zone).date())
+    ]
+
+
+def _since_creation(bar: HistoryBar, component: Component) -> HistoryBar:
+    """The bar with the quiet days before the component existed marked as unknown rather than well."""
+    unknown = min(max((component.created_at.date() - bar.first_day).days, 0), len(bar.days) - 1)
+    known_from = min([unknown, *(place for place, day in enumerate(bar.days) if day != "0")])
+    return replace(bar, days="-" * known_from + bar.days[known_from:])
+
+
+def _concerns(incident: Incident, mine: frozenset[int]) -> bool:
+    return any(each.component_id in mine for each in incident.components)
+
+
+def _is_under_way(maintenance: Maintenance, now: datetime) -> bool:
+    state = maintenance_state(maintenance.state, maintenance.starts_at, maintenance.ends_at, now)
+    return state in OPEN_MAINTENANCE
