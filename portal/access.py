@@ -210,7 +210,10 @@ def _find_host() -> None:
     if request.endpoint == "assets.asset":
         return
     g.portal = domain_by_host(host)
-    if g.portal is None and not g.on_staff_host:
+    if g.portal is not None:
+        # Whatever becomes of the transaction, the answer still knows its brand without asking again.
+        db.session.expunge(g.portal)
+    elif not g.on_staff_host:
         abort(400)
 
 
