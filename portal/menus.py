@@ -6,6 +6,7 @@ from werkzeug.routing import Rule
 from portal import access
 from portal.access import Audience
 from portal.accounts.rules import may
+from portal.domains.rules import Area
 
 
 def init_app(app: Flask) -> None:
@@ -13,20 +14,23 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(address_in_menu=address_in_menu, is_here=is_here)
 
 
-def address_in_menu(target: str) -> str | None:
+def address_in_menu(target: str, *areas: str) -> str | None:
     """Where an entry leads: `target` is an endpoint, or a blueprint, which stands for its first page.
 
-    None where there is no such screen (yet), or the viewer would be refused.
+    None where there is no such screen (yet), or the viewer would be refused. Where a blueprint decides by itself
+    who may read it, `areas` names the access areas of which one must be open.
     """
     endpoint = target if "." in target else _entrance(target)
     if endpoint is None or endpoint not in current_app.view_functions or not _lets_in(endpoint):
         return None
+    if areas and not access.areas() & {Area(area) for area in areas}:
+        return None
     return url_for(endpoint)
 
 
-def is_here(target: str) -> bool:
-    """Whether the page being shown belongs to this entry."""
-    return request.endpoint == target if "." in target else request.blueprint == target
+def is_here(*targets: str) -> bool:
+    """Whether the page being shown belongs to one of these entries."""
+    return request.endpoint in targets or request.blueprint in targets
 
 
 def _entrance(blueprint: str) -> str | None:

@@ -5,4 +5,6 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
-    return []
+    from portal.admin.styleguide.routes import blueprint as styleguide
+
+    return [styleguide]

@@ -1,0 +1,36 @@
+"""A form with one field of every kind, for the style guide alone: it goes nowhere."""
+
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    DateField,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired
+
+STATES = [("investigating", "Investigating"), ("identified", "Identified"), ("watching", "Watching"), ("fixed", "Fixed")]
+COMPONENTS = [("1", "SIP trunks"), ("2", "Hosted telephony"), ("3", "Fibre access"), ("4", "Portal")]
+AUDIENCES = [("everyone", "Everyone"), ("affected", "Affected companies")]
+
+
+class SampleForm(FlaskForm):  # type: ignore[misc]
+    """Every kind of field there is a look for."""
+
+    version = HiddenField()
+    title = StringField("Title", [InputRequired()])
+    reference = StringField("Reference")
+    password = PasswordField("Password", [InputRequired()])
+    day = DateField("Day", [InputRequired()])
+    state = SelectField("State", choices=STATES)
+    body = TextAreaField("What happened", [InputRequired()])
+    audience = RadioField("Audience", choices=AUDIENCES)
+    components = SelectMultipleField("Components", choices=COMPONENTS)
+    notify = BooleanField("Notify by mail")
+    status_area = BooleanField("Status")
+    services_area = BooleanField("Services")

@@ -1,0 +1,97 @@
+"""`/admin/styleguide`: every macro in every state, with words one would take for real."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Blueprint, flash, render_template
+
+from portal import access, clock
+from portal.accounts.rules import Permission
+from portal.admin.styleguide.forms import SampleForm
+from portal.filters import LOOKS
+
+blueprint = Blueprint("admin_styleguide", __name__, url_prefix="/admin/styleguide")
+access.staff(blueprint, Permission.STAFF_ENTER)
+
+BODY = (
+    "Calls **out of** the London exchange fail for about one in five. We have moved traffic to *Manchester* "
+    "while the carrier replaces a card.\n\n- Incoming calls are not affected\n- Emergency calls go through"
+)
+DAYS = "-" * 12 + "0" * 31 + "1" + "0" * 14 + "23" + "0" * 19 + "1" + "0" * 10
+
+
+@dataclass(frozen=True)
+class SamplePage:
+    """A page of a list that is not there."""
+
+    page: int
+    pages: int
+    total: int
+
+
+@blueprint.get("")
+def styleguide() -> str:
+    """The guide itself."""
+    now = clock.utcnow()
+    flash("Saved. 34 companies see it now.")
+    return render_template(
+        "admin/styleguide/styleguide.html",
+        kinds=LOOKS,
+        form=SampleForm(formdata=None, data=_filled(), meta={"csrf": False}),
+        refused=_refused(),
+        history={"days": DAYS},
+        quiet_history={"days": "0" * 90},
+        updates=[
+            _update("watching", "A fix is in place. We are watching the next busy hour.", now - timedelta(minutes=9)),
+            _update(None, "Carrier ticket 4471902; ask for Dana.", now - timedelta(minutes=31), visibility="private"),
+            _update("identified", BODY, now - timedelta(minutes=44)),
+            _update("investigating", "We are looking into failing calls.", now - timedelta(hours=3)),
+        ],
+        planned=[
+            _update("scheduled", "Core routers get new software.", now - timedelta(days=4)),
+        ],
+        pages=[SamplePage(1, 7, 340), SamplePage(4, 7, 340), SamplePage(7, 7, 340)],
+        body=BODY,
+        now=now,
+        soon=now + timedelta(hours=2),
+        earlier=now - timedelta(hours=3),
+        long_ago=now - timedelta(days=40),
+    )
+
+
+def _update(state: str | None, body: str, posted_at: object, visibility: str = "public") -> dict[str, object]:
+    return {
+        "state": state,
+        "body": body,
+        "posted_at": posted_at,
+        "visibility": visibility,
+        "author": {"name": "Ada Marsh"},
+    }
+
+
+def _filled() -> dict[str, object]:
+    return {
+        "title": "Outgoing calls fail",
+        "state": "identified",
+        "audience": "everyone",
+        "components": ["1", "2"],
+        "notify": True,
+        "status_area": True,
+    }
+
+
+def _refused() -> SampleForm:
+    """The form as it comes back refused: what was typed is kept, the sentence stands beside the field."""
+    data = {"reference": "C-1180", "state": "fixed"}
+    form = SampleForm(formdata=None, prefix="refused-", data=data, meta={"csrf": False})
+    sentences = {
+        "title": "Give the report a title.",
+        "state": "A fixed incident cannot be fixed again.",
+        "body": "Say what happened, in the customer's words.",
+        "components": "Choose at least one component.",
+        "notify": "Nobody can be reached by mail.",
+        "status_area": "The public page needs Status.",
+    }
+    for name, sentence in sentences.items():
+        form[name].errors = [sentence]
+    return form
