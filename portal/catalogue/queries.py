@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, distinct, exists, func, or_, select, union, union_all
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, or_, select, union, union_all
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Component, ComponentGroup, Holding, HoldingDependency, Service, ServiceDependency
@@ -79,39 +79,44 @@ def is_valid(row: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
-    """Who is reached through these components now. Six queries, whatever the number of companies."""
+    """Who is reached through these components now. At most nine queries, whatever the number of companies."""
     companies = company_reached_select(component_ids, now)
     reached = _holdings_reached(component_ids, now).subquery()
+    counts = (
+        select(reached.c.service_id, func.count(distinct(reached.c.company_id)).label("companies"))
+        .where(reached.c.company_id.not_in(_archived_companies()))
+        .group_by(reached.c.service_id)
+        .subquery()
+    )
     services = db.session.execute(
-        select(Service.id, Service.name, func.count(distinct(reached.c.company_id)))
-        .join(reached, reached.c.service_id == Service.id)
-        .join(Company, Company.id == reached.c.company_id)
-        .where(Company.archived_at.is_(None))
-        .group_by(Service.id, Service.name, Service.position, Service.name_key)
+        select(Service.id, Service.name, counts.c.companies)
+        .join(counts, counts.c.service_id == Service.id)
         .order_by(Service.position, Service.name_key)
     ).all()
-    people, unreachable, unreachable_total = _people_in(companies, now)
+    company_ids = frozenset(db.session.scalars(companies))
+    found = _people_in(companies, company_ids, now)
     return Reach(
         services=tuple(ReachedService(*row) for row in services),
-        company_ids=frozenset(db.session.scalars(companies)),
-        people=people,
-        unreachable=unreachable,
+        company_ids=company_ids,
+        people=found.people,
+        unreachable=found.unreachable,
         holding_company_ids=frozenset(companies_reached_directly(component_ids, now)),
-        unreachable_total=unreachable_total,
+        unreachable_total=found.unreachable_total,
     )
 
 
 def reach_of_everyone(now: datetime) -> Reach:
     """All companies and their people: whom an incident that concerns everyone would reach. No services are named."""
-    companies = select(Company.id).where(Company.archived_at.is_(None))
-    people, unreachable, unreachable_total = _people_in(companies, now)
-    return Reach((), frozenset(db.session.scalars(companies)), people, unreachable, frozenset(), unreachable_total)
+    companies = select(Company.id.label("company_id")).where(Company.archived_at.is_(None))
+    company_ids = frozenset(db.session.scalars(companies))
+    found = _people_in(companies, company_ids, now)
+    return Reach((), company_ids, found.people, found.unreachable, frozenset(), found.unreachable_total)
 
 
 def company_reached_select(component_ids: Components, now: datetime) -> Select[int]:
     """A statement selecting the ids of the companies reached through these components, each once."""
     reached = _holdings_reached(component_ids, now).subquery()
-    return select(Company.id).where(Company.archived_at.is_(None), Company.id.in_(select(reached.c.company_id)))
+    return select(reached.c.company_id).where(reached.c.company_id.not_in(_archived_companies())).distinct()
 
 
 def services_reached(component_ids: Components, now: datetime) -> list[int]:
@@ -222,7 +227,7 @@ def component_by_id(component_id: int) -> Component | None:
 
 
 def _holdings_reached(component_ids: Components, now: datetime) -> Any:
-    """A union of (service_id, company_id) of the holdings reached, through their service or by themselves."""
+    """The (service_id, company_id) of the holdings reached, through their service or by themselves; some twice."""
     through_service = (
         select(Holding.service_id, Holding.company_id)
         .join(ServiceDependency, ServiceDependency.service_id == Holding.service_id)
@@ -241,65 +246,88 @@ def _holdings_reached(component_ids: Components, now: datetime) -> Any:
             is_valid(Holding, now),
         )
     )
-    return union(through_service, by_itself)
+    return union_all(through_service, by_itself)
 
 
-def _people_in(companies: Select[int], now: datetime) -> tuple[int, tuple[Unreachable, ...], int]:
-    """How many people of these companies a mail reaches, the first whom none does, and how many those are."""
-    suppressed = and_(
-        Suppression.address_key == Person.email_key,
-        Suppression.scope.in_(["all", TOPIC]),
-        or_(Suppression.until.is_(None), Suppression.until > now),
+def _archived_companies() -> Select[int]:
+    return select(Company.id).where(Company.archived_at.is_not(None))
+
+
+@dataclass(frozen=True)
+class _People:
+    """What `_people_in` finds: the parts of a Reach that are about people."""
+
+    people: int
+    unreachable: tuple[Unreachable, ...]
+    unreachable_total: int
+
+
+def _people_in(companies: Select[int], company_ids: frozenset[int], now: datetime) -> _People:
+    """How many people of these companies a mail reaches, the first whom none does, and how many those are.
+
+    The companies are given twice: as a statement to count by, and as ids to name one of each person's.
+    """
+    everyone = db.session.scalar(
+        select(func.count(distinct(Membership.person_id))).where(Membership.company_id.in_(companies))
     )
-    opted_out = exists().where(
-        Preference.person_id == Person.id,
-        Preference.topic == TOPIC,
-        Preference.channel == "mail",
-        Preference.wanted.is_(False),
+    barred = union(
+        select(Person.id).where(Person.deactivated_at.is_not(None)),
+        select(Person.id).join(Suppression, Suppression.address_key == Person.email_key).where(_suppresses(now)),
+        select(Preference.person_id).where(_opts_out()),
     )
-    open_for = companies_with_area(Area.STATUS)
-    members = (
-        select(Person.id)
-        .join(Membership, Membership.person_id == Person.id)
+    # One company that may be told is enough, so a person is unreachable only when none of theirs is.
+    gets_mail = and_(Membership.company_id.in_(companies_with_area(Area.STATUS)), Membership.person_id.not_in(barred))
+    unreachable = (
+        select(Membership.person_id)
         .where(Membership.company_id.in_(companies))
+        .group_by(Membership.person_id)
+        .having(func.max(case((gets_mail, 1), else_=0)) == 0)
     )
-    reachable = members.where(
-        Person.deactivated_at.is_(None),
-        ~exists().where(suppressed),
-        ~opted_out,
-        Membership.company_id.in_(open_for),
-    )
-    everyone, people = db.session.execute(
-        select(
-            select(func.count(distinct(members.subquery().c.id))).scalar_subquery(),
-            select(func.count(distinct(reachable.subquery().c.id))).scalar_subquery(),
-        )
-    ).one()
-    if everyone == people:
-        return people, (), 0
-    reason = (
-        select(Suppression.reason).where(suppressed).order_by(Suppression.scope, Suppression.reason).limit(1)
-    ).scalar_subquery()
     rows = db.session.execute(
-        select(Person, func.min(Company.name), reason, opted_out)
-        .join(Membership, Membership.person_id == Person.id)
-        .join(Company, Company.id == Membership.company_id)
-        .where(Membership.company_id.in_(companies), Person.id.not_in(reachable))
-        .group_by(Person.id)
+        select(Person, func.count().over())
+        .where(Person.id.in_(unreachable))
+        .options(selectinload(Person.memberships).joinedload(Membership.company))
         .order_by(Person.name, Person.id)
         .limit(SHOWN_UNREACHABLE)
+    ).all()
+    total = rows[0][1] if rows else 0
+    return _People((everyone or 0) - total, _reasons([row[0] for row in rows], company_ids, now), total)
+
+
+def _reasons(people: Sequence[Person], company_ids: frozenset[int], now: datetime) -> tuple[Unreachable, ...]:
+    """Why each of these people gets no mail. Two queries."""
+    suppressed: dict[str, SuppressionReason] = dict(
+        db.session.execute(
+            select(Suppression.address_key, Suppression.reason)
+            .where(Suppression.address_key.in_([person.email_key for person in people]), _suppresses(now))
+            .order_by(Suppression.id.desc())
+        )
+        .tuples()
+        .all()
     )
-    unreachable = tuple(
+    opted_out = set(
+        db.session.scalars(
+            select(Preference.person_id).where(Preference.person_id.in_([person.id for person in people]), _opts_out())
+        )
+    )
+
+    def why(person: Person) -> Unreached:
+        if person.deactivated_at:
+            return Unreached.DEACTIVATED
+        if person.email_key in suppressed:
+            return _WHY[suppressed[person.email_key]]
+        return Unreached.UNSUBSCRIBED if person.id in opted_out else Unreached.AREA_OFF
+
+    return tuple(
         Unreachable(
             person_id=person.id,
             name=person.name,
             email=person.email,
-            company_name=company_name,
-            reason=_why(is_active=person.deactivated_at is None, suppression=suppression, is_opted_out=is_opted_out),
+            company_name=min(each.company.name for each in person.memberships if each.company_id in company_ids),
+            reason=why(person),
         )
-        for person, company_name, suppression, is_opted_out in rows
+        for person in people
     )
-    return people, unreachable, everyone - people
 
 
 _WHY = {
@@ -310,9 +338,14 @@ _WHY = {
 }
 
 
-def _why(*, is_active: bool, suppression: SuppressionReason | None, is_opted_out: bool) -> Unreached:
-    if not is_active:
-        return Unreached.DEACTIVATED
-    if suppression is not None:
-        return _WHY[suppression]
-    return Unreached.UNSUBSCRIBED if is_opted_out else Unreached.AREA_OFF
+def _suppresses(now: datetime) -> ColumnElement[bool]:
+    """The condition that a suppression holds back incident mails at this moment."""
+    return and_(
+        Suppression.scope.in_(["all", TOPIC]),
+        or_(Suppression.until.is_(None), Suppression.until > now),
+    )
+
+
+def _opts_out() -> ColumnElement[bool]:
+    """The condition that a preference says no to incident mails."""
+    return and_(Preference.topic == TOPIC, Preference.channel == "mail", Preference.wanted.is_(False))
