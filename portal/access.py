@@ -27,7 +27,7 @@ from portal.domains.models import PortalDomain
 from portal.domains.queries import domain_by_host, is_admitted, open_areas, status_is_open_to_somebody
 from portal.domains.rules import Area, normal_host
 from portal.errors import to_sign_in
-from portal.extensions import login_manager
+from portal.extensions import db, login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
 
