@@ -66,6 +66,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(StaleDataError, lambda _error: answer(409))
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(DataError, lambda _error: answer(422))
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(OverflowError, lambda _error: answer(422))
     app.register_error_handler(InternalServerError, _unexpected)
     app.register_error_handler(ValueError, _value)
@@ -131,6 +132,12 @@ def _value(error: ValueError) -> Response:
     if "newline" in str(error) or "control characters" in str(error):
         return answer(400)
     raise error
+
+
+def _too_deep(error: RecursionError) -> Response:
+    """Python's JSON reader gives up this way on what is nested a thousand deep; only a forger sends that."""
+    log.warning("nested too deep", exc_info=error)
+    return answer(400)
 
 
 def _unexpected(error: InternalServerError) -> Response:
