@@ -95,7 +95,7 @@ class SmtpSink:
         self.port = 0
         self._scripts: dict[str, list[Step]] = {}
         self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,13 +143,13 @@ class SmtpSink:
         """Listen; on a port of its own unless one is given."""
         ready = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, args=(port, ready), name="smtp-sink", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(self._loop, port, ready), name="smtp-sink", daemon=True)
         self._thread.start()
         assert ready.wait(5)
 
     def stop(self) -> None:
         """Cut every line and stop listening; the port stays this sink's, `start(sink.port)` takes it again."""
-        if self._thread is None:
+        if self._thread is None or self._loop is None:
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -162,16 +162,15 @@ class SmtpSink:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def _run(self, port: int, ready: threading.Event) -> None:
-        loop = self._loop
+    def _run(self, loop: asyncio.AbstractEventLoop, port: int, ready: threading.Event) -> None:
         asyncio.set_event_loop(loop)
 
         async def listen() -> None:
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=2**20, backlog=1024)
             self.port = int(self._server.sockets[0].getsockname()[1])
-            ready.set()
 
         loop.run_until_complete(listen())
+        loop.call_soon(ready.set)
         try:
             loop.run_forever()
         finally:
@@ -193,7 +192,8 @@ class SmtpSink:
         conversation = _Conversation(self.connections)
         try:
             await self._converse(conversation, reader, writer)
-        except (_DroppedError, ConnectionError, asyncio.IncompleteReadError):
+        except (_DroppedError, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # Cut by the script, by the client, or because the sink stops: nothing to tell.
             pass
         finally:
             self.open_connections -= 1
