@@ -1,5 +1,6 @@
 """Who may be what: roles, how an e-mail address is compared, how long a session lives."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ class Permission(StrEnum):
     CATALOGUE_EDIT = "catalogue:edit"
     BROADCASTS_STEER = "broadcasts:steer"
     COMPANIES_READ = "companies:read"
+    COMPANIES_EDIT = "companies:edit"
     PORTALS_EDIT = "portals:edit"
 
 
@@ -69,7 +71,33 @@ def session_is_live(
 
 def text_key(text: str) -> str:
     """How names and addresses are compared and searched: NFKC, casefolded, spaces folded."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return one_line(unicodedata.normalize("NFKC", text).casefold())
+
+
+_ATOM = r"[^\s\x00-\x1f\x7f-\x9f@<>\"(),:;\[\]\\]"
+_EMAIL = re.compile(rf"{_ATOM}{{1,64}}@(?:(?!\.){_ATOM}){{1,63}}(?:\.(?:(?!\.){_ATOM}){{1,63}})+")
+
+
+def is_email(text: str) -> bool:
+    """Whether this can be an e-mail address: one @, a domain with a dot, nothing that has a meaning in a header."""
+    return bool(_EMAIL.fullmatch(text)) and max(len(text), len(text_key(text))) <= 254
+
+
+def one_line(text: str) -> str:
+    """Text as a name holds it: composed (NFC), without control characters, every run of spaces one space."""
+    return " ".join(_printable(text).split())
+
+
+def paragraphs(text: str) -> str:
+    """Text as a description holds it: as `one_line`, but its lines and their indentation stay."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(_printable(line).rstrip() for line in lines).strip("\n")
+
+
+def _printable(text: str) -> str:
+    """NFC, tabs as spaces, and nothing a database or a terminal could choke on (controls, lone surrogates)."""
+    spaced = "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFC", text))
+    return "".join(char for char in spaced if unicodedata.category(char) not in {"Cc", "Cs"})
 
 
 def safe_next(wanted: str | None) -> str:
@@ -88,7 +116,7 @@ def safe_next(wanted: str | None) -> str:
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """For whom something is computed: staff see all; a company what its audience holds; signed out only what is for everyone."""
+    """For whom something is computed: staff see all; a company what its audience holds; others what is for everyone."""
 
     is_staff: bool = False
     company_id: int | None = None

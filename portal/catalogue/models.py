@@ -119,3 +119,16 @@ class HoldingDependency(Base):
 
     holding: Mapped[Holding] = relationship(lazy="raise_on_sql")
     component: Mapped[Component] = relationship(lazy="raise_on_sql")
+
+
+class ListOrder(Base):
+    """The version of a list that people put in order, such as "components".
+
+    A list never touched has no row and counts as 1. Whoever adds to it, takes from it or moves in it raises the
+    version first, and so waits for others who do.
+    """
+
+    __tablename__ = "list_order"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    version: Mapped[int] = mapped_column(default=1)

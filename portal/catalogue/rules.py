@@ -4,6 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Unreached(StrEnum):
@@ -71,15 +74,70 @@ def reached(
     )
 
 
-def is_complete_order(wanted: Sequence[int], present: Collection[int]) -> bool:
-    """Whether `wanted` names each of the present ids exactly once and nothing else."""
-    return len(wanted) == len(present) and set(wanted) == set(present)
+GROUP, ITEM = "g", "c"
+"""What the tokens of a layout begin with: "g3" is group 3, "c12" component 12."""
 
 
-def moved(order: Sequence[int], item: int, step: int) -> list[int]:
-    """The order with the item moved by so many places, stopping at either end; an unknown item moves nothing."""
-    if item not in order:
-        return list(order)
+class LayoutError(ValueError):
+    """The tokens name something twice, leave something out, or name what is not there."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A list in groups, in order: first what stands in no group, then each group with what it holds."""
+
+    ungrouped: tuple[int, ...]
+    groups: tuple[tuple[int, tuple[int, ...]], ...]
+
+    @property
+    def tokens(self) -> list[str]:
+        """The layout as one flat list, each group followed by what it holds: what a browser drags about."""
+        flat = [f"{ITEM}{item}" for item in self.ungrouped]
+        for group, items in self.groups:
+            flat += [f"{GROUP}{group}", *(f"{ITEM}{item}" for item in items)]
+        return flat
+
+    @property
+    def positions(self) -> dict[int, tuple[int | None, int]]:
+        """For each item its group (None: ungrouped) and its place there, counted from 0 without gaps."""
+        blocks: tuple[tuple[int | None, tuple[int, ...]], ...] = ((None, self.ungrouped), *self.groups)
+        return {item: (group, place) for group, items in blocks for place, item in enumerate(items)}
+
+
+def read_layout(tokens: Sequence[str], present: Layout) -> Layout:
+    """The layout these tokens describe, which must hold just what `present` holds; raises LayoutError."""
+    if sorted(tokens) != sorted(present.tokens):
+        raise LayoutError
+    ungrouped: list[int] = []
+    groups: list[tuple[int, list[int]]] = []
+    for token in tokens:
+        number = int(token[1:])
+        if token.startswith(GROUP):
+            groups.append((number, []))
+        else:
+            (groups[-1][1] if groups else ungrouped).append(number)
+    return Layout(tuple(ungrouped), tuple((group, tuple(items)) for group, items in groups))
+
+
+def step(layout: Layout, token: str, direction: int) -> Layout:
+    """The layout after one step up (-1) or down (1), stopping at either end; raises LayoutError for an unknown token.
+
+    A component steps over its neighbour, or over the edge into the group beside it; a group steps over the whole
+    group beside it and takes along what it holds.
+    """
+    tokens = layout.tokens
+    if token not in tokens:
+        raise LayoutError
+    if not token.startswith(GROUP):
+        return read_layout(moved(tokens, token, direction), layout)
+    group = int(token[1:])
+    order = moved([each for each, _items in layout.groups], group, direction)
+    held = dict(layout.groups)
+    return Layout(layout.ungrouped, tuple((each, held[each]) for each in order))
+
+
+def moved(order: Sequence[T], item: T, by: int) -> list[T]:
+    """The order with the item so many places further, stopping at either end."""
     rest = [other for other in order if other != item]
-    place = max(0, min(len(rest), order.index(item) + step))
+    place = max(0, min(len(rest), order.index(item) + by))
     return [*rest[:place], item, *rest[place:]]

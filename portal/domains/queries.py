@@ -57,15 +57,13 @@ def companies_here(person_id: int, domain_id: int) -> Sequence[Company]:
         select(Company)
         .join(Membership, Membership.company_id == Company.id)
         .join(Admission, Admission.company_id == Company.id)
-        .where(
-            Membership.person_id == person_id, Admission.domain_id == domain_id, Company.archived_at.is_(None)
-        )
+        .where(Membership.person_id == person_id, Admission.domain_id == domain_id, Company.archived_at.is_(None))
         .order_by(Company.name_key)
     ).all()
 
 
 def status_is_open_to_somebody(domain: PortalDomain) -> bool:
-    """Whether any customer of this domain may see the Status area: by the domain's switch, or by an exception of theirs."""
+    """Whether any customer of this domain may see the Status area: by its switch, or by an exception of theirs."""
     if Area.STATUS in domain.areas:
         return True
     found = select(AreaOverride.id).where(

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Area(StrEnum):
@@ -35,13 +37,44 @@ def area_is_open(area: Area, domain_areas: frozenset[Area], overrides: Mapping[A
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_PORT = re.compile(r":[0-9]{1,5}\Z")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def normal_host(raw: str) -> str:
     """A Host header or a typed host name as it is compared: lower case, without port and final dot.
 
-    Returns "" for anything that is no host name (user info, spaces, an address in brackets).
+    Returns "" for anything that is no host name: user info, spaces, an address in brackets, letters beyond ASCII
+    (an international name is compared as browsers send it, in its xn-- form).
     """
-    host = raw.strip().lower().rpartition(":")[0] if re.fullmatch(r".*:\d{1,5}", raw.strip()) else raw.strip().lower()
-    host = host.removesuffix(".")
+    bare = raw.strip()
+    if not bare.isascii():
+        return ""
+    host = _PORT.sub("", bare.lower()).removesuffix(".")
     return host if len(host) <= 253 and _HOST.fullmatch(host) else ""
+
+
+class Address(NamedTuple):
+    """Where a portal domain is reached: the start of every link to it, and its host as it is compared."""
+
+    base_url: str
+    host: str
+
+
+def normal_address(raw: str) -> Address | None:
+    """The address people typed, as scheme, host and port and nothing else; https where they left the scheme out.
+
+    None for what is no such address: another scheme, user info, a path, a query, an impossible port.
+    """
+    typed = raw.strip()
+    try:
+        parts = urlsplit(typed if "://" in typed else f"https://{typed}")
+        port = parts.port
+    except ValueError:
+        return None
+    host = normal_host(parts.netloc)
+    has_more = parts.path not in {"", "/"} or parts.query or parts.fragment or any(char.isspace() for char in typed)
+    if parts.scheme not in DEFAULT_PORTS or not host or has_more or port == 0:
+        return None
+    shown_port = "" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    return Address(f"{parts.scheme}://{host}{shown_port}", host)

@@ -89,6 +89,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("source", "public_id", name=op.f("uq_component_group_source_public_id")),
     )
     op.create_table(
+        "list_order",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_list_order")),
+    )
+    op.create_table(
         "live_topic",
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -748,6 +754,7 @@ def downgrade() -> None:
     op.drop_table("portal_domain")
     op.drop_table("person")
     op.drop_table("live_topic")
+    op.drop_table("list_order")
     op.drop_table("component_group")
     op.drop_table("company")
     with op.batch_alter_table("broadcast", schema=None) as batch_op:
