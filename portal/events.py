@@ -115,7 +115,7 @@ def versions_of(topics: Iterable[str]) -> dict[str, int]:
     """The versions of those of the topics that ever rang. One query."""
     names = sorted(set(topics))
     rows = db.session.execute(select(LiveTopic.name, LiveTopic.version).where(LiveTopic.name.in_(names)))
-    return {name: version for name, version in rows}
+    return {row.name: row.version for row in rows}
 
 
 def bell() -> "Bell":
@@ -141,7 +141,7 @@ def _raise_versions(topics: Collection[str]) -> dict[str, int]:
             .on_conflict_do_update(index_elements=["name"], set_={"version": LiveTopic.version + 1})
             .returning(LiveTopic.name, LiveTopic.version)
         )
-        versions.update({name: version for name, version in db.session.execute(statement)})
+        versions.update({row.name: row.version for row in db.session.execute(statement)})
     return versions
 
 

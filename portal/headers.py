@@ -60,3 +60,9 @@ def live_origin(settings: Settings, host: str) -> str:
     name = re.sub(r":\d+$", "", host)
     scheme = "https" if settings.is_https else "http"
     return f"{scheme}://{name}:{settings.live_port}"
+
+
+def page_origin(settings: Settings, host: str) -> str:
+    """The origin of a page on this host, as its browser names it in the Origin header."""
+    scheme = "https" if settings.is_https else "http"
+    return f"{scheme}://{host.lower()}"

@@ -417,7 +417,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             async def app(scope: Scope, receive: Receive, send: Send) -> None:
                 await hub({**scope, "straight": straight}, receive, send)
 
-            self.app = app  # type: ignore[assignment]
+            self.app = app
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_CLIENTS + 1_000)), hard))

@@ -7,13 +7,14 @@ Run as `python bare_hub.py PORT REDIS_SOCKET`.
 import asyncio
 import resource
 import sys
+from typing import ClassVar
 
 CHANNEL = b"portal:live"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: keep-alive\r\n\r\n:\n\n"
 
 
 class Stream(asyncio.Protocol):
-    clients: set[asyncio.Transport] = set()
+    clients: ClassVar[set[asyncio.Transport]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -58,7 +58,7 @@ class Crowd:
 def crowd(port: int, requests: Path, bells: "redis.Redis", clients: int = CLIENTS) -> Iterator[Crowd]:
     """Open that many streams."""
     command = [sys.executable, str(HERE / "crowd.py"), str(port), str(requests), str(clients)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         opened = Crowd(process, bells)
         try:
             word, count = opened.hear()[:2]
@@ -94,7 +94,13 @@ def measure(folder: Path) -> list[Result]:
     )
     per_client = Spread.of([memory])
     space = Result(
-        "5b", "hub, memory a client", "–", "≤ 60 KiB", f"{memory:.1f} KiB", at_most(60, per_client), "PSS, idle taken off"
+        "5b",
+        "hub, memory a client",
+        "–",
+        "≤ 60 KiB",
+        f"{memory:.1f} KiB",
+        at_most(60, per_client),
+        "PSS, idle taken off",
     )
     return [latency, space]
 
@@ -111,8 +117,9 @@ def _race(folder: Path, sock: Path, settings: Settings) -> tuple[Rounds, float]:
         "PORTAL_SECRET_KEY": settings.secret_key,
         "PORTAL_REDIS_URL": settings.redis_url,
     }
-    portal = [PORTAL, "live", "--port", str(port)]
-    with child(portal, env=environment) as pid, child([sys.executable, HERE / "bare_hub.py", str(bare_port), sock]):
+    bare = [sys.executable, str(HERE / "bare_hub.py"), str(bare_port), str(sock)]
+    portal = [str(PORTAL), "live", "--port", str(port)]
+    with child(portal, env=environment) as pid, child(bare):
         wait_for_port(port)
         wait_for_port(bare_port)
         idle = pss(pid)

