@@ -20,6 +20,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
+    import portal.incidents.mails  # noqa: F401 (its kinds of mail make themselves known)
     from portal import access, admin, assets, customer, errors, events, filters, headers, language, menus, public
     from portal.config import Settings
     from portal.database import engine_options, prepare_engine
