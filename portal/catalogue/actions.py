@@ -271,13 +271,7 @@ def edit_service(
 
 def set_dependencies(service: Service, component_ids: Collection[int], *, by: Actor, now: datetime) -> None:
     """From now on the service depends on just these components; what it depended on before ends now and is kept."""
-    before = set(
-        db.session.scalars(
-            select(ServiceDependency.component_id).where(
-                ServiceDependency.service_id == service.id, queries.is_valid(ServiceDependency, now)
-            )
-        )
-    )
+    before = queries.components_of_service(service.id, now)
     wanted = _live_components(component_ids)
     if before == wanted:
         return
@@ -299,6 +293,19 @@ def set_dependencies(service: Service, component_ids: Collection[int], *, by: Ac
     _record(
         "service.depend", service, by, now, before={"components": sorted(before)}, after={"components": sorted(wanted)}
     )
+
+
+def set_dependents(component: Component, service_ids: Collection[int], *, by: Actor, now: datetime) -> None:
+    """From now on just these services depend on the component; each service that changes is audited by itself."""
+    before = set(queries.services_reached([component.id], now))
+    wanted = set(service_ids)
+    changed = db.session.scalars(select(Service).where(Service.id.in_(before ^ wanted)).order_by(Service.id)).all()
+    if {service.id for service in changed if service.archived_at is None} < wanted - before:
+        raise RuleViolation("One of these services is no longer sold. Choose again.", "service_ids")
+    for service in changed:
+        others = queries.components_of_service(service.id, now) - {component.id}
+        mine = {component.id} if service.id in wanted else set()
+        set_dependencies(service, others | mine, by=by, now=now)
 
 
 def archive_service(service: Service, *, version: int, by: Actor, now: datetime) -> None:

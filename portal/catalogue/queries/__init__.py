@@ -150,6 +150,17 @@ def companies_reached_directly(component_ids: Components, now: datetime) -> list
     )
 
 
+def components_of_service(service_id: int, now: datetime) -> set[int]:
+    """The components the service depends on now. One query."""
+    return set(
+        db.session.scalars(
+            select(ServiceDependency.component_id).where(
+                ServiceDependency.service_id == service_id, is_valid(ServiceDependency, now)
+            )
+        )
+    )
+
+
 def components_of_company(company_id: int, now: datetime) -> frozenset[int]:
     """The components that what this company holds depends on now. One query."""
     return frozenset().union(*components_by_holding(company_id, now).values())
