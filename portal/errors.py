@@ -4,6 +4,8 @@ import logging
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request, url_for
+from flask_babel import force_locale, gettext
+from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup
 from sqlalchemy.exc import DataError, OperationalError
@@ -38,22 +40,25 @@ class NotFound(Exception):
 
 SENTENCES: dict[int, tuple[str, str]] = {
     400: (
-        "That request could not be read",
-        "Go back, reload the page and try once more. What you typed is still in the form.",
+        _("That request could not be read"),
+        _("Go back, reload the page and try once more. What you typed is still in the form."),
     ),
-    401: ("Please sign in", "Your session has ended. Sign in again and you can carry on."),
-    403: ("You do not have the right to do this", "Ask an administrator if you need it."),
-    404: ("There is nothing here", "The address may be mistyped, or this is not yours to see."),
-    405: ("That is not possible here", "Go back and use the buttons on the page."),
-    409: ("Somebody else changed this in the meantime", "Nothing was overwritten. Reload to see the newer version."),
-    413: ("That is too big", "Send less at once."),
-    422: ("Something needs another look", "The sentence beside the field says what."),
-    429: ("Too many attempts", "Wait a little and try again."),
+    401: (_("Please sign in"), _("Your session has ended. Sign in again and you can carry on.")),
+    403: (_("You do not have the right to do this"), _("Ask an administrator if you need it.")),
+    404: (_("There is nothing here"), _("The address may be mistyped, or this is not yours to see.")),
+    405: (_("That is not possible here"), _("Go back and use the buttons on the page.")),
+    409: (
+        _("Somebody else changed this in the meantime"),
+        _("Nothing was overwritten. Reload to see the newer version."),
+    ),
+    413: (_("That is too big"), _("Send less at once.")),
+    422: (_("Something needs another look"), _("The sentence beside the field says what.")),
+    429: (_("Too many attempts"), _("Wait a little and try again.")),
     500: (
-        "Something went wrong on our side",
-        "Nothing was half saved. Try again, and tell us the number below if it happens again.",
+        _("Something went wrong on our side"),
+        _("Nothing was half saved. Try again, and tell us the number below if it happens again."),
     ),
-    503: ("Busy for a moment", "The data is being written by somebody else. Try again in a few seconds."),
+    503: (_("Busy for a moment"), _("The data is being written by somebody else. Try again in a few seconds.")),
 }
 
 
@@ -75,7 +80,7 @@ def init_app(app: Flask) -> None:
 def answer(code: int, detail: str = "", headers: dict[str, str] | None = None) -> Response:
     """The error as whoever asked can read it: problem details under /api/, a fragment for htmx, else a page."""
     db.session.rollback()
-    title, advice = SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])
+    title, advice = _words(code)
     reference = getattr(g, "request_id", "") if code >= 500 else ""
     context: dict[str, Any] = {"code": code, "title": title, "advice": detail or advice, "reference": reference}
     if request.path.startswith("/api/"):
@@ -88,6 +93,18 @@ def answer(code: int, detail: str = "", headers: dict[str, str] | None = None) -
     response.headers["Cache-Control"] = "no-store"
     response.headers.extend(headers or {})
     return response
+
+
+def _words(code: int) -> tuple[str, str]:
+    """Title and advice in the reader's language; in English where nobody can be asked who the reader is."""
+    title, advice = SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])
+    try:
+        return str(title), str(advice)
+    except Exception:
+        log.exception("the reader's language is not known")
+        db.session.rollback()
+        with force_locale("en"):
+            return str(title), str(advice)
 
 
 def _page(template: str, context: dict[str, Any]) -> str:
@@ -119,7 +136,8 @@ def _http(error: HTTPException) -> Response:
 
 
 def _csrf(_error: CSRFError) -> Response:
-    return answer(400, detail="This form was opened before you signed in or out. Reload the page and send it again.")
+    detail = gettext("This form was opened before you signed in or out. Reload the page and send it again.")
+    return answer(400, detail=detail)
 
 
 def _database(error: OperationalError) -> Response:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from portal import clock
 from portal.fragments import form_token
+from portal.language import current as language
 from portal.language import reader_zone
 
 
@@ -96,6 +97,12 @@ LOOKS: dict[str, dict[str, Look]] = {
     },
 }
 
+DATES = {
+    "en": ("EEEE, d MMMM yyyy", "d MMM yyyy, HH:mm", "d MMM, HH:mm"),
+    "de": ("EEEE, d. MMMM yyyy", "d. MMM yyyy, HH:mm", "d. MMM, HH:mm"),
+}
+"""By language: how a day, a moment, and a moment of this year are written."""
+
 _markdown = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
 _TAGS = {
     "p",
@@ -160,13 +167,13 @@ def markdown(text: str) -> Markup:
 def local_time(moment: datetime, style: str = "medium") -> str:
     """A moment in the reader's zone with the zone named, such as `21 Nov 2026, 14:05 GMT`."""
     local = moment.astimezone(reader_zone())
-    shown = format_datetime(local, "d MMM yyyy, HH:mm" if style == "medium" else "d MMM, HH:mm", rebase=False)
+    shown = format_datetime(local, DATES[language()][1 if style == "medium" else 2], rebase=False)
     return f"{shown} {local.tzname()}"
 
 
 def day_name(day: date) -> str:
     """A day as a heading, such as `Saturday, 21 November 2026`."""
-    return str(format_date(day, "full", rebase=False))
+    return str(format_date(day, DATES[language()][0], rebase=False))
 
 
 def iso(moment: datetime) -> str:

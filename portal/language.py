@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import tzinfo
+from io import BytesIO
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
 from flask import Flask, g, has_request_context
-from flask_babel import force_locale, get_locale
+from flask_babel import Domain, force_locale, get_locale
 from flask_login import current_user
 
 from portal.extensions import babel
@@ -19,16 +24,36 @@ _for_everybody: ContextVar[str | None] = ContextVar("for_everybody", default=Non
 """The zone of an answer that many people are given, whoever asked for it first."""
 
 
+class Catalogues(Domain):  # type: ignore[misc] (untyped library)
+    """Translations read from the `.po` files themselves, once a process: nothing to compile, nothing to go stale."""
+
+    def get_translations(self) -> NullTranslations:
+        """The texts of the current language; the English source where there is no catalogue of it."""
+        language = str(get_locale() or DEFAULT)
+        if language not in self.cache:
+            files = [Path(folder) / language / "LC_MESSAGES" / "messages.po" for folder in self.translation_directories]
+            found = next((file for file in files if file.exists()), None)
+            self.cache[language] = _load(found) if found else NullTranslations()
+        translations: NullTranslations = self.cache[language]
+        return translations
+
+
 def init_app(app: Flask) -> None:
     babel.init_app(
         app, locale_selector=_language, timezone_selector=_zone_name, default_translation_directories="translations"
     )
-    app.jinja_env.globals["language"] = lambda: str(get_locale() or DEFAULT)
+    babel.domain_instance = Catalogues()
+    app.jinja_env.globals["language"] = current
 
 
 def known(language: str | None) -> str:
     """The language itself if there are texts in it, else English."""
     return language if language in LANGUAGES else DEFAULT
+
+
+def current() -> str:
+    """The language of what is being written: a key of LANGUAGES."""
+    return known(str(get_locale() or DEFAULT))
 
 
 def zone(name: str | None) -> tzinfo:
@@ -42,6 +67,15 @@ def zone(name: str | None) -> tzinfo:
 def reader_zone() -> tzinfo:
     """The zone times are shown in for whoever reads this answer."""
     return zone(_zone_name())
+
+
+def _load(file: Path) -> Translations:
+    with file.open("rb") as source:
+        catalogue = read_po(source)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ def blueprints() -> list[Blueprint]:
     from portal.public.accounts.routes import blueprint as accounts
     from portal.public.health.routes import blueprint as health
     from portal.public.incidents.routes import blueprint as incidents
+    from portal.public.live.routes import blueprint as live
     from portal.public.status.routes import blueprint as status
 
-    return [accounts, health, incidents, status]
+    return [accounts, health, incidents, live, status]

@@ -4,14 +4,14 @@ from zoneinfo import available_timezones
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, SelectField, StringField
+from wtforms import IntegerField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import HiddenInput
 
 from portal.language import LANGUAGES
 
 ZONES = [
-    (name, name.replace("_", " "))
+    SelectChoice(name, name.replace("_", " "))
     for name in sorted(available_timezones())
     if name == "UTC" or ("/" in name and not name.startswith("Etc/"))
 ]
@@ -29,5 +29,5 @@ class AccountForm(FlaskForm):
             Length(max=200, message=_("Give a name of at most 200 characters.")),
         ],
     )
-    language = SelectField(_("Language"), choices=list(LANGUAGES.items()))
+    language = SelectField(_("Language"), choices=[SelectChoice(*pair) for pair in LANGUAGES.items()])
     time_zone = SelectField(_("Time zone"), choices=ZONES)

@@ -40,7 +40,7 @@ def services() -> Response:
         "customer/services/services.html",
         "customer/services/_services.html",
         categories=categories,
-        page=page,
+        listed=page,
         text=text,
         has_any=bool(lines),
         is_searchable=len(lines) > 10,

@@ -66,11 +66,13 @@ class Day:
 
 def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     """Everything the status page shows. A fixed number of queries, however many rows there are."""
+    incidents = open_incidents(viewpoint, now)
+    past = past_incidents(viewpoint, 1, now)
+    maintenance = open_maintenance(viewpoint, now)
+    # After the timelines, which load the components they name anew and without their groups.
     components = all_components()
     ids = [component.id for component in components]
     statuses = component_statuses(viewpoint, now)
-    incidents = open_incidents(viewpoint, now)
-    past = past_incidents(viewpoint, 1, now)
     company_id = viewpoint.company_id
     mine = components_of_company(company_id, now) if company_id is not None else frozenset()
     bars = history_bars(ids, now, viewpoint)
@@ -86,7 +88,6 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
         for component in components
     ]
     overall = roll_up([line.status for line in lines], [incident.impact for incident in incidents])
-    maintenance = open_maintenance(viewpoint, now)
     recent = list(past.items[:RECENT]) if past else []
     return {
         "overall": overall,
@@ -107,7 +108,7 @@ def history_view(viewpoint: Viewpoint, page: int, now: datetime) -> dict[str, An
     found: Page[Incident] | None = past_incidents(viewpoint, page, now)
     if found is None:
         return None
-    return {"page": found, "days": by_day(found.items), "is_signed_out": viewpoint.is_signed_out}
+    return {"listed": found, "days": by_day(found.items), "is_signed_out": viewpoint.is_signed_out}
 
 
 def incident_view(viewpoint: Viewpoint, incident: Incident, now: datetime) -> dict[str, Any]:
