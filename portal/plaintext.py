@@ -73,6 +73,8 @@ class _Converter(HTMLParser):
             self.parts.append(data)
             return
         text = re.sub(r"\s+", " ", data)
+        if self.is_markdown and not (self.parts and self.parts[-1] == "`"):
+            text = re.sub(r"([\\`*_\[\]])", r"\\\1", text)
         at_line_start = not self.parts or self.parts[-1].endswith(("\n", " "))
         self.parts.append(text.lstrip() if at_line_start else text)
 

@@ -46,7 +46,7 @@ def service(name: str) -> Service:
 @pytest.fixture
 def world(cast: Cast) -> World:
     register(mails.INCIDENT)
-    parts = [component(title) for title in ("Trunk", "Fibre", "Exchange", "Spare")]
+    trunk, fibre, exchange, spare = (component(title) for title in ("Trunk", "Fibre", "Exchange", "Spare"))
     telephony, internet = service("Hosted telephony"), service("Internet access")
     db.session.flush()
     a = Holding(company_id=cast.a.id, service_id=telephony.id, reference="ACC-1", valid_from=LONG_AGO)
@@ -55,10 +55,10 @@ def world(cast: Cast) -> World:
     db.session.flush()
     db.session.add_all(
         [
-            ServiceDependency(service_id=telephony.id, component_id=parts[0].id, valid_from=LONG_AGO),
-            ServiceDependency(service_id=internet.id, component_id=parts[1].id, valid_from=LONG_AGO),
-            HoldingDependency(holding_id=a.id, component_id=parts[2].id, valid_from=LONG_AGO),
+            ServiceDependency(service_id=telephony.id, component_id=trunk.id, valid_from=LONG_AGO),
+            ServiceDependency(service_id=internet.id, component_id=fibre.id, valid_from=LONG_AGO),
+            HoldingDependency(holding_id=a.id, component_id=exchange.id, valid_from=LONG_AGO),
         ]
     )
     db.session.commit()
-    return World(*parts, telephony, internet, a, b)
+    return World(trunk, fibre, exchange, spare, telephony, internet, a, b)
