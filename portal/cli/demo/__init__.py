@@ -10,11 +10,15 @@ from portal.accounts import actions as accounts
 from portal.accounts.models import Company, Person
 from portal.accounts.rules import Role
 from portal.audit.rules import Actor
-from portal.cli.demo import business
+from portal.catalogue import actions as catalogue
+from portal.catalogue.models import Component, Service
+from portal.cli.demo import business, history
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
+from portal.incidents import actions as incidents
+from portal.incidents.rules import Visibility
 
 DEMO = Actor("demo")
 PASSWORD = "demo-signalbox"  # noqa: S105 (printed at every start; demo data only)
@@ -41,14 +45,23 @@ def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -
     for email, (name, role) in STAFF.items():
         accounts.add_person(name, email, by=DEMO, now=founded, role=role).password_hash = password_hash
     portals = {key: _portal(key, port, founded) for key in business.PORTALS}
-    progress("companies and people")
+    progress("components and services")
+    components = _components(founded)
+    services = _services(components, founded)
+    progress("companies, people and what they hold")
     for key, customers in (("north", business.NORTH_COMPANIES), ("south", business.SOUTH_COMPANIES)):
         names = _names(key, dice)
-        for company_name, _services in customers:
+        for company_name, held in customers:
             joined = founded + timedelta(days=dice.randrange(200))
             company = accounts.add_company(company_name, by=DEMO, now=joined)
             domains.admit(company, portals[key], is_home=True, by=DEMO, now=joined)
-            _people(company, key, names, dice, password_hash, joined)
+            _people(company, key, names, dice, password_hash=password_hash, now=joined)
+            for service_key in held:
+                reference = f"{business.REFERENCES[service_key]}-{dice.randrange(10_000, 99_999)}"
+                catalogue.add_holding(company, services[service_key], by=DEMO, now=joined, reference=reference)
+    progress("a year of incidents")
+    _past(components, dice, now)
+    _present(components, now)
 
 
 def _portal(key: str, port: int, now: datetime) -> PortalDomain:
@@ -67,6 +80,96 @@ def _portal(key: str, port: int, now: datetime) -> PortalDomain:
     )
 
 
+def _components(now: datetime) -> dict[str, Component]:
+    components = {}
+    for group_name, rows in business.GROUPS.items():
+        group = catalogue.add_group(group_name, by=DEMO, now=now)
+        for key, title, description in rows:
+            components[key] = catalogue.add_component(
+                title, description=description or None, group_id=group.id, by=DEMO, now=now
+            )
+    return components
+
+
+def _services(components: dict[str, Component], now: datetime) -> dict[str, Service]:
+    services = {}
+    for key, offer in business.SERVICES.items():
+        service = catalogue.add_service(
+            offer.name, category=offer.category, description=offer.description, by=DEMO, now=now
+        )
+        catalogue.set_dependencies(service, [components[each].id for each in offer.components], by=DEMO, now=now)
+        services[key] = service
+    return services
+
+
+def _past(components: dict[str, Component], dice: random.Random, now: datetime) -> None:
+    """Every scenario two to four times over the year, mostly in working hours, never the same day twice."""
+    days = dice.sample(range(3, 362), k=len(history.SCENARIOS) * 4)
+    for number, scenario in enumerate(history.SCENARIOS):
+        for repeat in range(dice.choice((2, 3, 3, 4))):
+            day = now - timedelta(days=days[number * 4 + repeat])
+            started = day.replace(
+                hour=dice.choice((3, 7, 8, 9, 9, 10, 11, 13, 14, 15, 16, 20)), minute=dice.randrange(60)
+            )
+            incidents.backfill(
+                scenario.title,
+                _timeline(scenario, components, started, dice),
+                by=DEMO,
+                author_id=None,
+                now=now,
+                idempotency_key=f"demo:{number}:{repeat}",
+            )
+
+
+def _timeline(
+    scenario: history.Scenario, components: dict[str, Component], started: datetime, dice: random.Random
+) -> list[incidents.PastUpdate]:
+    """The scenario's updates from `started` on; each pause is its own by up to a third longer or shorter."""
+    timeline, moment = [], started
+    for step in scenario.steps:
+        moment += timedelta(minutes=round(step.after * dice.uniform(0.7, 1.3)))
+        severities = {components[key].id: severity for key, severity in step.severities.items()}
+        timeline.append(incidents.PastUpdate(moment, step.state, step.text, severities))
+    return timeline
+
+
+def _present(components: dict[str, Component], now: datetime) -> None:
+    """What is open when the demo starts: one report everybody may read, and a private one. Neither mails anybody."""
+    for scenario, visibility, age in (
+        (history.PRIVATE, Visibility.PRIVATE, 2900),
+        (history.OPEN, Visibility.PUBLIC, 27),
+    ):
+        first, *later = scenario.steps
+        moment = now - timedelta(minutes=age)
+        report = incidents.publish(
+            scenario.title,
+            first.state,
+            first.text,
+            {components[key].id: severity for key, severity in first.severities.items()},
+            visibility=visibility,
+            notify=False,
+            by=DEMO,
+            author_id=None,
+            now=moment,
+            idempotency_key=f"demo:{visibility}",
+            next_update=timedelta(minutes=45),
+        )
+        for step in later:
+            moment += timedelta(minutes=step.after)
+            incidents.post_update(
+                report,
+                step.state,
+                step.text,
+                {components[key].id: severity for key, severity in step.severities.items()},
+                notify=False,
+                version=report.version,
+                by=DEMO,
+                author_id=None,
+                now=moment,
+                next_update=timedelta(minutes=45),
+            )
+
+
 def _names(key: str, dice: random.Random) -> Iterator[str]:
     pairs = [f"{first} {last}" for first in business.FIRST_NAMES[key] for last in business.LAST_NAMES[key]]
     dice.shuffle(pairs)
@@ -74,7 +177,7 @@ def _names(key: str, dice: random.Random) -> Iterator[str]:
 
 
 def _people(
-    company: Company, key: str, names: Iterator[str], dice: random.Random, password_hash: str, now: datetime
+    company: Company, key: str, names: Iterator[str], dice: random.Random, *, password_hash: str, now: datetime
 ) -> None:
     """One to four people; the first of each company can sign in as customer@<company>.example."""
     host = slug(company.name)

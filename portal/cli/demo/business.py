@@ -18,7 +18,13 @@ class Portal(NamedTuple):
 
 PORTALS = {
     "north": Portal(
-        "north.localhost", "Northline Voice", "#1f5fbf", "en", "Europe/London", "support@northline.example", "+44 20 7946 0120"
+        "north.localhost",
+        "Northline Voice",
+        "#1f5fbf",
+        "en",
+        "Europe/London",
+        "support@northline.example",
+        "+44 20 7946 0120",
     ),
     "south": Portal(
         "south.localhost", "Südwerk IT", "#0f766e", "de", "Europe/Berlin", "hilfe@suedwerk.example", "+49 89 5550 1420"
@@ -27,7 +33,11 @@ PORTALS = {
 
 GROUPS: dict[str, list[tuple[str, str, str]]] = {
     "Voice platform": [
-        ("sip-lon", "SIP edge London", "Session border controllers in London Docklands; where northern trunks register."),
+        (
+            "sip-lon",
+            "SIP edge London",
+            "Session border controllers in London Docklands; where northern trunks register.",
+        ),
         ("sip-fra", "SIP edge Frankfurt", "Session border controllers in Frankfurt; where southern trunks register."),
         ("pbx", "Hosted PBX cluster", "Extensions, queues, voicemail and call recording."),
         ("fax", "Fax and T.38 gateway", ""),
@@ -75,7 +85,10 @@ SERVICES: dict[str, DemoService] = {
     ),
     "freephone": DemoService("Freephone numbers", "Telephony", "0800 numbers and their routing.", ("toll-free",)),
     "telephony-de": DemoService(
-        "Cloud-Telefonie", "Telefonie", "Tischtelefone und Softphones an unserer Anlage.", ("sip-fra", "pbx", "de-inter")
+        "Cloud-Telefonie",
+        "Telefonie",
+        "Tischtelefone und Softphones an unserer Anlage.",
+        ("sip-fra", "pbx", "de-inter"),
     ),
     "fibre": DemoService("Fibre internet", "Internet", "Business fibre with a fixed address.", ("fibre-n", "core")),
     "fibre-de": DemoService("Glasfaser-Internet", "Internet", "Glasfaser mit fester Adresse.", ("fibre-s", "core")),
@@ -85,6 +98,21 @@ SERVICES: dict[str, DemoService] = {
     "backup": DemoService("Backup", "Hosting", "Nightly copies, kept for ninety days.", ("backup",)),
     "vpn": DemoService("Remote access", "Workplace", "VPN for people on the road.", ("vpn", "core")),
 }
+
+REFERENCES = {
+    "telephony": "TEL",
+    "trunks": "SIP",
+    "freephone": "FPH",
+    "telephony-de": "ANL",
+    "fibre": "FTTP",
+    "fibre-de": "FTTH",
+    "failover": "4G",
+    "m365": "TEN",
+    "servers": "VM",
+    "backup": "BKP",
+    "vpn": "VPN",
+}
+"""What the reference of a holding begins with, by service."""
 
 NORTH_COMPANIES: list[tuple[str, tuple[str, ...]]] = [
     ("Alder & Vale Solicitors", ("telephony", "fibre")),
