@@ -31,7 +31,7 @@ access.anyone(blueprint)
 @blueprint.route("/sign-in", methods=["GET", "POST"])
 def sign_in() -> AnyResponse:
     form = SignInForm()
-    if request.method == "GET":
+    if request.method != "POST":
         form.next.data = safe_next(request.args.get("next"))
         landing = _landing(access.viewer())
         return redirect(landing) if landing else _sign_in_page(form)
