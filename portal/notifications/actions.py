@@ -5,10 +5,10 @@ What the sending process writes stands in `leases.py`.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import CursorResult, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import events
@@ -27,9 +27,9 @@ from portal.notifications.rules import (
     OPEN_STATES,
     BroadcastState,
     DeliveryState,
+    HeaderError,
     RelayState,
     SuppressionReason,
-    UnsafeHeader,
     dedupe_key,
     header_text,
     message_id,
@@ -67,7 +67,7 @@ def queue_broadcast(
     for wording in content.values():
         try:
             header_text(wording["subject"])
-        except UnsafeHeader as refusal:
+        except HeaderError as refusal:
             raise RuleViolation(f"The title cannot be the subject of a mail: {refusal}.", "title") from None
     broadcast = Broadcast(
         idempotency_key=idempotency_key,
@@ -151,8 +151,8 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
         row |= {"created_at": now, "next_attempt_at": now, "state": DeliveryState.PENDING, "answer": None}
         row["finished_at"] = None
         if address_key in suppressed or recipient.person_id in unwanted:
-            reason, detail = suppressed.get(address_key, (SuppressionReason.UNSUBSCRIBED, None))
-            row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": (detail or reason.value)[:500]}
+            why = _reason(*suppressed.get(address_key, (None, None)))
+            row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": why}
         rows.append(row)
     insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
     db.session.execute(insert(Delivery).on_conflict_do_nothing(), rows)
@@ -251,7 +251,7 @@ def cancel_what_waits(broadcast_id: int, now: datetime) -> int:
         .values(state=DeliveryState.CANCELLED, finished_at=now, slice_id=None)
         .execution_options(synchronize_session=False)
     )
-    return int(result.rowcount)
+    return cast(CursorResult[Any], result).rowcount
 
 
 def retry_failed(broadcast: Broadcast, *, by: Actor, now: datetime) -> int:
@@ -269,7 +269,7 @@ def retry_failed(broadcast: Broadcast, *, by: Actor, now: datetime) -> int:
         .values(state=DeliveryState.PENDING, next_attempt_at=now, finished_at=None)
         .execution_options(synchronize_session=False)
     )
-    count = int(result.rowcount)
+    count = cast(CursorResult[Any], result).rowcount
     if count:
         _steer(broadcast, BroadcastState.SENDING, "broadcast.retry", by=by, now=now, mails=count)
         broadcast.finished_at = None
@@ -320,6 +320,7 @@ def suppress(
     *,
     now: datetime,
     detail: str | None = None,
+    delivery_id: int | None = None,
     until: datetime | None = None,
 ) -> None:
     """Send nothing of this scope to this address any more; twice is harmless."""
@@ -329,6 +330,17 @@ def suppress(
         .values(address_key=text_key(address), scope=scope, reason=reason, detail=detail, until=until, created_at=now)
         .on_conflict_do_nothing()
     )
+
+
+def why_suppressed(address_key: str, person_id: int | None, topic: str, now: datetime) -> str | None:
+    """Why an address gets no mail of this topic, as its deliveries say it; None when nothing speaks against it."""
+    if found := suppressed_addresses([address_key], topic, now).get(address_key):
+        return _reason(*found)
+    return _reason() if person_id and unwanted_by([person_id], topic) else None
+
+
+def _reason(reason: SuppressionReason | None = None, detail: str | None = None) -> str:
+    return (detail or (reason.value if reason else "Not wanted, by this person's own choice."))[:500]
 
 
 def unsubscribe(address: str, topic: str, *, now: datetime) -> None:

@@ -27,8 +27,8 @@ class Recipient:
     """One address a broadcast goes to, with everything of the wording that is theirs.
 
     `company_ids` are the companies the mail reaches this person through, the first being the one whose home
-    portal the links lead to. `values` fill the variables of the kind, as plain text (a line break becomes `<br>` in the HTML part).
-    A lower `priority` is sent sooner: 0 for those who are affected.
+    portal the links lead to. `values` fill the variables of the kind, as plain text (a line break becomes `<br>` in
+    the HTML part). A lower `priority` is sent sooner: 0 for those who are affected.
     """
 
     person_id: int | None

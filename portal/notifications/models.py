@@ -68,7 +68,7 @@ class Slice(Base):
 
 
 class Delivery(Base):
-    """One message to one address. The last server answer stands on it; attempts that were not a success have a row of their own.
+    """One message to one address. The last server answer stands on it; other attempts have a row of their own.
 
     `values` are the recipient's variables, `company_ids` the companies it reaches the person through.
     `in_doubt` counts the times a process or connection ended between offering the mail and hearing the answer.

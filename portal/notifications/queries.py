@@ -140,7 +140,7 @@ def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int
 
 def _counts(statement: Select[int, int]) -> Mapping[int, int]:
     rows = db.session.execute(statement.group_by(Delivery.broadcast_id))
-    return {broadcast_id: count for broadcast_id, count in rows}
+    return dict(rows.tuples().all())
 
 
 def eta(count: int, now: datetime) -> int:
@@ -176,7 +176,7 @@ class Page(Generic[Item]):
 
 
 def _page(statement: Select[*tuple[Any, ...]], page: int) -> Page[Any]:
-    """The page of this number; NotFound beyond the last, for a page that is not there must not look like an empty one."""
+    """The page of this number; NotFound beyond the last: what is not there must not look empty."""
     total = db.session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
     pages = max(1, -(-total // PAGE_SIZE))
     if not 1 <= page <= pages:

@@ -87,9 +87,10 @@ class Failure(StrEnum):
     """What kind of failure an answer is, which decides what happens to the mail, its address and the relay.
 
     RELAY: its fault, it is paused and no attempt is counted · CONFIGURATION: the same until an admin acts ·
-    SOFT: tried again on the schedule · HARD: no such address, suppressed · MESSAGE_FULL: mailbox full, tried three times ·
-    TOO_LARGE and REFUSED: this mail fails, the address stays · REPUTATION: policy, our fault, counted by the breaker ·
-    DROP_NO_DOUBT: broke off before the message was offered · IN_DOUBT: after · POISON: could not be composed.
+    SOFT: tried again on the schedule · HARD: no such address, suppressed · MESSAGE_FULL: mailbox full, tried
+    three times · TOO_LARGE and REFUSED: this mail fails, the address stays · REPUTATION: policy, our fault,
+    counted by the breaker · DROP_NO_DOUBT: broke off before the message was offered · IN_DOUBT: after ·
+    POISON: could not be composed.
     """
 
     RELAY = "relay"
@@ -106,7 +107,6 @@ class Failure(StrEnum):
 
 
 RELAY_AT_FAULT = frozenset({Failure.RELAY, Failure.CONFIGURATION})
-FOR_GOOD = frozenset({Failure.HARD, Failure.TOO_LARGE, Failure.REFUSED, Failure.REPUTATION, Failure.POISON})
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _NO_SUCH_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
@@ -127,18 +127,18 @@ def classify(stage: Stage, code: int | None, text: str = "") -> Failure:
     """What this refusal means; a code of None is a conversation that broke off or timed out."""
     if code is None:
         return _broken_off(stage)
-    if code == 421:
-        return Failure.RELAY
-    if stage in _BEFORE_A_RECIPIENT:
-        if stage is Stage.MAIL and enhanced_code(text) == "5.3.4":
-            return Failure.TOO_LARGE
-        return Failure.CONFIGURATION if code >= 500 and stage is not Stage.TLS else Failure.RELAY
-    if code in {530, 535}:
-        return Failure.CONFIGURATION
-    if code < 500:
-        return Failure.MESSAGE_FULL if enhanced_code(text) == "4.2.2" else Failure.SOFT
     enhanced = enhanced_code(text)
+    if stage in _BEFORE_A_RECIPIENT or code in {421, 530, 535}:
+        return _of_the_relay(stage, code, enhanced)
+    if code < 500:
+        return Failure.MESSAGE_FULL if enhanced == "4.2.2" else Failure.SOFT
     return _permanent_by_enhanced(code, enhanced, text) if enhanced else _permanent_by_code(stage, code, text)
+
+
+def _of_the_relay(stage: Stage, code: int, enhanced: str | None) -> Failure:
+    if stage is Stage.MAIL and enhanced == "5.3.4":
+        return Failure.TOO_LARGE
+    return Failure.CONFIGURATION if code >= 500 and stage is not Stage.TLS else Failure.RELAY
 
 
 def _broken_off(stage: Stage) -> Failure:
@@ -170,7 +170,7 @@ def _permanent_by_code(stage: Stage, code: int, text: str) -> Failure:
 # When to try again.
 
 RETRY_MINUTES = (1, 5, 5, 15, 30, 60, 120, 240, 360)
-"""Minutes to wait after the first, second … try; the last stands for all later ones. The first three outlast postgrey's 300 s."""
+"""Minutes to wait after the first, second … try, the last for all later ones. Three of them outlast postgrey."""
 
 LONGEST_HINT = timedelta(hours=4)
 AFTER_A_DROP = timedelta(minutes=1)
@@ -204,12 +204,35 @@ def retry_delay(tries: int, jitter: float, text: str = "") -> timedelta:
     return timedelta(minutes=minutes) * (1 + 0.1 * jitter)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a delivery after a failure: its state, when it is tried again, whether this counts as a try."""
+
+    state: DeliveryState
+    delay: timedelta = timedelta(0)
+    is_counted: bool = True
+
+
+def verdict(failure: Failure, *, tries: int, doubts: int, repeat_in_doubt: bool, jitter: float, text: str) -> Verdict:
+    """What becomes of a delivery. `tries` and `doubts` count this one; `text` is what the server said."""
+    if failure in RELAY_AT_FAULT:
+        return Verdict(DeliveryState.PENDING, is_counted=False)
+    if failure is Failure.SOFT or (failure is Failure.MESSAGE_FULL and tries < MAILBOX_FULL_TRIES):
+        return Verdict(DeliveryState.PENDING, retry_delay(tries, jitter, text))
+    if failure is Failure.DROP_NO_DOUBT:
+        return Verdict(DeliveryState.PENDING, AFTER_A_DROP)
+    if failure is Failure.IN_DOUBT:
+        once_more = repeat_in_doubt and doubts < 2
+        return Verdict(DeliveryState.PENDING, AFTER_DOUBT) if once_more else Verdict(DeliveryState.UNKNOWN)
+    return Verdict(DeliveryState.FAILED)
+
+
 FIRST_PAUSE = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(minutes=15)
 
 
 def next_pause(last: timedelta) -> timedelta:
-    """How long a relay rests that failed again: a minute, then twice as long each time, at most a quarter of an hour."""
+    """How long a relay rests that failed again: a minute, then twice as long each time, at most 15 minutes."""
     return min(max(last * 2, FIRST_PAUSE), LONGEST_PAUSE)
 
 
@@ -256,19 +279,19 @@ _BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff
 _ENCODED_WORD = re.compile(r"=\?[^?\s]*\?[bqBQ]\?")
 
 
-class UnsafeHeader(ValueError):
+class HeaderError(ValueError):
     """Text that may not stand in a mail header: it breaks the line or pretends to be encoded."""
 
 
 def header_text(text: str) -> str:
-    """The text itself if it may stand in a header; UnsafeHeader for line breaks, control characters and raw encoded words.
+    """The text itself if it may stand in a header; HeaderError for line breaks, controls and raw encoded words.
 
     Python's own mail package once decoded an encoded line break in a subject into a second header (CVE-2024-6923).
     """
     if _BREAKS.search(text):
-        raise UnsafeHeader("it holds a line break or another control character")
+        raise HeaderError("it holds a line break or another control character")
     if _ENCODED_WORD.search(text):
-        raise UnsafeHeader("it holds an encoded word")
+        raise HeaderError("it holds an encoded word")
     return text
 
 
@@ -326,7 +349,7 @@ def progress_of(states: Mapping[DeliveryState, int], retrying: int, sent_last_mi
 
 
 def eta_seconds(count: int, *, per_second: float, per_minute: int | None, per_day: int | None) -> int:
-    """How long `count` mails take over a relay that was measured at `per_second` and may take so many a minute and a day."""
+    """How long `count` mails take over a relay that takes so many a second, a minute and a day."""
     pace = min(per_second, per_minute / 60) if per_minute else per_second
     days = (count - 1) // per_day if per_day and count else 0
     rest = count - days * per_day if per_day else count

@@ -1,0 +1,280 @@
+"""Mails as bytes: built once per wording and language, filled per recipient.
+
+Python's `email` package takes most of the time of a bulk mail, so nothing of it runs per recipient. Both parts are
+quoted-printable, because in it a value can be set in anywhere: what stands before a slot ends in a soft line break and
+so does the value, hence every value begins at column 0 and is encoded for itself, whatever it holds. No encoded
+line begins with a dot, so nothing is left to be stuffed; no line is longer than 76; no byte is above 127, so any
+server takes it.
+"""
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime, parseaddr
+from functools import lru_cache
+
+from portal.notifications.rules import HeaderError, header_text
+
+MOST_BYTES = 1_000_000
+"""The largest mail that is sent; a bigger one is a mistake in a template."""
+
+LONGEST_TO = 320
+"""A display name that makes the address header longer than this is left out."""
+
+_SLOT = re.compile(r"\{\{\s*([a-z][a-z0-9_]{0,39})\s*\}\}")
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
+_LINK = re.compile(r"https?://[!#-;=?-~]+")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_PRINTABLE = re.compile(r"[ -~]*")
+_TO_ESCAPE = re.compile(rb"[^\t -<>-~]")
+_EASY = re.compile(r"[!-\-/-<>-~](?:[ -<>-~]{0,68}[!-<>-~])?")
+"""Printable text short enough for one line that needs nothing: no dot first, no space last, no equals sign."""
+
+_LINE = 73
+"""Characters of an encoded line before its soft break: 76 less the equals sign and a dot that grows to =2E."""
+
+
+class ComposeError(ValueError):
+    """This mail cannot be made; the sentence says why. It fails alone, the rest of its broadcast goes on."""
+
+
+# Quoted-printable.
+
+
+def quoted(text: str) -> bytes:
+    """Text in quoted-printable; its line breaks become CRLF, and the last line stays open."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").split(b"\n")
+    return b"\r\n".join([_quoted_line(line) for line in lines])
+
+
+def _quoted_line(line: bytes) -> bytes:
+    escaped = _TO_ESCAPE.sub(lambda found: b"=%02X" % found.group()[0], line)
+    if escaped.endswith((b" ", b"\t")):
+        escaped = escaped[:-1] + b"=%02X" % escaped[-1]
+    pieces = []
+    start = 0
+    while start < len(escaped):
+        end = start + _LINE
+        if end < len(escaped):
+            if escaped[end - 1] == 61:  # "=": an escape is never torn apart
+                end -= 1
+            elif escaped[end - 2] == 61:
+                end -= 2
+        piece = escaped[start:end]
+        pieces.append(b"=2E" + piece[1:] if piece.startswith(b".") else piece)
+        start = end
+    return b"=\r\n".join(pieces)
+
+
+def _text_value(value: str) -> bytes:
+    if _EASY.fullmatch(value):
+        return value.encode("ascii") + b"=\r\n"
+    return quoted(value) + b"=\r\n" if value else b""
+
+
+def _html_value(value: str) -> bytes:
+    return _text_value("<br>".join(html.escape(value).replace("\r\n", "\n").replace("\r", "\n").split("\n")))
+
+
+# Headers.
+
+
+def encoded_header(text: str) -> bytes:
+    """Text as the value of a header: as it is where that is plain and short, else as encoded words (RFC 2047).
+
+    Raises HeaderError for what may not stand in a header at all.
+    """
+    header_text(text)
+    if len(text) <= 60 and _PRINTABLE.fullmatch(text) and text == text.strip():
+        return text.encode("ascii")
+    words = []
+    word = b""
+    for character in text:
+        piece = character.encode("utf-8")
+        if len(word) + len(piece) > 45:
+            words.append(word)
+            word = b""
+        word += piece
+    words.append(word)
+    return b"\r\n ".join([b"=?utf-8?b?" + base64.b64encode(each) + b"?=" for each in words])
+
+
+@lru_cache(maxsize=4096)
+def mailbox(name: str, address: str) -> bytes:
+    """`Name <address>` for a From or To header. A name that is unsafe or too long is left out: the mail matters."""
+    bare = address.encode("ascii")
+    try:
+        header_text(name)
+    except HeaderError:
+        return bare
+    name = " ".join(name.split())
+    if not name:
+        return bare
+    if len(name) <= 60 and _ATOMS.fullmatch(name):
+        phrase = name.encode("ascii")
+    elif len(name) <= 60 and _PRINTABLE.fullmatch(name):
+        phrase = b'"' + re.sub(rb'(["\\])', rb"\\\1", name.encode("ascii")) + b'"'
+    else:
+        phrase = encoded_header(name)
+    full = phrase + b"\r\n <" + bare + b">"
+    return full if len(full) <= LONGEST_TO else bare
+
+
+def envelope_address(address: str) -> str:
+    """The address as SMTP takes it, its domain in ASCII; ComposeError for one that no server would."""
+    local, at, domain = address.strip().rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii") if at else ""
+    except UnicodeError:
+        ascii_domain = ""
+    if not local.isascii():
+        raise ComposeError("the address has letters before the @ that most servers do not take")
+    found = f"{local}@{ascii_domain}"
+    if len(found) > 254 or not _ADDRESS.fullmatch(found):
+        raise ComposeError("this is not an e-mail address")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _date(moment: datetime) -> bytes:
+    return format_datetime(moment).encode("ascii")
+
+
+# Templates.
+
+Encoder = Callable[[str], bytes]
+
+
+class _Part:
+    """A text with slots, encoded but for them."""
+
+    def __init__(self, text: str, variables: frozenset[str], encode: Encoder) -> None:
+        self._pieces: list[bytes] = []
+        self._slots: list[tuple[int, str]] = []
+        self._encode = encode
+        text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        place = 0
+        for found in _SLOT.finditer(text):
+            if found.group(1) not in variables:
+                continue
+            self._static(text[place : found.start()])
+            self._slots.append((len(self._pieces), found.group(1)))
+            self._pieces.append(b"")
+            place = found.end()
+        self._pieces.append(quoted(text[place:]) + b"\r\n")
+
+    def _static(self, text: str) -> None:
+        encoded = quoted(text)
+        self._pieces.append(encoded + b"=\r\n" if encoded and not encoded.endswith(b"\r\n") else encoded)
+
+    def fill(self, values: Mapping[str, str]) -> bytes:
+        pieces = self._pieces.copy()
+        for index, name in self._slots:
+            pieces[index] = self._encode(values[name])
+        return b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What is one recipient's own of a mail."""
+
+    message_id: str
+    thread_root: str
+    address: str
+    name: str
+    date: datetime
+    values: Mapping[str, str]
+
+
+class Wording:
+    """A wording in one language, ready to be filled.
+
+    `variables` are the names that may be filled; any other `{{name}}` stays as it was typed. `list_name` and `list_id`
+    name the list it is unsubscribed from, `feedback_id` what Gmail groups its complaints by.
+    """
+
+    def __init__(
+        self,
+        wording: Mapping[str, str],
+        variables: frozenset[str],
+        *,
+        mail_from: str,
+        list_name: str,
+        list_id: str,
+        feedback_id: str,
+    ) -> None:
+        self._subject = wording["subject"]
+        self._fixed_subject = None if self._slots_in(self._subject, variables) else encoded_header(self._subject)
+        self._variables = variables
+        self.sender = parseaddr(mail_from)[1]
+        self._text = _Part(wording["text"], variables, _text_value)
+        self._html = _Part(wording["html"], variables, _html_value)
+        seed = hashlib.sha256((wording["text"] + wording["html"]).encode("utf-8", "replace")).hexdigest()[:24]
+        # "=_" cannot occur in quoted-printable, so no content can look like this boundary.
+        boundary = b"=_" + seed.encode("ascii")
+        fixed = {
+            b"List-Unsubscribe-Post": b"List-Unsubscribe=One-Click",
+            b"List-Id": encoded_header(list_name) + b" <" + header_text(list_id).encode("ascii") + b">",
+            b"Auto-Submitted": b"auto-generated",
+            b"Precedence": b"bulk",
+            b"X-Auto-Response-Suppress": b"All",
+            b"Feedback-ID": encoded_header(feedback_id),
+            b"MIME-Version": b"1.0",
+            b"Content-Type": b'multipart/alternative; boundary="' + boundary + b'"',
+        }
+        part = b'--%b\r\nContent-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
+        self._before_text = (
+            b"".join([name + b": " + value + b"\r\n" for name, value in fixed.items()])
+            + b"\r\n"
+            + part % (boundary, b"plain")
+        )
+        self._before_html = b"\r\n" + part % (boundary, b"html")
+        self._end = b"\r\n--" + boundary + b"--\r\n"
+
+    @staticmethod
+    def _slots_in(text: str, variables: frozenset[str]) -> bool:
+        return any(found.group(1) in variables for found in _SLOT.finditer(text))
+
+    def fill(self, letter: Letter) -> bytes:
+        """The whole mail, every line ended by CRLF, none beginning with a dot. ComposeError if it cannot be made."""
+        values = letter.values
+        try:
+            message = b"".join(
+                (
+                    *(b"Message-ID: ", letter.message_id.encode("ascii"), b"\r\nDate: ", _date(letter.date)),
+                    *(b"\r\nFrom: ", mailbox(values["brand"], self.sender)),
+                    *(b"\r\nTo: ", mailbox(letter.name, envelope_address(letter.address))),
+                    *(b"\r\nSubject: ", self._fixed_subject or self._subject_of(values)),
+                    *(b"\r\nReferences: ", root := letter.thread_root.encode("ascii"), b"\r\nIn-Reply-To: ", root),
+                    *(b"\r\nList-Unsubscribe: <", _link(values["unsubscribe_url"]), b">\r\n"),
+                    *(self._before_text, self._text.fill(values), self._before_html, self._html.fill(values)),
+                    self._end,
+                )
+            )
+        except KeyError as missing:
+            raise ComposeError(f"there is no value for {missing}") from None
+        except HeaderError as refusal:
+            raise ComposeError(f"its subject cannot be sent: {refusal}") from None
+        except (UnicodeError, TypeError, AttributeError):
+            raise ComposeError("a value of it is not text") from None
+        if len(message) > MOST_BYTES:
+            raise ComposeError(f"it is larger than {MOST_BYTES // 1000:,} kB")
+        return message
+
+    def _subject_of(self, values: Mapping[str, str]) -> bytes:
+        return encoded_header(
+            _SLOT.sub(
+                lambda found: values[found.group(1)] if found.group(1) in self._variables else found.group(),
+                self._subject,
+            )
+        )
+
+
+def _link(url: str) -> bytes:
+    if not _LINK.fullmatch(url):
+        raise ComposeError("its unsubscribe link is not an address of the web")
+    return url.encode("ascii")

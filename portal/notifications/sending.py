@@ -1,0 +1,583 @@
+"""The sending process: one loop drives several SMTP connections and shares every commit between them.
+
+A round: whatever the servers have answered is stored, and whatever is offered next is marked, in one transaction; then
+the bodies go out, each with the envelope of the mail after it. So every connection has at most one mail in
+doubt at any commit, and a kill can repeat no more than that. A round takes the connections that are ready and waits
+for none, so a slow one holds up nobody. The lease is renewed by the loop itself: one that hangs loses it.
+"""
+
+import logging
+import os
+import secrets
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeVar, cast
+
+from flask_babel import force_locale
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+
+from portal import events
+from portal.config import Settings
+from portal.database import read_only
+from portal.extensions import db
+from portal.notifications import leases
+from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
+from portal.notifications.kinds import BUILT_IN, kind_named
+from portal.notifications.leases import Claim, Failed, Sent, Taken
+from portal.notifications.models import Broadcast
+from portal.notifications.rules import (
+    RELAY_AT_FAULT,
+    Failure,
+    HeaderError,
+    classify,
+    name_key,
+    thread_root,
+)
+from portal.notifications.smtp import Answer, Conversation, Link, Parcel, Refusal, Route, connect
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+TICK_SECONDS = 1.0
+"""How often open pages are rung, leases looked after, and closed areas noticed."""
+
+LAST_ANSWERS_SECONDS = 20.0
+"""How long a process that is told to stop waits for the answers to what it has offered."""
+
+IDLE_SECONDS = 0.25
+DATABASE_PATIENCE = 0.2
+
+
+class Mail(Parcel):
+    """A claimed delivery on its way through a conversation. `since` is set once it is marked as being sent."""
+
+    __slots__ = ("since", "slice_id", "taken")
+
+    def __init__(self, taken: Taken, slice_id: int, sender: str, body: bytes) -> None:
+        super().__init__(sender, envelope_address(taken.address), body)
+        self.taken = taken
+        self.slice_id = slice_id
+        self.since: datetime | None = None
+
+
+class Lane:
+    """One relay as this process uses it: its connections, and the mails that wait for one."""
+
+    def __init__(self, relay_id: int, url: str) -> None:
+        self.relay_id = relay_id
+        self.route = Route.of(url)
+        self.wanted = 1
+        self.connecting = 0
+        self.conversations: list[Conversation] = []
+        self.queue: deque[tuple[Taken, int]] = deque()
+        self.has_worked = False
+        self.is_resting = False
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.queue or self.connecting) or any(not each.is_idle for each in self.conversations)
+
+
+class Sender:
+    """Sends what is due until nothing is, or until told to stop.
+
+    `now` reads the clock; `stop` ends the work politely; after `seconds` it is ended in the same way, so that one job
+    does not run for ever. Needs an app context.
+    """
+
+    def __init__(
+        self, settings: Settings, *, now: Callable[[], datetime], stop: threading.Event, seconds: float = float("inf")
+    ) -> None:
+        self.settings = settings
+        self.now = now
+        self.stop = stop
+        self.deadline = time.monotonic() + seconds
+        self.owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.sent = 0
+        self._key = name_key(settings.secret_key)
+        self._lanes: dict[int, Lane] = {}
+        self._slices: dict[int, int] = {}
+        self._wordings: dict[tuple[int, str], Wording | str] = {}
+        self._threads: dict[int, str] = {}
+        self._done: list[Sent] = []
+        self._failed: list[Failed] = []
+        self._touched: set[int] = set()
+        self._nothing_due = False
+        self._selector = selectors.DefaultSelector()
+        self._links: SimpleQueue[tuple[Lane, Link | Refusal]] = SimpleQueue()
+        self._woken, self._wake = socket.socketpair()
+        self._woken.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._connection: Connection | None = None
+        self._last_tick = self._last_renewal = time.monotonic()
+        self._over = False
+
+    def run(self) -> int:
+        """Send, and return how many mails were taken by a server."""
+        read_only.set(False)
+        try:
+            self._in_session(lambda: leases.prepare_relays(self.settings))
+            while not self._is_told_to_stop():
+                self._claim()
+                if self._nothing_due and not any(lane.is_busy for lane in self._lanes.values()):
+                    break
+                self._turn()
+            self._let_go()
+            self._await_last_answers()
+        finally:
+            self._close()
+        return self.sent
+
+    def _is_told_to_stop(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.deadline
+
+    def _turn(self) -> None:
+        """Once around: read what has come, commit, offer, begin, connect."""
+        for lane in list(self._lanes.values()):
+            self._connect(lane)
+            self._begin(lane)
+        self._poll()
+        self._round()
+        self._tick()
+
+    # Work to do.
+
+    def _claim(self) -> None:
+        """Have more mails at hand than connections, so that none of them waits for a claim."""
+        if self._nothing_due or any(len(lane.queue) > lane.wanted for lane in self._lanes.values()):
+            return
+        claim = self._in_session(lambda: leases.claim(self.owner, self.settings, now=self.now()))
+        if claim is None:
+            self._nothing_due = True
+            return
+        self._load(claim)
+        lane = self._lanes.get(claim.relay_id)
+        if lane is None or lane.is_resting:
+            lane = self._lanes[claim.relay_id] = Lane(claim.relay_id, claim.relay_url)
+        lane.wanted = claim.connections
+        lane.queue.extend((each, claim.slice_id) for each in claim.deliveries)
+        self._slices[claim.slice_id] = len(claim.deliveries)
+        self._touched.update(each.broadcast_id for each in claim.deliveries)
+
+    def _load(self, claim: Claim) -> None:
+        """Build the wordings of broadcasts that are new here; they were frozen, so once is enough."""
+        new = {each.broadcast_id for each in claim.deliveries} - self._threads.keys()
+        if not new:
+            return
+        for broadcast in db.session.scalars(select(Broadcast).where(Broadcast.id.in_(new))):
+            self._threads[broadcast.id] = broadcast.thread_key
+            for language, wording in broadcast.content.items():
+                self._wordings[broadcast.id, language] = self._wording(broadcast, language, wording)
+        events.rollback()
+
+    def _wording(self, broadcast: Broadcast, language: str, wording: dict[str, str]) -> Wording | str:
+        """The wording ready to be filled, or why it cannot be."""
+        kind = kind_named(broadcast.kind)
+        domain = self.settings.mail_domain
+        try:
+            with force_locale(language):
+                return Wording(
+                    wording,
+                    BUILT_IN | kind.variables,
+                    mail_from=self.settings.mail_from,
+                    list_name=str(kind.label),
+                    list_id=f"{kind.topic}.{domain}",
+                    feedback_id=f"{broadcast.id}:{kind.name}:{kind.topic}:{domain}",
+                )
+        except (HeaderError, UnicodeError, KeyError) as refusal:
+            return str(refusal)
+
+    def _compose(self, taken: Taken, slice_id: int) -> Mail | None:
+        """The mail itself; None, and a failure of its own, if there is no making it."""
+        wording = self._wordings[taken.broadcast_id, taken.wording]
+        try:
+            if isinstance(wording, str):
+                raise ComposeError(wording)
+            root = thread_root(
+                self._key, self._threads[taken.broadcast_id], taken.address_key, self.settings.mail_domain
+            )
+            letter = Letter(taken.message_id, root, taken.address, taken.name, taken.first_attempt_at, taken.values)
+            return Mail(taken, slice_id, wording.sender, wording.fill(letter))
+        except ComposeError as refusal:
+            self._failed.append(Failed(taken, slice_id, None, Failure.POISON, None, f"Not composed: {refusal}."))
+            return None
+
+    # Connections.
+
+    def _connect(self, lane: Lane) -> None:
+        """Open what is missing: one connection first, to see whether the relay answers at all, then the rest."""
+        if lane.is_resting or not lane.queue:
+            return
+        missing = min(lane.wanted, len(lane.queue)) - len(lane.conversations) - lane.connecting
+        if not lane.conversations:
+            missing = min(missing, 1 - lane.connecting)
+        for _ in range(missing):
+            lane.connecting += 1
+            threading.Thread(target=self._dial, args=(lane,), daemon=True).start()
+
+    def _dial(self, lane: Lane) -> None:
+        try:
+            answer: Link | Refusal = connect(lane.route, self.settings.mail_domain)
+        except Refusal as refusal:
+            answer = refusal
+        if self._over and isinstance(answer, Link):
+            answer.sock.close()
+            return
+        self._links.put((lane, answer))
+        self._wake.send(b"!")
+
+    def _greet_new(self) -> None:
+        while not self._links.empty():
+            lane, answer = self._links.get()
+            lane.connecting -= 1
+            if isinstance(answer, Link):
+                conversation = Conversation(answer)
+                lane.conversations.append(conversation)
+                self._selector.register(conversation.sock, selectors.EVENT_READ, (lane, conversation))
+            elif lane.conversations:
+                # The relay talks to us, only not over so many connections: make do with those there are.
+                lane.wanted = len(lane.conversations) + lane.connecting
+            else:
+                self._rest(lane, classify(answer.stage, answer.code, answer.text), answer.text)
+
+    def _rest(self, lane: Lane, failure: Failure, text: str) -> None:
+        """The relay is at fault: leave it alone for a while and give its mails back. What was offered is waited for."""
+        if lane.is_resting:
+            return
+        lane.is_resting = True
+        log.warning("relay %s rests (%s): %s", lane.relay_id, failure, text)
+        self._in_session(lambda: leases.rest_relay(lane.relay_id, failure, text, self.now()))
+        self._empty(lane)
+        self._nothing_due = False
+
+    def _empty(self, lane: Lane) -> None:
+        """Give back what waits here and was not offered; connections end once what they were offered is answered."""
+        waiting = list(lane.queue)
+        lane.queue.clear()
+        for conversation in list(lane.conversations):
+            mail = cast(Mail | None, conversation.ahead)
+            if mail is not None:
+                waiting.append((mail.taken, mail.slice_id))
+            conversation.take_back()
+            if conversation.is_over:
+                self._drop(lane, conversation)
+        self._hand_back(waiting)
+
+    def _hand_back(self, waiting: list[tuple[Taken, int]]) -> None:
+        if waiting:
+            ids = [taken.id for taken, _slice_id in waiting]
+            self._in_session(lambda: leases.hand_back(ids, self._slices.keys()))
+            for _taken, slice_id in waiting:
+                self._settled(slice_id)
+
+    def _begin(self, lane: Lane) -> None:
+        """Send envelopes ahead wherever a connection has none on its way."""
+        for conversation in lane.conversations:
+            while lane.queue and conversation.can_begin and not lane.is_resting:
+                mail = self._compose(*lane.queue.popleft())
+                if mail is not None:
+                    conversation.begin(mail)
+                    self._flush(lane, conversation)
+
+    def _flush(self, lane: Lane, conversation: Conversation) -> None:
+        conversation.flush()
+        if conversation.is_over:
+            self._hear(lane, conversation)
+        elif conversation.wants_to_write:
+            self._watch(conversation, lane, selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def _watch(self, conversation: Conversation, lane: Lane, wanted: int) -> None:
+        self._selector.modify(conversation.sock, wanted, (lane, conversation))
+
+    # What the servers say.
+
+    def _poll(self) -> None:
+        busy = any(lane.is_busy for lane in self._lanes.values())
+        timeout = 0 if self._failed or not busy else IDLE_SECONDS
+        for key, mask in self._selector.select(timeout):
+            if key.data is None:
+                self._woken.recv(4096)
+                self._greet_new()
+                continue
+            lane, conversation = key.data
+            if mask & selectors.EVENT_WRITE:
+                conversation.flush()
+                if not conversation.wants_to_write and not conversation.is_over:
+                    self._watch(conversation, lane, selectors.EVENT_READ)
+            if mask & selectors.EVENT_READ:
+                conversation.receive()
+            self._hear(lane, conversation)
+
+    def _hear(self, lane: Lane, conversation: Conversation) -> None:
+        """Sort the answers of a conversation into what was sent and what was not."""
+        for answer in conversation.answers:
+            self._note(lane, conversation, answer)
+        conversation.answers.clear()
+        if conversation.is_over and conversation in lane.conversations:
+            self._drop(lane, conversation)
+
+    def _note(self, lane: Lane, conversation: Conversation, answer: Answer) -> None:
+        mail = cast(Mail, answer.parcel)
+        if answer.code is not None and 200 <= answer.code < 300:
+            if not lane.has_worked:
+                lane.has_worked = True
+                self._in_session(lambda: leases.relay_works(lane.relay_id))
+            self._done.append(Sent(mail.taken.id, cast(datetime, mail.since), answer.code, answer.text))
+            self._settled(mail.slice_id)
+            self.sent += 1
+            return
+        failure = classify(answer.stage, answer.code, answer.text)
+        self._failed.append(Failed(mail.taken, mail.slice_id, mail.since, failure, answer.code, answer.text))
+        # A server may end a conversation that went well; the next one shows whether it still takes mails.
+        hung_up_after_work = answer.code == 421 and conversation.accepted
+        if failure in RELAY_AT_FAULT and not hung_up_after_work:
+            self._rest(lane, failure, answer.text)
+
+    def _drop(self, lane: Lane, conversation: Conversation) -> None:
+        lane.conversations.remove(conversation)
+        # The descriptor is closed, so it is found by the object and not by its number.
+        for key in [key for key in self._selector.get_map().values() if key.data and key.data[1] is conversation]:
+            self._selector.unregister(key.fileobj)
+        if conversation.untouched is not None:
+            mail = cast(Mail, conversation.untouched)
+            conversation.untouched = None
+            if lane.is_resting or self._is_told_to_stop():
+                self._hand_back([(mail.taken, mail.slice_id)])
+            else:
+                lane.queue.appendleft((mail.taken, mail.slice_id))
+        if not conversation.accepted and conversation.last_words and not lane.conversations and not lane.is_resting:
+            self._rest(lane, Failure.RELAY, conversation.last_words)
+
+    # Commits.
+
+    def _round(self) -> None:
+        """Store what was answered and mark what is ready, in one commit; then offer what may go."""
+        if self._failed:
+            self._settle()
+        for lane in list(self._lanes.values()):
+            ready = [each for each in lane.conversations if each.is_ready]
+            # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
+            for conversation in ready:
+                conversation.receive()
+                self._hear(lane, conversation)
+            ready = [each for each in ready if each.is_ready and not each.is_over]
+            if not ready and not self._done:
+                continue
+            mails = {cast(Mail, each.ahead).taken.id: each for each in ready}
+            now = self.now()
+            done, self._done = self._done, []
+            granted = self._in_transaction(
+                partial(
+                    leases.store_and_mark,
+                    sent=done,
+                    ids=mails.keys(),
+                    slices=self._slices.keys(),
+                    relay_id=lane.relay_id,
+                    now=now,
+                )
+            )
+            self._touched.update(cast(Mail, each.ahead).taken.broadcast_id for each in ready)
+            self._offer(lane, mails, granted, now)
+        self._close_finished_slices()
+
+    def _offer(self, lane: Lane, ready: dict[int, Conversation], granted: frozenset[int], now: datetime) -> None:
+        turned_away = []
+        for delivery_id, conversation in ready.items():
+            mail = cast(Mail, conversation.ahead)
+            if delivery_id not in granted:
+                turned_away.append(mail)
+                conversation.take_back()
+                self._drop(lane, conversation)
+                continue
+            mail.since = now
+            conversation.offer()
+            if conversation.pipelining and lane.queue and not lane.is_resting:
+                following = self._compose(*lane.queue.popleft())
+                if following is not None:
+                    conversation.begin(following)
+            self._flush(lane, conversation)
+        if turned_away:
+            self._turn_away(lane, turned_away)
+
+    def _turn_away(self, lane: Lane, mails: list[Mail]) -> None:
+        """Close or give back what may not go. Of a broadcast that was stopped, that is everything that waits here."""
+        stopped = self._close_unwanted(lane, [(mail.taken, mail.slice_id) for mail in mails])
+        if stopped:
+            others = [each for each in lane.queue if each[0].broadcast_id in stopped]
+            lane.queue = deque(each for each in lane.queue if each[0].broadcast_id not in stopped)
+            self._close_unwanted(lane, others)
+
+    def _close_unwanted(self, lane: Lane, pairs: list[tuple[Taken, int]]) -> frozenset[int]:
+        """Returns the broadcasts that were stopped; mails that may be sent after all come first again."""
+        ids = [taken.id for taken, _slice_id in pairs]
+        outcome = self._in_session(lambda: leases.turn_away(ids, self._slices.keys(), self.now()))
+        for taken, slice_id in pairs:
+            self._touched.add(taken.broadcast_id)
+            if taken.id in outcome.left:
+                lane.queue.appendleft((taken, slice_id))
+            else:
+                self._settled(slice_id)
+        return outcome.stopped
+
+    def _settle(self) -> None:
+        failed, self._failed = self._failed, []
+        refused = self._in_session(lambda: leases.settle(failed, self.owner, self.now()))
+        for each in failed:
+            self._settled(each.slice_id)
+            self._touched.add(each.delivery.broadcast_id)
+        for broadcast_id in refused:
+            self._in_session(partial(leases.trip_breaker, broadcast_id, self.now()))
+
+    def _settled(self, slice_id: int) -> None:
+        if slice_id in self._slices:
+            self._slices[slice_id] -= 1
+
+    def _close_finished_slices(self) -> None:
+        finished = [slice_id for slice_id, left in self._slices.items() if left <= 0]
+        if finished:
+            self._in_session(lambda: leases.close_slices(finished))
+            for slice_id in finished:
+                del self._slices[slice_id]
+
+    def _tick(self) -> None:
+        """What is looked after about once a second, whatever the pace."""
+        since = time.monotonic()
+        if since - self._last_tick < min(TICK_SECONDS, self.settings.lease_seconds / 4):
+            return
+        self._last_tick = since
+        for lane in list(self._lanes.values()):
+            for conversation in list(lane.conversations):
+                conversation.check_patience(since)
+                self._hear(lane, conversation)
+        if self._slices and since - self._last_renewal >= self.settings.lease_seconds / 4:
+            self._last_renewal = since
+            self._renew()
+        if any(lane.is_busy for lane in self._lanes.values()):
+            self._nothing_due = False  # more may have become due since it was asked for
+        self._stop_closed_areas()
+        self._ring()
+
+    def _renew(self) -> None:
+        """Keep the leases; when they are lost (this process was stopped for long), what was not offered is not ours."""
+        if self._in_session(lambda: leases.renew(self.owner, self.settings, now=self.now())):
+            return
+        log.warning("the leases of %s were lost; what it had not offered goes to others", self.owner)
+        self._slices.clear()
+        for lane in self._lanes.values():
+            self._empty(lane)
+
+    def _stop_closed_areas(self) -> None:
+        """An area that was closed a moment ago stops its mails, also those already claimed."""
+        for lane in self._lanes.values():
+            waiting = [taken for taken, _slice_id in lane.queue]
+            if not waiting:
+                continue
+            stopped = {each.id for each in self._in_session(partial(leases.stop_not_allowed, waiting, self.now()))}
+            for taken, slice_id in lane.queue:
+                if taken.id in stopped:
+                    self._settled(slice_id)
+            lane.queue = deque(each for each in lane.queue if each[0].id not in stopped)
+
+    def _ring(self) -> None:
+        """Ring the progress pages of what has moved, and close what is complete."""
+        touched, self._touched = self._touched, set()
+        if touched:
+            self._in_session(lambda: self._ring_and_finish(touched))
+
+    def _ring_and_finish(self, touched: set[int]) -> None:
+        leases.finish(self.now(), touched)
+        events.ring(*[events.broadcast_topic(each) for each in touched])
+
+    # The end.
+
+    def _let_go(self) -> None:
+        for lane in list(self._lanes.values()):
+            self._empty(lane)
+
+    def _await_last_answers(self) -> None:
+        """Whatever was offered deserves its answer; on the way out not for as long as the protocol allows."""
+        told_at: float | None = None
+        while any(each.offered for lane in self._lanes.values() for each in lane.conversations):
+            if self.stop.is_set():
+                told_at = told_at or time.monotonic()
+                if time.monotonic() - told_at > LAST_ANSWERS_SECONDS:
+                    self._hang_up()
+            self._poll()
+            self._round()
+            self._tick()
+        self._round()
+        self._ring()
+
+    def _hang_up(self) -> None:
+        for lane in list(self._lanes.values()):
+            for conversation in list(lane.conversations):
+                conversation.give_up("the sending process had to end")
+                self._hear(lane, conversation)
+
+    def _close(self) -> None:
+        self._over = True
+        for lane in self._lanes.values():
+            for conversation in lane.conversations:
+                conversation.close()
+        if self._connection is not None:
+            self._connection.close()
+        events.rollback()
+        self._selector.close()
+        self._woken.close()
+        self._wake.close()
+
+    # The database.
+
+    def _in_session(self, work: Callable[[], Result]) -> Result:
+        """Do something in a transaction of the session."""
+
+        def attempt() -> Result:
+            result = work()
+            events.commit()
+            return result
+
+        return self._persistently(attempt, events.rollback)
+
+    def _in_transaction(self, work: Callable[[Connection], Result]) -> Result:
+        """Do something in a transaction of the loop's own connection, which spares the session's bookkeeping."""
+
+        def attempt() -> Result:
+            if self._connection is None:
+                self._connection = db.engine.connect()
+            with self._connection.begin():
+                return work(self._connection)
+
+        def reconnect() -> None:
+            if self._connection is not None:
+                self._connection.invalidate()
+                self._connection.close()
+            self._connection = None
+
+        return self._persistently(attempt, reconnect)
+
+    def _persistently(self, attempt: Callable[[], Result], recover: Callable[[], None]) -> Result:
+        """Try until the database takes it: what servers have answered must not be forgotten because it was away.
+
+        Everything stored here may be stored twice. Only on the way out is there an end to patience.
+        """
+        told_at: float | None = None
+        while True:
+            try:
+                return attempt()
+            except (OperationalError, InterfaceError, StaleDataError) as trouble:
+                recover()
+                told_at = told_at or (time.monotonic() if self.stop.is_set() else None)
+                if told_at and time.monotonic() - told_at > LAST_ANSWERS_SECONDS:
+                    raise
+                log.warning("the database does not take a result, trying again: %s", trouble.__class__.__name__)
+                time.sleep(DATABASE_PATIENCE)
