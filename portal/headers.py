@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
         if response.status_code == 308:
             # The router's own redirects (a missing slash) are built from the Host header, port and all.
             headers["Location"] = without_host(headers["Location"])
+            response.set_data("")
         live = f" {live_origin(settings, request.host)}".rstrip()
         upgrade = "; upgrade-insecure-requests" if settings.is_https else ""
         headers.setdefault("Content-Security-Policy", POLICY.format(live=live, upgrade=upgrade))
