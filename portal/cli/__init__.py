@@ -58,10 +58,11 @@ class Failure(click.ClickException):
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and end with its exit status; what goes wrong is told in a sentence, never as a trace."""
-    sys.exit(_run(arguments))
+    sys.exit(run(arguments))
 
 
-def _run(arguments: list[str] | None) -> int:
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command in this process and return its exit status."""
     try:
         outcome: Any = portal.main(arguments, prog_name="portal", standalone_mode=False)
     except ConfigError as problem:

@@ -109,8 +109,10 @@ def demo(port: int) -> None:
 
 def prepare() -> Flask:
     """An app whose instance folder, secret key and tables are there."""
+    instance = Path(os.environ.get("PORTAL_INSTANCE") or "instance").resolve()
+    instance.mkdir(parents=True, exist_ok=True)
     if not os.environ.get("PORTAL_SECRET_KEY"):
-        create_secret_key(Path(os.environ.get("PORTAL_INSTANCE") or "instance").resolve())
+        create_secret_key(instance)
     app = load()
     with app.app_context():
         bring_to_head()

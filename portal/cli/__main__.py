@@ -1,0 +1,5 @@
+"""`python -m portal.cli` is `portal`."""
+
+from portal.cli import main
+
+main()

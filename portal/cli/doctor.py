@@ -1,0 +1,157 @@
+"""`portal doctor`: looks at everything an installation relies on and says what to do about each."""
+
+import os
+import shutil
+import smtplib
+import sqlite3
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import click
+import redis
+from flask import Flask
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import clock
+from portal.cli.checks import Finding, Verdict, disk_finding, skew_finding, sqlite_finding
+from portal.config import ConfigError, Settings
+from portal.extensions import db
+
+PATIENCE = 5.0
+"""Seconds the doctor waits for Redis or a relay."""
+
+COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+@click.command()
+def doctor() -> int:
+    """Check database, Redis, relay, clocks, secret key, migrations and disk.
+
+    Each line is ok, warn or fail, with what to do. Exit status 1 if anything fails.
+    """
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        verdict = click.style(f"{finding.verdict:<4}", fg=COLOURS[finding.verdict])
+        click.echo(f"{verdict}  {finding.subject:<11} {finding.text}")
+    failed = sum(finding.verdict is Verdict.FAIL for finding in findings)
+    warned = sum(finding.verdict is Verdict.WARN for finding in findings)
+    click.echo(f"{failed} failed, {warned} to look at, {len(findings) - failed - warned} fine.")
+    return 1 if failed else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order in which they are best mended. None of the checks stops the others."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ConfigError as problem:
+        yield Finding("Settings", Verdict.FAIL, str(problem))
+        return
+    yield Finding("Secret key", Verdict.OK, "present and long enough")
+    for check in (_database, _redis, _relay, _disk):
+        yield from check(settings)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    from portal.cli.installation import is_at_head, load
+
+    app: Flask = load()
+    with app.app_context():
+        dialect = db.engine.dialect.name
+        try:
+            with db.engine.connect() as connection:
+                version, there = connection.execute(text(QUESTIONS[dialect])).one()
+        except SQLAlchemyError as problem:
+            reason = str(getattr(problem, "orig", problem)).strip().splitlines()[0]
+            todo = "check PORTAL_DATABASE_URL and that the server runs"
+            yield Finding("Database", Verdict.FAIL, f"does not answer ({reason}); {todo}.")
+            return
+        if dialect == "sqlite":
+            yield Finding("Database", Verdict.OK, f"SQLite in {db.engine.url.database}")
+            yield sqlite_finding(sqlite3.sqlite_version)
+        else:
+            yield Finding("Database", Verdict.OK, f"PostgreSQL {version}")
+            yield skew_finding("Its clock", clock.utcnow(), there)
+        if is_at_head():
+            yield Finding("Migrations", Verdict.OK, "the tables are those of this version")
+        else:
+            yield Finding("Migrations", Verdict.FAIL, "the tables are not those of this version; run `portal migrate`.")
+
+
+QUESTIONS = {
+    "sqlite": "SELECT sqlite_version(), NULL",
+    "postgresql": "SELECT current_setting('server_version'), clock_timestamp()",
+}
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    try:
+        with redis.Redis.from_url(
+            settings.redis_url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
+        ) as client:
+            version = str(client.info("server")["redis_version"])
+            seconds, microseconds = client.time()
+            is_writable = bool(client.set("portal:doctor", "1", ex=1))
+    except (RedisError, OSError) as problem:
+        if settings.embedded_redis:
+            yield Finding("Redis", Verdict.WARN, "the one of `portal up` does not run now; it starts with it.")
+        else:
+            todo = "mail and live pages are slower meanwhile, nothing is lost; check PORTAL_REDIS_URL"
+            yield Finding("Redis", Verdict.FAIL, f"does not answer ({_reason(problem)}); {todo}.")
+        return
+    if is_writable:
+        yield Finding("Redis", Verdict.OK, f"{version} at {_without_password(settings.redis_url)}")
+    yield skew_finding("Its clock", clock.utcnow(), datetime.fromtimestamp(seconds + microseconds / 1e6, UTC))
+
+
+def _relay(settings: Settings) -> Iterator[Finding]:
+    parts = urlsplit(settings.smtp_url)
+    address = f"{parts.hostname}:{parts.port or 25}"
+    try:
+        with _greeted(settings.smtp_url) as connection:
+            connection.noop()
+    except (OSError, smtplib.SMTPException) as problem:
+        todo = "mail waits until it does; check PORTAL_SMTP_URL"
+        yield Finding("Relay", Verdict.FAIL, f"{address} does not take mail ({_reason(problem)}); {todo}.")
+    else:
+        yield Finding("Relay", Verdict.OK, f"{address} greets")
+
+
+def _greeted(url: str) -> smtplib.SMTP:
+    """A connection to the relay that has said EHLO, encrypted and signed in where the URL asks for it."""
+    parts = urlsplit(url)
+    context = ssl.create_default_context()
+    host = parts.hostname or ""
+    if parts.scheme == "smtps":
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=PATIENCE, context=context)
+    else:
+        connection = smtplib.SMTP(host, parts.port or 25, timeout=PATIENCE)
+    if parts.scheme == "smtp+starttls":
+        connection.starttls(context=context)
+    connection.ehlo()
+    if parts.username:
+        connection.login(parts.username, parts.password or "")
+    return connection
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    if not settings.instance.is_dir():
+        yield Finding("Disk", Verdict.FAIL, f"there is no folder {settings.instance}; run `portal init`.")
+        return
+    yield disk_finding(shutil.disk_usage(settings.instance).free, str(settings.instance))
+
+
+def _reason(problem: Exception) -> str:
+    lines = str(problem).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(problem).__name__
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
