@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 REDIS_TIMEOUT = 0.5
 """Seconds for connecting to Redis, and again for its answer: a web request waits a second for it at most."""
 
+JOB_SECONDS = 900
+"""Seconds after which a task is given up: more than the ten minutes a server may take to answer a mail."""
+
 QUIET_AFTER_FAILURE = 5.0
 """Seconds for which Redis is not asked again after it failed, so that a hung one delays one request and not all."""
 
@@ -219,7 +222,13 @@ class Bell:
 
     def _enqueue_unique(self, job_id: str, name: str, arguments: list[Any]) -> None:
         self.queue.enqueue(
-            f"workers.tasks.{name}", *arguments, job_id=job_id, unique=True, result_ttl=0, failure_ttl=60
+            f"workers.tasks.{name}",
+            *arguments,
+            job_id=job_id,
+            unique=True,
+            job_timeout=JOB_SECONDS,
+            result_ttl=0,
+            failure_ttl=60,
         )
 
     def _fall_silent(self, versions: Mapping[str, int]) -> None:

@@ -3,18 +3,18 @@
 import hashlib
 import secrets
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, delete, or_, select, update
 
 from portal import events
 from portal.accounts.models import Company, Membership, Person, Session
-from portal.accounts.rules import Role, is_email, one_line, text_key
+from portal.accounts.rules import LIFETIMES, Role, is_email, one_line, text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
@@ -111,6 +111,15 @@ def choose_company(session_id: int, company: Company, *, by: Actor, now: datetim
 def note_seen(session_id: int, now: datetime) -> None:
     """Remember that the session was used; called at most once a minute, in a transaction of its own."""
     db.session.execute(update(Session).where(Session.id == session_id).values(last_seen_at=now))
+
+
+def prune_sessions(now: datetime) -> None:
+    """Forget sessions that nobody can use any more: ended a week ago, or older than any may become."""
+    week, oldest = timedelta(days=7), max(each.absolute for each in LIFETIMES.values())
+    db.session.execute(
+        delete(Session).where(or_(Session.revoked_at < now - week, Session.created_at < now - oldest)),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def add_company(name: str, *, by: Actor, now: datetime) -> Company:

@@ -189,7 +189,7 @@ def _free_connections(relay: Relay, owner: str, settings: Settings, now: datetim
         .where(Slice.relay_id == relay.id, Slice.leased_until > now)
         .group_by(Slice.owner)
     )
-    held = dict(rows.tuples().all())
+    held = dict(rows.all())
     mine = held.pop(owner, 0)
     return mine or (relay.connections or settings.connections_per_relay) - sum(held.values())
 
@@ -371,7 +371,7 @@ def release_expired(now: datetime) -> int:
     ).all()
     if not leases:
         return 0
-    owners = dict(lease.tuple() for lease in leases)
+    owners = dict(leases)
     doubtful = db.session.execute(
         select(Delivery, Broadcast.kind)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
@@ -428,7 +428,8 @@ _STORE = (
     .where(
         Delivery.id == bindparam("b_id"),
         Delivery.sending_since == bindparam("b_since"),
-        Delivery.state.in_(_STILL_OURS),
+        # Spelled out, because an IN list cannot be given to many rows at once.
+        or_(*[Delivery.state == state for state in _STILL_OURS]),
     )
     .values(
         state=DeliveryState.SENT,

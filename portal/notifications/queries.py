@@ -140,7 +140,7 @@ def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int
 
 def _counts(statement: Select[int, int]) -> Mapping[int, int]:
     rows = db.session.execute(statement.group_by(Delivery.broadcast_id))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def eta(count: int, now: datetime) -> int:

@@ -104,6 +104,7 @@ class Sender:
         self.deadline = time.monotonic() + seconds
         self.owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.sent = 0
+        self.was_cut_short = False
         self._key = name_key(settings.secret_key)
         self._lanes: dict[int, Lane] = {}
         self._slices: dict[int, int] = {}
@@ -132,6 +133,7 @@ class Sender:
                 if self._nothing_due and not any(lane.is_busy for lane in self._lanes.values()):
                     break
                 self._turn()
+            self.was_cut_short = self._is_told_to_stop()
             self._let_go()
             self._await_last_answers()
         finally:

@@ -1,0 +1,94 @@
+"""The tasks the queue knows, by name. Each is thin: what is due is found in the database; doing it twice is harmless.
+
+They run in an app context, woken by RQ, by the timetable, or called by the pulse when there is no Redis.
+Arguments are ids only.
+"""
+
+import threading
+import time
+
+from flask import current_app
+
+from portal import events
+from portal.accounts import actions as accounts
+from portal.clock import utcnow
+from portal.config import Settings
+from portal.notifications import actions, leases, queries
+from portal.notifications.sending import Sender
+
+EXPANDING_SECONDS = 1.0
+"""How long recipients are written down before those there are get their turn to be sent."""
+
+SENDING_SECONDS = 25.0
+"""How long one task sends before it makes room for what else is due; the rest is woken again."""
+
+
+def expand(broadcast_id: int) -> None:
+    """Write down recipients of a broadcast for a while; wakes the sending, and itself while there are more."""
+    began = time.monotonic()
+    while actions.expand_step(broadcast_id, utcnow()):
+        events.wake("deliver")
+        if _stopping().is_set() or time.monotonic() - began > EXPANDING_SECONDS:
+            events.wake("expand", broadcast_id)
+            events.commit()
+            return
+        events.commit()
+    events.wake("deliver")
+    events.commit()
+
+
+def deliver() -> None:
+    """Send what is due, for a while; wakes itself when the time was not enough."""
+    if _send():
+        events.wake("deliver")
+        events.commit()
+
+
+def beat() -> None:
+    """Once a minute: put right what time has changed, and wake whoever has something to do again."""
+    _put_right()
+    for broadcast_id in queries.due_expansions(utcnow()):
+        events.wake("expand", broadcast_id)
+    events.wake("deliver")
+    events.commit()
+
+
+def work_off() -> None:
+    """All of this without Redis, in turns, until nothing is due or this process is asked to end: the pulse's part."""
+    _put_right()
+    is_more = True
+    while is_more and not _stopping().is_set():
+        due = queries.due_expansions(utcnow())
+        events.rollback()
+        for broadcast_id in due:
+            expand(broadcast_id)
+        is_more = _send() or bool(due)
+
+
+def _put_right() -> None:
+    """Take back what dead processes held; close what has expired or is complete."""
+    now = utcnow()
+    leases.release_expired(now)
+    leases.expire(now)
+    leases.finish(now)
+    events.commit()
+
+
+def _send() -> bool:
+    """Send for a while; whether there was not time enough."""
+    settings: Settings = current_app.config["SETTINGS"]
+    sender = Sender(settings, now=utcnow, stop=_stopping(), seconds=SENDING_SECONDS)
+    sender.run()
+    return sender.was_cut_short and not _stopping().is_set()
+
+
+def tidy_up() -> None:
+    """Forget sessions that ended long ago."""
+    accounts.prune_sessions(utcnow())
+    events.commit()
+
+
+def _stopping() -> threading.Event:
+    """Set once this process was asked to end."""
+    event: threading.Event = current_app.extensions.setdefault("stopping", threading.Event())
+    return event
