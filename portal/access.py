@@ -174,6 +174,8 @@ def is_background() -> bool:
 def init_app(app: Flask) -> None:
     app.url_map.converters["int"] = RowId
     login_manager.init_app(app)
+    # It looks into the session of every request for a cookie we never set, and so adds Vary: Cookie to all answers.
+    app.after_request_funcs[None].remove(login_manager._update_remember_cookie)
     login_manager.session_protection = None
     login_manager.request_loader(_load_viewer)
     app.before_request(_open_transaction_kind)

@@ -31,8 +31,8 @@ class Page(NamedTuple):
     is_dark: bool
 
 
-LIGHT = Page("#eff1f3", is_dark=False)
-DARK = Page("#26292e", is_dark=True)
+LIGHT = Page("#f0f2f4", is_dark=False)
+DARK = Page("#202328", is_dark=True)
 
 
 @dataclass(frozen=True)

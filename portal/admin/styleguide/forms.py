@@ -14,9 +14,9 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired
 
-STATES = [("investigating", "Investigating"), ("identified", "Identified"), ("watching", "Watching"), ("fixed", "Fixed")]
-COMPONENTS = [("1", "SIP trunks"), ("2", "Hosted telephony"), ("3", "Fibre access"), ("4", "Portal")]
-AUDIENCES = [("everyone", "Everyone"), ("affected", "Affected companies")]
+STATES = ["Investigating", "Identified", "Watching", "Fixed"]
+COMPONENTS = ["SIP trunks", "Hosted telephony", "Fibre access", "Portal"]
+AUDIENCES = ["Everyone", "Affected companies"]
 
 
 class SampleForm(FlaskForm):  # type: ignore[misc]

@@ -38,6 +38,7 @@ def styleguide() -> str:
         "admin/styleguide/styleguide.html",
         kinds=LOOKS,
         form=SampleForm(formdata=None, data=_filled(), meta={"csrf": False}),
+        chosen=SampleForm(formdata=None, prefix="chosen-", data=_filled(), meta={"csrf": False}),
         refused=_refused(),
         history={"days": DAYS},
         quiet_history={"days": "0" * 90},
@@ -72,9 +73,9 @@ def _update(state: str | None, body: str, posted_at: object, visibility: str = "
 def _filled() -> dict[str, object]:
     return {
         "title": "Outgoing calls fail",
-        "state": "identified",
-        "audience": "everyone",
-        "components": ["1", "2"],
+        "state": "Identified",
+        "audience": "Everyone",
+        "components": ["SIP trunks", "Hosted telephony"],
         "notify": True,
         "status_area": True,
     }
@@ -82,7 +83,7 @@ def _filled() -> dict[str, object]:
 
 def _refused() -> SampleForm:
     """The form as it comes back refused: what was typed is kept, the sentence stands beside the field."""
-    data = {"reference": "C-1180", "state": "fixed"}
+    data = {"reference": "C-1180", "state": "Fixed"}
     form = SampleForm(formdata=None, prefix="refused-", data=data, meta={"csrf": False})
     sentences = {
         "title": "Give the report a title.",

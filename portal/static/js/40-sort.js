@@ -9,6 +9,7 @@
   };
 
   const send = async (list) => {
+    if (!list.dataset.sortUrl) return;
     const target = document.querySelector(list.dataset.sortTarget || `#${CSS.escape(list.id)}`) ?? list;
     await window.htmx.ajax("POST", list.dataset.sortUrl, {
       source: list,

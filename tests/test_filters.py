@@ -1,0 +1,148 @@
+"""What templates are given: looks, times, Markdown, history bars, addresses of pages."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import pytest
+from flask import Flask
+
+from portal import clock
+from portal.catalogue import models as catalogue_models  # noqa: F401 (the tables the models below refer to)
+from portal.filters import LOOKS, ago, bar_paths, bars_sentence, duration, iso, local_time, look, markdown, page_address
+from portal.incidents.rules import ComponentStatus, MaintenanceState, Severity, State
+from portal.notifications.rules import BroadcastState, DeliveryState
+from portal.services.rules import ServiceStatus
+from tests.conftest import REPOSITORY, STAFF_HOST
+
+MACROS = (REPOSITORY / "portal/templates/components/status.html").read_text(encoding="utf-8")
+CSS = (REPOSITORY / "portal/static/css/10-tokens.css").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "states"),
+    [
+        ("component", ComponentStatus),
+        ("service", ServiceStatus),
+        ("severity", Severity),
+        ("staff_severity", Severity),
+        ("state", State),
+        ("maintenance", MaintenanceState),
+        ("delivery", DeliveryState),
+        ("broadcast", BroadcastState),
+    ],
+)
+def test_every_state_has_a_look(kind: str, states: type[StrEnum]) -> None:
+    assert {state.value for state in states} <= set(LOOKS[kind])
+
+
+def test_every_look_has_a_shape_a_tone_and_a_word(app: Flask) -> None:
+    with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+        for kind, values in LOOKS.items():
+            for value in values:
+                seen = look(kind, value)
+                assert str(seen.label)
+                assert f'"{seen.shape}":' in MACROS
+                assert f".tone-{seen.tone} " in CSS
+
+
+def test_no_two_states_of_a_kind_are_told_apart_by_colour_alone() -> None:
+    """Shape or word differ wherever the tone does."""
+    for kind, values in LOOKS.items():
+        words = {(str(seen.label), seen.tone) for seen in values.values()}
+        assert len({label for label, _tone in words}) == len(words), kind
+
+
+class TestTimes:
+    @pytest.fixture(autouse=True)
+    def _at_noon(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(clock, "utcnow", lambda: self.now)
+
+    now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [
+            (0, "just now"),
+            (59, "just now"),
+            (60, "1 minute ago"),
+            (3599, "59 minutes ago"),
+            (3600, "1 hour ago"),
+            (47 * 3600, "47 hours ago"),
+            (48 * 3600, "2 days ago"),
+            (-30, "in a moment"),
+            (-60, "in 1 minute"),
+            (-7200, "in 2 hours"),
+        ],
+    )
+    def test_ago(self, app: Flask, seconds: int, words: str) -> None:
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert ago(self.now - timedelta(seconds=seconds)) == words
+
+    def test_durations_round_down(self, app: Flask) -> None:
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert duration(timedelta(seconds=119)) == "1 minute"
+            assert duration(timedelta(hours=-1)) == "0 minutes"
+
+    def test_the_zone_is_named(self, app: Flask) -> None:
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert local_time(self.now) == "21 Nov 2026, 12:00 UTC"
+        assert iso(self.now) == "2026-11-21T12:00:00Z"
+
+
+class TestMarkdown:
+    def test_what_it_knows(self) -> None:
+        html = markdown("**Calls** fail\n\n- one\n- two\n\n[more](https://example.com)")
+        assert "<strong>Calls</strong>" in html
+        assert "<li>one</li>" in html
+        assert '<a href="https://example.com" rel="noopener noreferrer nofollow">more</a>' in html
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<script>alert(1)</script>",
+            "[x](javascript:alert(1))",
+            "[x](data:text/html,hi)",
+            "![x](https://example.com/a.png)",
+            '<a href="https://example.com" onclick="alert(1)">x</a>',
+            '<div hx-get="/admin">x</div>',
+            "<style>p{}</style>",
+        ],
+    )
+    def test_nothing_that_runs_or_loads_survives(self, text: str) -> None:
+        html = str(markdown(text))
+        assert "<script" not in html
+        assert "<img" not in html
+        assert "<style" not in html
+        assert "<div" not in html
+        assert 'href="javascript' not in html
+        assert 'href="data' not in html
+        assert "<a href" not in html or "onclick" not in html.split("<a href", 1)[1].split(">", 1)[0]
+
+
+class TestBars:
+    def test_one_path_for_each_severity(self) -> None:
+        assert bar_paths("-0010") == [
+            ("none", "M0 0h3v32h-3z"),
+            ("good", "M4 0h3v32h-3zM8 0h3v32h-3zM16 0h3v32h-3z"),
+            ("warn", "M12 0h3v32h-3z"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("days", "words"),
+        [
+            ("000", "no problems in 3 days"),
+            ("--0", "no problems in 1 day"),
+            ("-0030", "problems on 1 day of 4"),
+            ("2130", "problems on 3 days of 4"),
+        ],
+    )
+    def test_in_words(self, app: Flask, days: str, words: str) -> None:
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert bars_sentence(days) == words
+            assert bars_sentence(days, "Trunks") == f"Trunks: {words}"
+
+
+def test_the_address_of_another_page_keeps_the_filters(app: Flask) -> None:
+    with app.test_request_context("/admin/styleguide?q=alder&state=a&state=b&page=3", base_url=f"http://{STAFF_HOST}"):
+        assert page_address(4) == "/admin/styleguide?q=alder&state=a&state=b&page=4"
+        assert page_address(1) == "/admin/styleguide?q=alder&state=a&state=b"
