@@ -21,10 +21,25 @@ def create_app(settings: Settings | None = None) -> Flask:
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     import portal.incidents.mails  # noqa: F401 (its kinds of mail make themselves known)
-    from portal import access, admin, assets, customer, errors, events, filters, headers, language, menus, public
+    from portal import (
+        access,
+        admin,
+        assets,
+        customer,
+        errors,
+        events,
+        filters,
+        headers,
+        language,
+        menus,
+        public,
+        shortcuts,
+    )
     from portal.config import Settings
+    from portal.customer.home.polls import BannerPolls
     from portal.database import engine_options, prepare_engine
     from portal.extensions import csrf, db, htmx, mail, migrate
+    from portal.public.status.cache import PublicPages
 
     settings = settings or Settings.from_environment(os.environ)
     app = Flask(__name__, static_folder=None)
@@ -66,4 +81,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     for audience in (admin, customer, public):
         for blueprint in audience.blueprints():
             app.register_blueprint(blueprint)
+    shortcuts.init_app(app, PublicPages, BannerPolls)
     return app

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,12 +79,25 @@ def session(app: Flask) -> Iterator[None]:
             outer = connection.begin()
             engines[None] = connection  # type: ignore[assignment]
             db.session.configure(join_transaction_mode="create_savepoint")
+            connect = _begin_shortcuts_anew(app, lambda: nullcontext(connection))
             try:
                 yield
             finally:
+                _begin_shortcuts_anew(app, connect)
                 db.session.remove()
                 engines[None] = engine
                 outer.rollback()
+
+
+def _begin_shortcuts_anew(app: Flask, connect: Callable[[], Any]) -> Callable[[], Any]:
+    """Have what answers before Flask remember nothing, look at every request, and read on this connection."""
+    reader = app.extensions["shortcut_reader"]
+    before: Callable[[], Any] = reader.connect
+    reader.connect = connect
+    for shortcut in app.extensions["shortcuts"].values():
+        shortcut.forget()
+        shortcut.look_every = 0
+    return before
 
 
 @dataclass
