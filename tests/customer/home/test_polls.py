@@ -77,16 +77,17 @@ def test_it_is_what_the_ordinary_route_answers(cast: Cast, component: Component,
     short = [poll(alice) for _ in range(2)][1]
     assert "No dial tone" in short.text
     assert short.text == ordinary.text
-    unlike = {"X-Request-Id"}
+    unlike = {"X-Request-Id", "Date"}  # the server gives every answer its date
     assert {k: v for k, v in short.headers if k not in unlike} == {k: v for k, v in ordinary.headers if k not in unlike}
 
 
 def test_people_of_one_company_share_it_and_nobody_else_does(cast: Cast, component: Component, sign_in: SignIn) -> None:
     publish(component, "No dial tone")
     assert "No dial tone" in poll(sign_in(cast.alice)).text
+    bob = sign_in(cast.bob)
     with counted_queries() as statements:
-        assert "No dial tone" in poll(sign_in(cast.bob)).text
-    assert len([text for text in statements if text.startswith("SELECT")]) == LOOKS
+        assert "No dial tone" in poll(bob).text
+    assert len(statements) == LOOKS
     assert "No dial tone" not in poll(sign_in(cast.charlie)).text
 
 
