@@ -41,6 +41,12 @@ def load_app(settings: Settings | None = None) -> Flask:
     return create_app(settings)
 
 
+def preload() -> None:
+    """Import what the processes will need, so that forks of this one share it instead of each having its own."""
+    for name in ("granian.server.mp", "portal.live", "uvicorn", "workers.worker", "workers.tasks", "workers.pulse"):
+        importlib.import_module(name)
+
+
 def run_web(app: Flask, host: str, port: int, workers: int) -> None:
     """Answer pages until SIGTERM: granian with this many worker processes, each a fork of this one."""
     from granian.constants import Interfaces
@@ -50,6 +56,7 @@ def run_web(app: Flask, host: str, port: int, workers: int) -> None:
 
 def run_live(settings: Settings, host: str, port: int) -> None:
     """Ring open pages until SIGTERM."""
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _named("portal.live:serve")(settings, host, port)
 
 

@@ -18,7 +18,7 @@ from portal.config import Settings
 LIVE_OFFSET, CATCHER_WEB_OFFSET, CATCHER_SMTP_OFFSET = 1, 2, 3
 """The ports beside the web's own: the live hub's, the mail catcher's page, the mail catcher's SMTP."""
 
-LOCK_PATIENCE = 30.0
+LOCK_PATIENCE = 10.0
 """Seconds to wait for an earlier run on the same instance folder to have ended."""
 
 
@@ -53,6 +53,7 @@ def up(port: int, host: str, web_workers: int, workers: int, *, catch_mail: bool
     ports = [port, settings.live_port, *([port + CATCHER_WEB_OFFSET, port + CATCHER_SMTP_OFFSET] if catch_mail else [])]
     _refuse_taken_ports(host, ports)
     app = processes.load_app(settings)
+    processes.preload()
     _refuse_old_tables(app)
     caught = settings.instance / "mail"
     mail = [Process("mail", lambda: catcher.run(caught, host, port + CATCHER_WEB_OFFSET, port + CATCHER_SMTP_OFFSET))]
