@@ -15,6 +15,7 @@ from portal.catalogue.models import Holding, HoldingDependency, Service, Service
 from portal.catalogue.queries import is_valid
 from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
+from portal.filters import DATES
 from portal.language import known, zone
 from portal.notifications.kinds import Cursor, Kind, Recipient, register
 
@@ -194,7 +195,7 @@ def _written(moment: datetime, language: str, zone_name: str) -> str:
     """A moment in the reader's own zone, with the zone named."""
     local = moment.astimezone(zone(zone_name))
     with force_locale(language):
-        return f"{format_datetime(local, 'd MMM yyyy, HH:mm', rebase=False)} {local.tzname()}"
+        return f"{format_datetime(local, DATES[language][1], rebase=False)} {local.tzname()}"
 
 
 INCIDENT = register(

@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from portal.accounts.models import Company
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
 from portal.catalogue.models import Component, Holding, HoldingDependency, ServiceDependency
-from portal.catalogue.queries import is_valid
+from portal.catalogue.queries import company_reached_select, is_valid
 from portal.database import UTCDateTime
 from portal.extensions import db
 from portal.incidents.models import (
@@ -109,7 +109,7 @@ def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
     ).all()
 
 
-def open_incident_heads(now: datetime, limit: int) -> Sequence[Incident]:
+def open_incident_heads(limit: int) -> Sequence[Incident]:
     """Open incidents as staff see them, worst first, without their timelines. One query."""
     return db.session.scalars(
         select(Incident).where(Incident.resolved_at.is_(None)).order_by(*_worst_first()).limit(limit)
@@ -295,6 +295,14 @@ def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
     keys = {notify_key(update.id): update.id for update in incident.updates}
     found = db.session.scalars(select(Broadcast).where(Broadcast.idempotency_key.in_(keys)))
     return {keys[broadcast.idempotency_key]: broadcast for broadcast in found}
+
+
+def companies_reached(component_ids: Collection[int], now: datetime, limit: int) -> Sequence[Company]:
+    """The first companies, by name, that these components reach. One query."""
+    reached = company_reached_select(component_ids, now)
+    return db.session.scalars(
+        select(Company).where(Company.id.in_(reached)).order_by(Company.name_key).limit(limit)
+    ).all()
 
 
 def unfinished_broadcasts(idempotency_keys: Collection[str]) -> Sequence[Broadcast]:

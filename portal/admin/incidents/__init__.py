@@ -1,0 +1,1 @@
+"""Reports: their history, publishing, updating, and the way to both from every page."""

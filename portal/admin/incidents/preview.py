@@ -1,0 +1,97 @@
+"""What publishing would do, computed while the form is filled in: what is seen, who is told, and when it arrives."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal.accounts.models import Company
+from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
+from portal.incidents.models import Incident
+from portal.incidents.queries import companies_reached
+from portal.incidents.rules import Audience, Severity, State, Visibility, severities_after, worst
+from portal.notifications.queries import eta
+
+NAMED_AT_MOST = 30
+"""How many companies a preview names; the rest is a number."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The banner as customers will see it."""
+
+    title: str
+    body: str
+    state: State
+    severity: Severity
+    since: datetime
+    next_update: datetime | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Everything staff see before they publish.
+
+    `affected` are those the components reach; `mailed` those who get the mail, None if nobody does.
+    `seconds` is how long the mails take, `seconds_affected` until the affected have theirs.
+    """
+
+    shown: Shown
+    is_private: bool
+    is_note: bool
+    audience: Audience
+    names_components: bool
+    affected: Reach
+    companies: Sequence[Company]
+    mailed: Reach | None
+    seconds: int
+    seconds_affected: int
+
+    @property
+    def concerns_everyone(self) -> bool:
+        return self.affected.concerns_everyone
+
+    @property
+    def people(self) -> int:
+        """How many people are mailed."""
+        return self.mailed.people if self.mailed else 0
+
+
+def preview_of(
+    shown: Shown,
+    component_ids: Collection[int],
+    *,
+    audience: Audience,
+    visibility: Visibility,
+    is_note: bool = False,
+    notify: bool,
+    affected_only: bool,
+    now: datetime,
+) -> Preview:
+    """The preview of a report or of its next update. At most twenty queries, whatever it reaches."""
+    affected = reach_of(sorted(component_ids), now)
+    is_private = visibility is Visibility.PRIVATE
+    mailed = None
+    if notify and not is_private and not is_note:
+        to_all = affected.concerns_everyone or (audience is Audience.EVERYONE and not affected_only)
+        mailed = reach_of_everyone(now) if to_all else affected
+    return Preview(
+        shown=shown,
+        is_private=is_private,
+        is_note=is_note,
+        audience=audience,
+        names_components=bool(component_ids),
+        affected=affected,
+        companies=companies_reached(sorted(component_ids), now, NAMED_AT_MOST),
+        mailed=mailed,
+        seconds=eta(mailed.people, now) if mailed else 0,
+        seconds_affected=eta(affected.people, now) if mailed else 0,
+    )
+
+
+def shown_after(
+    incident: Incident, state: State, named: Mapping[int, Severity], body: str, next_update: datetime | None
+) -> Shown:
+    """The banner of an incident after its next update."""
+    standing = {each.component_id: each.severity for each in incident.components}
+    severity = worst(severities_after(standing, named, state).values())
+    return Shown(incident.title, body, state, severity, incident.started_at, next_update)
