@@ -216,15 +216,19 @@ def duration(span: timedelta) -> str:
     return str(ngettext("%(num)d day", "%(num)d days", minutes // 1440))
 
 
-BAR_TONES = {"-": "none", "0": "good", "1": "warn", "2": "poor", "3": "bad"}
-"""The tone of a day in the history bars by its digit; "-" is a day before the component existed."""
+BARS = {"-": ("none", 6), "0": ("good", 20), "1": ("warn", 24), "2": ("poor", 28), "3": ("bad", 32)}
+"""The tone and height of a day in the history bars by its digit; "-" is a day before the component existed.
+
+The height says what the colour says.
+"""
 
 
 def bar_paths(days: str) -> list[tuple[str, str]]:
-    """History bars as one SVG path per tone: (tone, path data), each day 3 wide with a gap of 1, 32 high."""
+    """History bars as one SVG path per tone: (tone, path data), each day 3 wide with a gap of 1, at most 32 high."""
     paths: dict[str, list[str]] = {}
     for place, day in enumerate(days):
-        paths.setdefault(BAR_TONES.get(day, "none"), []).append(f"M{place * 4} 0h3v32h-3z")
+        tone, height = BARS.get(day, BARS["-"])
+        paths.setdefault(tone, []).append(f"M{place * 4} {32 - height}h3v{height}h-3z")
     return [(tone, "".join(parts)) for tone, parts in paths.items()]
 
 

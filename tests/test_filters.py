@@ -120,11 +120,11 @@ class TestMarkdown:
 
 
 class TestBars:
-    def test_one_path_for_each_severity(self) -> None:
+    def test_one_path_for_each_severity_and_the_worse_the_taller(self) -> None:
         assert bar_paths("-0010") == [
-            ("none", "M0 0h3v32h-3z"),
-            ("good", "M4 0h3v32h-3zM8 0h3v32h-3zM16 0h3v32h-3z"),
-            ("warn", "M12 0h3v32h-3z"),
+            ("none", "M0 26h3v6h-3z"),
+            ("good", "M4 12h3v20h-3zM8 12h3v20h-3zM16 12h3v20h-3z"),
+            ("warn", "M12 8h3v24h-3z"),
         ]
 
     @pytest.mark.parametrize(
