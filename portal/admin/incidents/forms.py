@@ -16,9 +16,8 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
-from wtforms.widgets import HiddenInput
 
-from portal.admin.forms import StaffForm, VersionedForm
+from portal.admin.forms import StaffForm, VersionedForm, VersionField
 from portal.filters import LOOKS
 from portal.incidents.rules import Audience, Impact, Severity, State, Visibility
 
@@ -90,7 +89,7 @@ class ReportForm(_EntryForm):
 class UpdateForm(_EntryForm):
     """The next entry of a timeline."""
 
-    version = IntegerField(widget=HiddenInput(), validators=[InputRequired()])
+    version = VersionField(validators=[InputRequired()])
     visibility = RadioField(
         "Who reads this",
         choices=[(Visibility.PUBLIC.value, "Customers"), (Visibility.PRIVATE.value, "Staff only")],
