@@ -88,6 +88,14 @@ LOOKS: dict[str, dict[str, Look]] = {
         "expired": Look("Expired", "quiet", "minus"),
         "unknown": Look("Possibly sent", "warn", "bang"),
     },
+    "unreached": {
+        "deactivated": Look("Deactivated", "quiet", "minus"),
+        "bounced": Look("Address bounced", "warn", "bang"),
+        "complained": Look("Reported as spam", "warn", "bang"),
+        "by_hand": Look("Suppressed by hand", "quiet", "minus"),
+        "unsubscribed": Look("Unsubscribed", "quiet", "minus"),
+        "area_off": Look("Status is off for them", "quiet", "minus"),
+    },
     "broadcast": {
         "expanding": Look("Preparing", "planned", "clock"),
         "sending": Look("Sending", "planned", "arrow"),

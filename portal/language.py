@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import tzinfo
 from io import BytesIO
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -20,11 +20,18 @@ from portal.extensions import babel
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 DEFAULT = "en"
 
+TIME_ZONES = [
+    (name, name.replace("_", " "))
+    for name in sorted(available_timezones())
+    if name == "UTC" or ("/" in name and not name.startswith("Etc/"))
+]
+"""The zones people choose from, as (name, label): those named after a place, and UTC."""
+
 _for_everybody: ContextVar[str | None] = ContextVar("for_everybody", default=None)
 """The zone of an answer that many people are given, whoever asked for it first."""
 
 
-class Catalogues(Domain):  # type: ignore[misc] (untyped library)
+class Catalogues(Domain):
     """Translations read from the `.po` files themselves, once a process: nothing to compile, nothing to go stale."""
 
     def get_translations(self) -> NullTranslations:

@@ -6,8 +6,12 @@ from flask import Blueprint
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
     from portal.admin.broadcasts.routes import blueprint as broadcasts
+    from portal.admin.catalogue.components.routes import blueprint as components
+    from portal.admin.catalogue.services.routes import blueprint as services
+    from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
     from portal.admin.incidents.routes import blueprint as incidents
+    from portal.admin.portals.routes import blueprint as portals
     from portal.admin.styleguide.routes import blueprint as styleguide
 
-    return [dashboard, incidents, styleguide, broadcasts]
+    return [dashboard, incidents, components, services, companies, broadcasts, portals, styleguide]

@@ -257,13 +257,16 @@ def edit_service(
     """Change what a service is called, its heading on customer screens, and what is said of it."""
     if service.version != version:
         raise StaleEdit
-    before = {"name": service.name, "category": service.category, "description": service.description}
-    service.name = _service_name(name, other_than=service.id)
-    service.name_key = text_key(service.name)
-    service.category, service.description = _category(category), _description(description)
-    after = {"name": service.name, "category": service.category, "description": service.description}
+    before: dict[str, Any] = {"name": service.name, "category": service.category, "description": service.description}
+    after: dict[str, Any] = {
+        "name": _service_name(name, other_than=service.id),
+        "category": _category(category),
+        "description": _description(description),
+    }
     if before == after:
         return
+    service.name, service.name_key = after["name"], text_key(after["name"])
+    service.category, service.description = after["category"], after["description"]
     db.session.flush()
     events.ring(events.STAFF, events.service_topic(service.id))
     _record("service.edit", service, by, now, before=before, after=after)

@@ -82,14 +82,20 @@ def edit_domain(
         raise StaleEdit
     before = _seen(domain)
     address = _address(base_url, other_than=domain.id)
-    domain.host, domain.base_url = address
-    domain.brand, domain.accent = _brand(brand), _accent(accent)
-    domain.language, domain.time_zone = _language(language), _time_zone(time_zone)
-    domain.support_email = _support(support_email, 254, "support_email")
-    domain.support_phone = _support(support_phone, 40, "support_phone")
-    after = _seen(domain)
+    after = {
+        "base_url": address.base_url,
+        "brand": _brand(brand),
+        "accent": _accent(accent),
+        "language": _language(language),
+        "time_zone": _time_zone(time_zone),
+        "support_email": _support(support_email, 254, "support_email"),
+        "support_phone": _support(support_phone, 40, "support_phone"),
+    }
     if before == after:
         return
+    domain.host = address.host
+    for name, value in after.items():
+        setattr(domain, name, value)
     db.session.flush()
     events.ring(events.public_topic(domain.id), events.STAFF)
     audit.record("portal.edit", object_kind="portal", object_id=domain.id, by=by, now=now, before=before, after=after)

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Select, and_, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import contains_eager
 
 from portal.accounts.models import Company, Membership
+from portal.accounts.rules import text_key
 from portal.domains.models import Admission, AreaOverride, PortalDomain
 from portal.domains.rules import Area, area_is_open
 from portal.extensions import db
@@ -34,13 +35,23 @@ def open_areas(domain: PortalDomain, company_id: int | None) -> frozenset[Area]:
     return frozenset(area for area in Area if area_is_open(area, switched_on, overrides))
 
 
-def overrides_on(domain_id: int) -> Sequence[AreaOverride]:
-    """The exceptions on this domain with their companies, by area and company name."""
-    return db.session.scalars(
-        select(AreaOverride)
-        .options(joinedload(AreaOverride.company))
+def overrides_on(domain_id: int, at_most: int = 50) -> Sequence[AreaOverride]:
+    """The exceptions on this domain with their companies, by area and company name, so many of each area."""
+    place = (
+        func.row_number().over(partition_by=AreaOverride.area, order_by=(Company.name_key, AreaOverride.id)).label("n")
+    )
+    numbered = (
+        select(AreaOverride.id, place)
         .join(Company, Company.id == AreaOverride.company_id)
         .where(AreaOverride.domain_id == domain_id)
+        .subquery()
+    )
+    return db.session.scalars(
+        select(AreaOverride)
+        .join(AreaOverride.company)
+        .options(contains_eager(AreaOverride.company))
+        .join(numbered, numbered.c.id == AreaOverride.id)
+        .where(numbered.c.n <= at_most)
         .order_by(AreaOverride.area, Company.name_key)
     ).all()
 
@@ -70,6 +81,68 @@ def status_is_open_to_somebody(domain: PortalDomain) -> bool:
         AreaOverride.domain_id == domain.id, AreaOverride.area == Area.STATUS, AreaOverride.is_open
     )
     return db.session.scalar(found.limit(1)) is not None
+
+
+def domain_by_id(domain_id: int) -> PortalDomain | None:
+    return db.session.get(PortalDomain, domain_id)
+
+
+def companies_by_domain() -> dict[int, int]:
+    """How many companies each portal domain admits; one that admits none is left out. One query."""
+    rows = db.session.execute(
+        select(Admission.domain_id, func.count(Admission.id))
+        .join(Company, Company.id == Admission.company_id)
+        .where(Company.archived_at.is_(None))
+        .group_by(Admission.domain_id)
+    )
+    return dict(rows.tuples().all())
+
+
+def admissions_of(company_id: int) -> Sequence[Admission]:
+    """Where the company may sign in, its home first, with the domains. One query."""
+    return db.session.scalars(
+        select(Admission)
+        .join(Admission.domain)
+        .options(contains_eager(Admission.domain))
+        .where(Admission.company_id == company_id)
+        .order_by(Admission.is_home.desc(), PortalDomain.brand, PortalDomain.id)
+    ).all()
+
+
+def overrides_of(company_id: int) -> Sequence[AreaOverride]:
+    """The exceptions made for this company, with their domains. One query."""
+    return db.session.scalars(
+        select(AreaOverride)
+        .join(AreaOverride.domain)
+        .options(contains_eager(AreaOverride.domain))
+        .where(AreaOverride.company_id == company_id)
+        .order_by(PortalDomain.brand, PortalDomain.id, AreaOverride.area)
+    ).all()
+
+
+def companies_admitted(domain_id: int, text: str, limit: int) -> Sequence[Company]:
+    """Companies that may use the domain and whose name holds the text, by name. One query."""
+    return db.session.scalars(
+        select(Company)
+        .join(Admission, Admission.company_id == Company.id)
+        .where(
+            Admission.domain_id == domain_id,
+            Company.archived_at.is_(None),
+            Company.name_key.contains(text_key(text), autoescape=True),
+        )
+        .order_by(Company.name_key)
+        .limit(limit)
+    ).all()
+
+
+def override_counts(domain_id: int) -> dict[Area, int]:
+    """How many companies have an exception from each area of the domain. One query."""
+    rows = db.session.execute(
+        select(AreaOverride.area, func.count(AreaOverride.id))
+        .where(AreaOverride.domain_id == domain_id)
+        .group_by(AreaOverride.area)
+    )
+    return dict(rows.tuples().all())
 
 
 def home_of(company_id: int) -> PortalDomain | None:

@@ -28,6 +28,35 @@ PER_COMPANY = frozenset(Area) - {Area.PUBLIC_STATUS}
 """Areas that can be overridden for one company; the public page has no company to ask for."""
 
 
+class AreaWords(NamedTuple):
+    """What staff read of an area: its name, and one sentence about what appears when it is open."""
+
+    name: str
+    sentence: str
+
+
+AREA_WORDS: dict[Area, AreaWords] = {
+    Area.STATUS: AreaWords(
+        "Status",
+        "The status page, outage banners and incident mails, for customers who are signed in.",
+    ),
+    Area.PUBLIC_STATUS: AreaWords(
+        "Public status",
+        "The same status page, its feed and calendar for everybody who knows the address, without signing in.",
+    ),
+    Area.SERVICES: AreaWords(
+        "Services",
+        "Each customer’s own services with their references, and how each of them is right now.",
+    ),
+    Area.JOBS: AreaWords("Jobs", "Each customer’s jobs with their public status, and booking new ones."),
+    Area.QUOTES: AreaWords("Quotes", "Each customer’s quotes, to read, accept or decline."),
+    Area.MESSAGES: AreaWords("Messages", "Writing to and fro with your staff about jobs, quotes and anything else."),
+    Area.ALERTS: AreaWords("Alerts", "Thresholds customers set themselves, and the notices they raise."),
+    Area.TICKETS: AreaWords("Tickets", "Reporting a problem, and following what becomes of it."),
+    Area.CHAT: AreaWords("Chat", "A live conversation with your staff, from every page."),
+}
+
+
 def area_is_open(area: Area, domain_areas: frozenset[Area], overrides: Mapping[Area, bool]) -> bool:
     """Whether an area is open: the company's override if there is one, else the portal domain's switch."""
     if area in PER_COMPANY and area in overrides:

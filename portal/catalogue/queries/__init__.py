@@ -208,6 +208,10 @@ def component_groups() -> Sequence[ComponentGroup]:
     return db.session.scalars(select(ComponentGroup).order_by(ComponentGroup.position, ComponentGroup.id)).all()
 
 
+def group_by_id(group_id: int) -> ComponentGroup | None:
+    return db.session.get(ComponentGroup, group_id)
+
+
 def all_components() -> Sequence[Component]:
     """Every component that is not archived, with its group, in the order of the list: ungrouped ones first."""
     return db.session.scalars(

@@ -276,7 +276,7 @@ def paged(statement: Select[T], page: int, per_page: int = PER_PAGE) -> Page[T]:
 
 
 def _narrowed(filters: CompanyFilters) -> list[Any]:
-    conditions = [Company.archived_at.is_not(None) if filters.is_archived else Company.archived_at.is_(None)]
+    conditions: list[Any] = [Company.archived_at.is_not(None) if filters.is_archived else Company.archived_at.is_(None)]
     wanted = text_key(filters.text)
     if "@" in wanted:
         people = (
@@ -312,3 +312,40 @@ def _collected(rows: Any) -> dict[int, list[Any]]:
     for key, value in rows:
         found.setdefault(key, []).append(value)
     return found
+
+
+def company_by_id(company_id: int) -> Company | None:
+    """The company, archived or not."""
+    return db.session.get(Company, company_id)
+
+
+def people_page(company_id: int, page: int) -> Page[Person]:
+    """The people who may act for a company, by name; those who are deactivated last."""
+    found = (
+        select(Person)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.company_id == company_id)
+        .order_by(Person.deactivated_at.is_not(None), func.lower(Person.name), Person.id)
+    )
+    return paged(found, page)
+
+
+def member(company_id: int, person_id: int) -> Person | None:
+    """The person, if they may act for this company."""
+    return db.session.scalars(
+        select(Person)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.company_id == company_id, Person.id == person_id)
+    ).one_or_none()
+
+
+def holdings_page(company_id: int, page: int, now: datetime) -> Page[Holding]:
+    """What a company holds now, with the services, in the order customers see it."""
+    found = (
+        select(Holding)
+        .join(Holding.service)
+        .options(contains_eager(Holding.service))
+        .where(Holding.company_id == company_id, is_valid(Holding, now))
+        .order_by(Service.category, Service.position, Service.name_key, Holding.reference, Holding.id)
+    )
+    return paged(found, page)

@@ -1,0 +1,414 @@
+"""`/admin/companies`: the customers, their people, what they hold, and where they sign in."""
+
+from typing import Any
+
+from flask import Blueprint, abort, flash, request
+from werkzeug.wrappers import Response
+
+from portal import access, clock, events
+from portal.accounts import actions as accounts
+from portal.accounts.models import Company, Person
+from portal.accounts.queries import person_by_email
+from portal.accounts.rules import Permission, may
+from portal.admin.companies.forms import (
+    AdmissionForm,
+    CompanyForm,
+    ExceptionForm,
+    HoldingForm,
+    NewCompanyForm,
+    NewHoldingForm,
+    NewPersonForm,
+    PersonForm,
+)
+from portal.admin.forms import RowForm, page_wanted, text_wanted
+from portal.catalogue import actions as catalogue
+from portal.catalogue.models import Holding
+from portal.catalogue.queries import component_choices, lists
+from portal.domains import actions as domains
+from portal.domains.models import PortalDomain
+from portal.domains.queries import admissions_of, all_domains, domain_by_id, home_of, overrides_of
+from portal.domains.rules import AREA_WORDS, Area
+from portal.errors import RuleViolation
+from portal.fragments import redirect_to, render
+
+blueprint = Blueprint("admin_companies", __name__, url_prefix="/admin/companies")
+access.staff(blueprint, Permission.COMPANIES_READ)
+
+LIST = "/admin/companies"
+
+
+@blueprint.get("")
+def company_list() -> Response:
+    """Companies by name, narrowed by name, by a person's address, by portal domain."""
+    filters = lists.CompanyFilters(
+        text=text_wanted(),
+        domain_id=request.args.get("portal", type=int),
+        is_archived=request.args.get("show") == "archived",
+    )
+    return render(
+        "admin/companies/company_list.html",
+        "admin/companies/_company_list.html",
+        companies=lists.companies_page(filters, page_wanted(), clock.utcnow()),
+        filters=filters,
+        portals=all_domains(),
+        may_edit=may(access.signed_in().role, Permission.COMPANIES_EDIT),
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+def new_company() -> Response:
+    access.require(Permission.COMPANIES_EDIT)
+    form = NewCompanyForm()
+    portals = all_domains()
+    form.home_id.choices = [*((each.id, f"{each.brand} ({each.host})") for each in portals), ("", "None yet")]
+    if not form.validate_on_submit():
+        return _company_form(form, None, 422 if form.is_submitted() else 200)
+    by, now = access.actor(), clock.utcnow()
+    home = next((each for each in portals if each.id == form.home_id.data), None)
+    try:
+        added = accounts.add_company(form.name.data or "", by=by, now=now)
+        if home:
+            domains.admit(added, home, is_home=True, by=by, now=now)
+    except RuleViolation as violation:
+        form.refuse(violation)
+        return _company_form(form, None, 422)
+    address = f"{LIST}/{added.id}"
+    events.commit()
+    flash("Added. Say below who its people are and what it holds.")
+    return redirect_to(address)
+
+
+@blueprint.get("/<int:company_id>")
+def company(company_id: int) -> Response:
+    """One company: its people, what it holds, where it signs in, and what is different for it there."""
+    wanted, now = _company(company_id), clock.utcnow()
+    role = access.signed_in().role
+    # Two lists stand on this page; `list` says which of them the page number is of.
+    page, is_of_holdings = page_wanted(), request.args.get("list") == "holdings"
+    holdings = lists.holdings_page(company_id, page if is_of_holdings else 1, now)
+    admissions = admissions_of(company_id)
+    admitted = {each.domain_id for each in admissions}
+    return render(
+        "admin/companies/company.html",
+        "admin/companies/_company.html",
+        company=wanted,
+        people=lists.people_page(company_id, 1 if is_of_holdings else page),
+        holdings=holdings,
+        own=lists.own_components_by_holding([each.id for each in holdings.items], now),
+        admissions=admissions,
+        other_portals=[each for each in all_domains() if each.id not in admitted],
+        exceptions=overrides_of(company_id),
+        area_words=AREA_WORDS,
+        may_edit=may(role, Permission.COMPANIES_EDIT),
+        may_hold=may(role, Permission.CATALOGUE_EDIT),
+    )
+
+
+@blueprint.route("/<int:company_id>/edit", methods=["GET", "POST"])
+def edit_company(company_id: int) -> Response:
+    access.require(Permission.COMPANIES_EDIT)
+    edited = _company(company_id)
+    form = CompanyForm(obj=edited)
+    if not form.validate_on_submit():
+        return _company_form(form, edited, 422 if form.is_submitted() else 200)
+    try:
+        accounts.rename_company(edited, form.name.data or "", **_row(form))
+    except RuleViolation as violation:
+        form.refuse(violation)
+        return _company_form(form, edited, 422)
+    events.commit()
+    flash("Saved.")
+    return redirect_to(f"{LIST}/{company_id}")
+
+
+@blueprint.post("/<int:company_id>/archive")
+def archive_company(company_id: int) -> Response:
+    access.require(Permission.COMPANIES_EDIT)
+    wanted = _company(company_id)
+    catalogue.archive_company(wanted, **_pressed())
+    name = wanted.name
+    events.commit()
+    flash(f"{name} is archived. Its people are signed out and its history stays.")
+    return redirect_to(LIST)
+
+
+@blueprint.post("/<int:company_id>/restore")
+def restore_company(company_id: int) -> Response:
+    access.require(Permission.COMPANIES_EDIT)
+    accounts.restore_company(_company(company_id), **_pressed())
+    events.commit()
+    flash("Back among the companies. It holds nothing yet.")
+    return redirect_to(f"{LIST}/{company_id}")
+
+
+# Its people.
+
+
+@blueprint.route("/<int:company_id>/people/new", methods=["GET", "POST"])
+def new_person(company_id: int) -> Response:
+    """Add somebody new, or, once it was asked, somebody who is known from elsewhere."""
+    access.require(Permission.COMPANIES_EDIT)
+    wanted = _company(company_id)
+    home = home_of(company_id)
+    form = NewPersonForm(
+        language=home.language if home else "en", time_zone=home.time_zone if home else "Europe/London"
+    )
+    if not form.validate_on_submit():
+        return _person_form(form, wanted, None, 422 if form.is_submitted() else 200)
+    known = person_by_email(form.email.data or "")
+    if known and form.known_id.data != str(known.id):
+        return _person_form(form, wanted, None, 422, known)
+    by, now = access.actor(), clock.utcnow()
+    try:
+        person = known or accounts.add_person(
+            form.name.data or "",
+            form.email.data or "",
+            language=form.language.data,
+            time_zone=form.time_zone.data,
+            by=by,
+            now=now,
+        )
+        accounts.add_membership(person, wanted, by=by, now=now)
+    except RuleViolation as violation:
+        form.refuse(violation)
+        return _person_form(form, wanted, None, 422)
+    sentence = f"{person.name} is one of the people of {wanted.name}."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#people")
+
+
+@blueprint.route("/<int:company_id>/people/<int:person_id>", methods=["GET", "POST"])
+def person(company_id: int, person_id: int) -> Response:
+    """What a person is called and reads in, and how to take them out."""
+    access.require(Permission.COMPANIES_EDIT)
+    wanted, edited = _company(company_id), _member(company_id, person_id)
+    form = PersonForm(obj=edited)
+    if not form.validate_on_submit():
+        return _person_form(form, wanted, edited, 422 if form.is_submitted() else 200)
+    try:
+        accounts.change_profile(edited, form.name.data or "", form.language.data, form.time_zone.data, **_row(form))
+    except RuleViolation as violation:
+        form.refuse(violation)
+        return _person_form(form, wanted, edited, 422)
+    events.commit()
+    flash("Saved.")
+    return redirect_to(f"{LIST}/{company_id}#people")
+
+
+@blueprint.post("/<int:company_id>/people/<int:person_id>/remove")
+def remove_person(company_id: int, person_id: int) -> Response:
+    """The person no longer acts for this company."""
+    access.require(Permission.COMPANIES_EDIT)
+    wanted, leaving = _company(company_id), _member(company_id, person_id)
+    if not RowForm().validate_on_submit():
+        abort(422)
+    accounts.remove_membership(leaving, wanted, by=access.actor(), now=clock.utcnow())
+    sentence = f"{leaving.name} no longer acts for {wanted.name}."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#people")
+
+
+@blueprint.post("/<int:company_id>/people/<int:person_id>/deactivate")
+def deactivate_person(company_id: int, person_id: int) -> Response:
+    access.require(Permission.COMPANIES_EDIT)
+    wanted = _member(company_id, person_id)
+    accounts.deactivate_person(wanted, **_pressed())
+    sentence = f"{wanted.name} is signed out everywhere and gets no mail."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#people")
+
+
+@blueprint.post("/<int:company_id>/people/<int:person_id>/reactivate")
+def reactivate_person(company_id: int, person_id: int) -> Response:
+    access.require(Permission.COMPANIES_EDIT)
+    wanted = _member(company_id, person_id)
+    accounts.reactivate_person(wanted, **_pressed())
+    sentence = f"{wanted.name} may sign in again."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#people")
+
+
+# What it holds.
+
+
+@blueprint.route("/<int:company_id>/holdings/new", methods=["GET", "POST"])
+def new_holding(company_id: int) -> Response:
+    access.require(Permission.CATALOGUE_EDIT)
+    wanted, form = _company(company_id), NewHoldingForm()
+    form.service_id.choices = [("", "Choose a service"), *((each.id, each.name) for each in lists.all_services())]
+    if not form.validate_on_submit():
+        return _holding_form(form, wanted, None, 422 if form.is_submitted() else 200)
+    service = lists.service_by_id(form.service_id.data)
+    try:
+        if service is None:
+            raise RuleViolation("That service no longer exists. Choose another.", "service_id")
+        catalogue.add_holding(
+            wanted,
+            service,
+            reference=form.reference.data or "",
+            component_ids=form.component_ids.data or (),
+            by=access.actor(),
+            now=clock.utcnow(),
+        )
+    except RuleViolation as violation:
+        events.rollback()
+        form.refuse(violation)
+        return _holding_form(form, wanted, None, 422)
+    sentence = f"{wanted.name} holds {service.name} from now on."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#holdings")
+
+
+@blueprint.route("/<int:company_id>/holdings/<int:holding_id>", methods=["GET", "POST"])
+def holding(company_id: int, holding_id: int) -> Response:
+    """The reference of a holding and what it depends on by itself, and how to end it."""
+    access.require(Permission.CATALOGUE_EDIT)
+    edited, now = _holding(company_id, holding_id), clock.utcnow()
+    own = [each.id for each in lists.own_components_by_holding([holding_id], now).get(holding_id, [])]
+    form = HoldingForm(obj=edited, component_ids=own)
+    if not form.validate_on_submit():
+        return _holding_form(form, edited.company, edited, 422 if form.is_submitted() else 200)
+    try:
+        catalogue.edit_holding(
+            edited,
+            edited.service,
+            reference=form.reference.data or "",
+            component_ids=form.component_ids.data or (),
+            **_row(form),
+        )
+    except RuleViolation as violation:
+        form.refuse(violation)
+        return _holding_form(form, edited.company, edited, 422)
+    events.commit()
+    flash("Saved.")
+    return redirect_to(f"{LIST}/{company_id}#holdings")
+
+
+@blueprint.post("/<int:company_id>/holdings/<int:holding_id>/end")
+def end_holding(company_id: int, holding_id: int) -> Response:
+    access.require(Permission.CATALOGUE_EDIT)
+    ending = _holding(company_id, holding_id)
+    sentence = f"{ending.company.name} no longer holds {ending.service.name}."
+    catalogue.end_holding(ending, **_pressed())
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#holdings")
+
+
+# Where it signs in.
+
+
+@blueprint.post("/<int:company_id>/portals")
+def admit(company_id: int) -> Response:
+    """The company may sign in on this portal domain, or has its home there from now on."""
+    access.require(Permission.COMPANIES_EDIT)
+    wanted, form = _company(company_id), AdmissionForm()
+    if not form.validate_on_submit():
+        abort(422)
+    domain = _domain(form.domain_id.data)
+    domains.admit(wanted, domain, is_home=bool(form.is_home.data), by=access.actor(), now=clock.utcnow())
+    sentence = f"Its home is {domain.host} now." if form.is_home.data else f"It may sign in on {domain.host} too."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#portals")
+
+
+@blueprint.post("/<int:company_id>/portals/dismiss")
+def dismiss(company_id: int) -> Response:
+    """The company may no longer sign in on this portal domain."""
+    access.require(Permission.COMPANIES_EDIT)
+    wanted, form = _company(company_id), AdmissionForm()
+    if not form.validate_on_submit():
+        abort(422)
+    domain = _domain(form.domain_id.data)
+    domains.dismiss(wanted, domain, by=access.actor(), now=clock.utcnow())
+    sentence = f"It no longer signs in on {domain.host}."
+    events.commit()
+    flash(sentence)
+    return redirect_to(f"{LIST}/{company_id}#portals")
+
+
+@blueprint.post("/<int:company_id>/exceptions/remove")
+def remove_exception(company_id: int) -> Response:
+    """The switch of the portal domain counts for this company again."""
+    access.require(Permission.PORTALS_EDIT)
+    wanted, form = _company(company_id), ExceptionForm()
+    if not form.validate_on_submit() or form.area.data not in set(Area):
+        abort(422)
+    domain = _domain(form.domain_id.data)
+    domains.set_override(domain, wanted, Area(form.area.data), None, by=access.actor(), now=clock.utcnow())
+    events.commit()
+    flash("The exception is gone.")
+    return redirect_to(f"{LIST}/{company_id}#portals")
+
+
+def _company(company_id: int) -> Company:
+    return lists.company_by_id(company_id) or abort(404)
+
+
+def _member(company_id: int, person_id: int) -> Person:
+    return lists.member(company_id, person_id) or abort(404)
+
+
+def _holding(company_id: int, holding_id: int) -> Holding:
+    found = lists.holding_by_id(holding_id)
+    if found is None or found.company_id != company_id or found.valid_to is not None:
+        abort(404)
+    return found
+
+
+def _domain(domain_id: int | None) -> PortalDomain:
+    return domain_by_id(domain_id or 0) or abort(404)
+
+
+def _row(form: CompanyForm | PersonForm | HoldingForm | RowForm) -> dict[str, Any]:
+    """What every edit of a row takes: the version it was opened with, who, and when."""
+    return {"version": form.version.data or 0, "by": access.actor(), "now": clock.utcnow()}
+
+
+def _pressed() -> dict[str, Any]:
+    """The same for a button that does one thing to a row; 422 when it came without a version."""
+    form = RowForm()
+    if not form.validate_on_submit():
+        abort(422)
+    return _row(form)
+
+
+def _company_form(form: NewCompanyForm | CompanyForm, edited: Company | None, status: int) -> Response:
+    return render(
+        "admin/companies/company_form.html", "admin/companies/_company_form.html", status, form=form, company=edited
+    )
+
+
+def _person_form(
+    form: NewPersonForm | PersonForm, wanted: Company, edited: Person | None, status: int, known: Person | None = None
+) -> Response:
+    return render(
+        "admin/companies/person_form.html",
+        "admin/companies/_person_form.html",
+        status,
+        form=form,
+        company=wanted,
+        person=edited,
+        known=known,
+        is_member=bool(known and lists.member(wanted.id, known.id)),
+    )
+
+
+def _holding_form(form: NewHoldingForm | HoldingForm, wanted: Company, edited: Holding | None, status: int) -> Response:
+    form.component_ids.choices = [
+        (each, f"{title} ({group})" if group else title) for each, title, group in component_choices()
+    ]
+    return render(
+        "admin/companies/holding_form.html",
+        "admin/companies/_holding_form.html",
+        status,
+        form=form,
+        company=wanted,
+        holding=edited,
+    )

@@ -1,0 +1,53 @@
+"""What staff forms and lists share: the version of the row, refusals beside their field, the page of a list."""
+
+from flask import abort, request
+from flask_wtf import FlaskForm
+from wtforms import Field, IntegerField
+from wtforms.validators import InputRequired
+from wtforms.widgets import HiddenInput
+
+from portal.errors import RuleViolation
+
+
+class StaffForm(FlaskForm):
+    """A form that can take an action's refusal."""
+
+    def refuse(self, violation: RuleViolation) -> None:
+        """Put the sentence beside the field it belongs to, or above the form."""
+        field: Field | None = self._fields.get(violation.field or "")
+        if field is None:
+            self.form_errors.append(violation.sentence)
+        else:
+            field.errors = [*field.errors, violation.sentence]
+
+
+class VersionField(IntegerField):
+    """The version a form was opened with. After a conflict it carries the newer one the route gave it, not what was sent."""
+
+    widget = HiddenInput()
+
+    def _value(self) -> str:
+        return "" if self.data is None else str(self.data)
+
+
+class VersionedForm(StaffForm):
+    """A form on a row that others may edit too: it carries the version it was opened with."""
+
+    version = VersionField(validators=[InputRequired()])
+
+
+class RowForm(VersionedForm):
+    """A button that does one thing to a row: nothing but its version."""
+
+
+def page_wanted() -> int:
+    """The page of a list the address asks for; 404 for what is no page number."""
+    wanted = request.args.get("page", "1")
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 9):
+        abort(404)
+    return int(wanted)
+
+
+def text_wanted() -> str:
+    """What the list is searched for, cut to a length that any name has."""
+    return request.args.get("q", "")[:200].strip()
