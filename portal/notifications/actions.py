@@ -12,6 +12,7 @@ from sqlalchemy import CursorResult, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import events
+from portal.accounts.models import Person
 from portal.accounts.rules import text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
@@ -322,14 +323,24 @@ def suppress(
     detail: str | None = None,
     delivery_id: int | None = None,
     until: datetime | None = None,
-) -> None:
-    """Send nothing of this scope to this address any more; twice is harmless."""
+) -> bool:
+    """Send nothing of this scope to this address any more. Returns whether that is new; twice is harmless."""
     insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    db.session.execute(
+    added = db.session.scalar(
         insert(Suppression)
-        .values(address_key=text_key(address), scope=scope, reason=reason, detail=detail, until=until, created_at=now)
+        .values(
+            address_key=text_key(address),
+            scope=scope,
+            reason=reason,
+            detail=detail,
+            delivery_id=delivery_id,
+            until=until,
+            created_at=now,
+        )
         .on_conflict_do_nothing()
+        .returning(Suppression.id)
     )
+    return added is not None
 
 
 def why_suppressed(address_key: str, person_id: int | None, topic: str, now: datetime) -> str | None:
@@ -343,23 +354,39 @@ def _reason(reason: SuppressionReason | None = None, detail: str | None = None) 
     return (detail or (reason.value if reason else "Not wanted, by this person's own choice."))[:500]
 
 
-def unsubscribe(address: str, topic: str, *, now: datetime) -> None:
-    """Take an address off one list, or off all with `EVERY_TOPIC`, because whoever reads it said so. Idempotent."""
-    suppress(address, topic, SuppressionReason.UNSUBSCRIBED, now=now, detail="Unsubscribed by the recipient")
-    actor = Actor(address)
-    audit.record(
-        "address.unsubscribe", object_kind="address", object_id=None, by=actor, now=now, after={"topic": topic}
-    )
+def unsubscribe(address: str, topic: str, person_id: int | None, *, now: datetime) -> None:
+    """Take an address off one list, or off all with `EVERY_TOPIC`, because whoever reads it said so. Idempotent.
+
+    A person who has another address by now is meant too: the link is theirs, and they do not want these mails.
+    """
+    person = db.session.get(Person, person_id) if person_id else None
+    addresses = {text_key(address)} | ({person.email_key} if person else set())
+    for each in sorted(addresses):
+        if suppress(each, topic, SuppressionReason.UNSUBSCRIBED, now=now, detail="Unsubscribed by the recipient."):
+            _audit_address("address.unsubscribe", each, topic, person, now)
 
 
-def subscribe_again(address: str, topic: str, *, now: datetime) -> None:
+def subscribe_again(address: str, topic: str, person_id: int | None, *, now: datetime) -> None:
     """Take back an unsubscription of this scope; a hard bounce or a complaint stays."""
-    db.session.execute(
-        delete(Suppression).where(
-            Suppression.address_key == text_key(address),
-            Suppression.scope == topic,
-            Suppression.reason == SuppressionReason.UNSUBSCRIBED,
+    person = db.session.get(Person, person_id) if person_id else None
+    addresses = {text_key(address)} | ({person.email_key} if person else set())
+    for each in sorted(addresses):
+        db.session.execute(
+            delete(Suppression).where(
+                Suppression.address_key == each,
+                Suppression.scope == topic,
+                Suppression.reason == SuppressionReason.UNSUBSCRIBED,
+            )
         )
+        _audit_address("address.subscribe", each, topic, person, now)
+
+
+def _audit_address(action: str, address: str, topic: str, person: Person | None, now: datetime) -> None:
+    audit.record(
+        action,
+        object_kind="person" if person else "address",
+        object_id=person.id if person else None,
+        by=Actor(address),
+        now=now,
+        after={"address": address, "topic": topic},
     )
-    actor = Actor(address)
-    audit.record("address.subscribe", object_kind="address", object_id=None, by=actor, now=now, after={"topic": topic})

@@ -68,6 +68,17 @@ def suppresses(topic: str | ColumnElement[str], now: datetime) -> ColumnElement[
     )
 
 
+def left_lists(address: str) -> frozenset[str]:
+    """The topics this address was unsubscribed from by whoever reads it; `EVERY_TOPIC` may be among them."""
+    return frozenset(
+        db.session.scalars(
+            select(Suppression.scope).where(
+                Suppression.address_key == text_key(address), Suppression.reason == SuppressionReason.UNSUBSCRIBED
+            )
+        )
+    )
+
+
 def unwanted_by(person_ids: Collection[int], topic: str) -> frozenset[int]:
     """Those of the people who have said that they do not want mails of this topic. One query."""
     return frozenset(

@@ -10,5 +10,6 @@ def blueprints() -> list[Blueprint]:
     from portal.public.incidents.routes import blueprint as incidents
     from portal.public.live.routes import blueprint as live
     from portal.public.status.routes import blueprint as status
+    from portal.public.unsubscribe.routes import blueprint as unsubscribe
 
-    return [accounts, health, incidents, live, status]
+    return [accounts, health, incidents, live, status, unsubscribe]

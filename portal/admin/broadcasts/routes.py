@@ -1,0 +1,145 @@
+"""`/admin/broadcasts`: what was sent to many, how far it is, and every recipient with the server's words."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, request, url_for
+
+from portal import access, clock, events
+from portal.accounts.rules import Permission, may
+from portal.admin.forms import page_wanted, text_wanted
+from portal.fragments import redirect_to, render
+from portal.notifications import actions, queries
+from portal.notifications.models import Broadcast
+from portal.notifications.queries import Shown
+from portal.notifications.rules import BroadcastState
+
+FILTERS = {
+    Shown.ALL: "All",
+    Shown.WAITING: "Waiting",
+    Shown.RETRYING: "Retrying",
+    Shown.SENT: "Sent",
+    Shown.FAILED: "Failed",
+    Shown.LEFT_OUT: "Left out",
+    Shown.DOUBTFUL: "Possibly sent",
+}
+
+blueprint = Blueprint("admin_broadcasts", __name__, url_prefix="/admin/broadcasts")
+access.staff(blueprint, Permission.STAFF_ENTER)
+
+
+@blueprint.get("")
+def broadcasts() -> Response:
+    """Every broadcast, newest first, each with its progress."""
+    now = clock.utcnow()
+    open_only = request.args.get("state") == "open"
+    text = text_wanted()
+    page = queries.broadcasts(page_wanted(), open_only=open_only, text=text)
+    return render(
+        "admin/broadcasts/broadcasts.html",
+        "admin/broadcasts/_broadcasts.html",
+        broadcasts=page,
+        progress=queries.progress_of_many(page.items, now),
+        open_only=open_only,
+        text=text,
+    )
+
+
+@blueprint.get("/<int:broadcast_id>")
+def broadcast(broadcast_id: int) -> Response:
+    """One broadcast with its progress and its ledger; htmx gets the ledger, filtered anew."""
+    found = _found(broadcast_id)
+    return _render(found, "admin/broadcasts/_ledger.html", clock.utcnow())
+
+
+@blueprint.get("/<int:broadcast_id>/progress")
+def progress(broadcast_id: int) -> Response:
+    """The moving part of the same page."""
+    found = _found(broadcast_id)
+    return _render(found, "admin/broadcasts/_progress.html", clock.utcnow())
+
+
+@blueprint.post("/<int:broadcast_id>/pause")
+def pause(broadcast_id: int) -> Response:
+    """Stop it where it is."""
+    found = _steered(broadcast_id)
+    actions.pause(found, f"Paused by {access.signed_in().name}.", by=access.actor(), now=clock.utcnow())
+    return _done(broadcast_id, "Paused. What a server already has will still be answered.")
+
+
+@blueprint.post("/<int:broadcast_id>/resume")
+def resume(broadcast_id: int) -> Response:
+    """Let it go on."""
+    actions.resume(_steered(broadcast_id), by=access.actor(), now=clock.utcnow())
+    return _done(broadcast_id, "Sending again.")
+
+
+@blueprint.post("/<int:broadcast_id>/cancel")
+def cancel(broadcast_id: int) -> Response:
+    """Call off what was not sent yet."""
+    count = actions.cancel(_steered(broadcast_id), by=access.actor(), now=clock.utcnow())
+    return _done(broadcast_id, f"Cancelled. {count:,} mails will not be sent.")
+
+
+@blueprint.post("/<int:broadcast_id>/retry")
+def retry(broadcast_id: int) -> Response:
+    """Try what failed once more."""
+    count = actions.retry_failed(_steered(broadcast_id), by=access.actor(), now=clock.utcnow())
+    return _done(
+        broadcast_id, f"{count:,} mails are tried again." if count else "There is nothing that could be tried."
+    )
+
+
+@blueprint.post("/<int:broadcast_id>/relays/<int:relay_id>/mend")
+def mend_relay(broadcast_id: int, relay_id: int) -> Response:
+    """Try a resting relay now."""
+    _steered(broadcast_id)
+    actions.mend_relay(relay_id, by=access.actor(), now=clock.utcnow())
+    return _done(broadcast_id, "The relay is tried again now.")
+
+
+def _found(broadcast_id: int) -> Broadcast:
+    found = queries.broadcast_for_staff(broadcast_id)
+    if found is None:
+        abort(404)
+    return found
+
+
+def _steered(broadcast_id: int) -> Broadcast:
+    access.require(Permission.BROADCASTS_STEER)
+    return _found(broadcast_id)
+
+
+def _done(broadcast_id: int, sentence: str) -> Response:
+    events.commit()
+    flash(sentence)
+    return redirect_to(url_for("admin_broadcasts.broadcast", broadcast_id=broadcast_id))
+
+
+def _render(found: Broadcast, fragment: str, now: datetime) -> Response:
+    figures = queries.progress(found, now)
+    context: dict[str, Any] = {
+        "broadcast": found,
+        "figures": figures,
+        "time_left": None if figures.seconds_left is None else timedelta(seconds=figures.seconds_left),
+        "is_open": found.state in {BroadcastState.EXPANDING, BroadcastState.SENDING, BroadcastState.PAUSED},
+        "relays": queries.relays_in_trouble() if figures.open else (),
+        "may_steer": may(access.signed_in().role, Permission.BROADCASTS_STEER),
+        "shown": _shown(),
+        "text": text_wanted(),
+    }
+    here = partial(url_for, "admin_broadcasts.broadcast", broadcast_id=found.id, q=context["text"] or None)
+    context["filters"] = [
+        (word, here(show=None if shown is Shown.ALL else shown.value), shown is context["shown"])
+        for shown, word in FILTERS.items()
+    ]
+    context["ledger"] = queries.ledger(found.id, page_wanted(), shown=context["shown"], text=context["text"])
+    return render("admin/broadcasts/broadcast.html", fragment, **context)
+
+
+def _shown() -> Shown:
+    try:
+        return Shown(request.args.get("show", Shown.ALL))
+    except ValueError:
+        abort(404)

@@ -1,0 +1,75 @@
+"""Leaving a list: `/u/<token>`, by one click of a mail program (RFC 8058) or with the button of the page.
+
+Answers on every portal domain and whatever areas are open, without signing in: a link in a mail must work for years.
+Looking at the page changes nothing, because scanners look too.
+"""
+
+from flask import Blueprint, Response, abort, render_template, request, url_for
+
+from portal import access, clock, events
+from portal.extensions import csrf
+from portal.fragments import redirect_to
+from portal.notifications import actions
+from portal.notifications.kinds import topics
+from portal.notifications.links import Unsubscription, read_unsubscribe_token
+from portal.notifications.queries import left_lists
+from portal.notifications.rules import EVERY_TOPIC
+from portal.public.unsubscribe.forms import ListForm
+
+blueprint = Blueprint("public_unsubscribe", __name__)
+access.anyone(blueprint)
+
+
+@blueprint.get("/u/<token>")
+def lists(token: str) -> str:
+    """The list this link is about, with a button to leave it, and all the others."""
+    return _page(token, _read(token), is_done=False)
+
+
+@blueprint.post("/u/<token>")
+@csrf.exempt  # type: ignore[untyped-decorator]  # the token in the link is what entitles; mail programs have no cookie
+def leave(token: str) -> str:
+    """One click: exactly the body RFC 8058 asks for. Answers the same when it was done before."""
+    link = _read(token)
+    if request.form.to_dict(flat=False) != {"List-Unsubscribe": ["One-Click"]}:
+        abort(400)
+    actions.unsubscribe(link.address, link.topic, link.person_id, now=clock.utcnow())
+    events.commit()
+    return _page(token, link, is_done=True)
+
+
+@blueprint.post("/u/<token>/lists")
+def choose(token: str) -> Response:
+    """Leave one list or all, or come back."""
+    link = _read(token)
+    form = ListForm()
+    if not form.validate_on_submit() or form.topic.data not in {*topics(), link.topic, EVERY_TOPIC}:
+        abort(422)
+    change = actions.subscribe_again if form.wanted.data == "yes" else actions.unsubscribe
+    change(link.address, form.topic.data, link.person_id, now=clock.utcnow())
+    events.commit()
+    return redirect_to(url_for("public_unsubscribe.lists", token=token))
+
+
+def _read(token: str) -> Unsubscription:
+    link = read_unsubscribe_token(token)
+    if link is None:
+        abort(404)
+    return link
+
+
+def _page(token: str, link: Unsubscription, *, is_done: bool) -> str:
+    left = left_lists(link.address)
+    labels = topics()
+    return render_template(
+        "public/unsubscribe/lists.html",
+        token=token,
+        address=link.address,
+        topic=link.topic,
+        label=labels.get(link.topic, link.topic),
+        is_done=is_done,
+        has_left=link.topic in left,
+        has_left_all=EVERY_TOPIC in left,
+        every_topic=EVERY_TOPIC,
+        others=[(name, label, name in left) for name, label in labels.items() if name != link.topic],
+    )
