@@ -24,12 +24,13 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement)) return;
-    delete form.dataset.dirty;
+    setTimeout(() => { if (!event.defaultPrevented || !isNative(form)) delete form.dataset.dirty; });
     if (form.method === "post" && isNative(form)) setTimeout(() => !event.defaultPrevented && hold(form));
   });
+  // A form htmx sends: only when it was submitted, not when it asks for a preview of what is typed.
   const formOf = (event) => {
-    const source = event.detail.ctx.sourceElement;
-    return source instanceof HTMLFormElement ? source : null;
+    const { sourceElement, sourceEvent } = event.detail.ctx;
+    return sourceElement instanceof HTMLFormElement && sourceEvent?.type === "submit" ? sourceElement : null;
   };
   document.addEventListener("htmx:before:request", (event) => {
     const form = formOf(event);
@@ -37,7 +38,10 @@
   });
   document.addEventListener("htmx:finally:request", (event) => {
     const form = formOf(event);
-    if (form) release(form);
+    if (!form) return;
+    release(form);
+    const status = event.detail.ctx.response?.status;
+    if (form.matches("[data-guard]") && !(status < 400)) form.dataset.dirty = "";
   });
   // Back from the next page, out of the browser's memory: the form may be sent again.
   window.addEventListener("pageshow", () => document.querySelectorAll('form[aria-busy="true"]').forEach(release));

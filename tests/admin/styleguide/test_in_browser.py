@@ -116,6 +116,39 @@ def test_a_list_is_ordered_by_button_and_arrow_key_and_drag(open_page: Open) -> 
         page.wait_for_function("document.querySelector('#sample-order > li').dataset.id === '1'")
 
 
+def test_a_form_is_sent_once_and_can_be_sent_again_after_coming_back(open_page: Open) -> None:
+    with open_page() as page:
+        sent: list[str] = []
+
+        def take(route: "Route") -> None:
+            sent.append(route.request.method)
+            route.fulfill(status=204)
+
+        page.route("**/admin/styleguide", take)
+        pause = page.get_by_role("button", name="Pause")
+        pause.dblclick()
+        page.wait_for_function("document.querySelector('form[aria-busy]')")
+        assert pause.is_disabled()
+        page.wait_for_timeout(100)
+        assert sent == ["POST"]
+        page.evaluate("window.dispatchEvent(new Event('pageshow'))")
+        assert pause.is_enabled()
+
+
+def test_leaving_a_form_with_something_typed_asks_first(open_page: Open) -> None:
+    leaving = """() => {
+        const event = new Event('beforeunload', { cancelable: true });
+        window.dispatchEvent(event);
+        return event.defaultPrevented;
+    }"""
+    with open_page() as page:
+        page.evaluate("document.querySelector('form.form').dataset.guard = ''")
+        assert page.evaluate(leaving) is False
+        page.get_by_label("Title", exact=True).first.fill("Incoming calls fail")
+        assert page.evaluate(leaving) is True
+        page.evaluate("delete document.querySelector('form.form').dataset.dirty")
+
+
 def test_reduced_motion_is_respected(open_page: Open) -> None:
     with open_page(reduced_motion="reduce") as page:
         duration = "getComputedStyle(document.querySelector('.button')).transitionDuration"
