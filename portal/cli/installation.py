@@ -122,6 +122,8 @@ def prepare() -> Flask:
 def load() -> Flask:
     """An app for a command, which may write."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # A command often runs before the embedded Redis does; nobody waits for its bells then.
+    logging.getLogger("portal.events").setLevel(logging.ERROR)
     read_only.set(False)
     return create_app()
 
@@ -172,13 +174,16 @@ def _show_sign_ins(port: int) -> None:
     portals = [domain for domain in all_domains() if domain.host.endswith(".localhost")]
     if not portals:
         return
+    lines = [
+        ("Staff", f"http://localhost:{port}/admin/", ", ".join(business.STAFF)),
+        *((domain.brand, domain.base_url, ", ".join(_customers_of(domain.id))) for domain in portals),
+        ("Mail", f"http://localhost:{port + 2}", "what the demo sends"),
+    ]
+    names, addresses = (max(len(line[column]) for line in lines) for column in (0, 1))
     click.echo("")
-    click.echo(f"Staff      http://localhost:{port}/admin/   {', '.join(business.STAFF)}")
-    for domain in portals:
-        click.echo(f"{domain.brand:<10} {domain.base_url}   {', '.join(_customers_of(domain.id))}")
-    click.echo(f"Mail       http://localhost:{port + 2}")
-    click.echo(f"Password of all of them: {business.PASSWORD}")
-    click.echo("")
+    for name, address, people in lines:
+        click.echo(f"{name:<{names}}  {address:<{addresses}}  {people}")
+    click.echo(f"The password of all of them is {business.PASSWORD}\n")
 
 
 def _customers_of(domain_id: int) -> list[str]:

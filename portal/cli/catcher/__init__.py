@@ -1,5 +1,6 @@
 """The mail catcher: an SMTP server that delivers nothing, and pages that show what it was given."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ def run(folder: Path, host: str, web_port: int, smtp_port: int) -> None:
     from portal.cli.catcher.smtp import listen
     from portal.cli.catcher.web import serve
 
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
     box = Box(folder)
     controller = listen(box, "127.0.0.1", smtp_port)
     try:
