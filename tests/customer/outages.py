@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from portal import clock
+from portal import clock, events
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Component
-from portal.extensions import db
 from portal.incidents import actions
 from portal.incidents.models import Incident
 from portal.incidents.rules import Audience, Severity, State, Visibility
@@ -45,7 +44,7 @@ def outage_of(world: World) -> Outage:
             idempotency_key=title,
             next_update=next_update,
         )
-        db.session.commit()
+        events.commit()
         return incident
 
     return publish
@@ -72,4 +71,4 @@ def update(
         now=clock.utcnow(),
         idempotency_key=body,
     )
-    db.session.commit()
+    events.commit()

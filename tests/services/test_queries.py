@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from portal import clock
+from portal import clock, events
 from portal.catalogue.models import Holding
 from portal.extensions import db
 from portal.incidents.models import Maintenance, MaintenanceComponent
@@ -28,7 +28,7 @@ def work_on(component_id: int, *, starts_in: timedelta) -> Maintenance:
     db.session.add(work)
     db.session.flush()
     db.session.add(MaintenanceComponent(maintenance_id=work.id, component_id=component_id))
-    db.session.commit()
+    events.commit()
     return work
 
 
@@ -140,7 +140,7 @@ def test_the_number_of_queries_does_not_grow_with_what_is_held(cast: Cast, world
         )
         for number in range(40)
     )
-    db.session.commit()
+    events.commit()
     for number in range(3, 9):
         outage_of(world.trunk, world.exchange, title=f"Outage {number}")
     db.session.expunge_all()

@@ -1,21 +1,13 @@
 """The shape of one's own account."""
 
-from zoneinfo import available_timezones
-
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, SelectChoice, SelectField, StringField
+from wtforms import IntegerField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import HiddenInput
 
-from portal.language import LANGUAGES
-
-ZONES = [
-    SelectChoice(name, name.replace("_", " "))
-    for name in sorted(available_timezones())
-    if name == "UTC" or ("/" in name and not name.startswith("Etc/"))
-]
-"""The zones people choose from: those named after a place, and UTC."""
+from portal.language import LANGUAGES, TIME_ZONES
 
 
 class AccountForm(FlaskForm):
@@ -30,4 +22,4 @@ class AccountForm(FlaskForm):
         ],
     )
     language = SelectField(_("Language"), choices=[SelectChoice(*pair) for pair in LANGUAGES.items()])
-    time_zone = SelectField(_("Time zone"), choices=ZONES)
+    time_zone = SelectField(_("Time zone"), choices=[SelectChoice(*pair) for pair in TIME_ZONES])

@@ -18,4 +18,5 @@ def answer_everybody(html: str) -> Response:
     fresh = "no-cache" if wants_fragment() else "max-age=5, stale-while-revalidate=30"
     response.headers["Cache-Control"] = f"public, {fresh}"
     response.vary.update(["HX-Request", "Cookie"])
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -165,7 +165,7 @@ def test_the_session_is_checked_at_every_poll(
     etag = poll(alice).headers["ETag"]
     poll(bob)
     happens(cast.alice, cast)
-    db.session.commit()
+    events.commit()
     for answer in (poll(alice, etag), poll(alice)):
         assert answer.status_code == 401
         assert answer.headers["HX-Redirect"].startswith("/sign-in")
@@ -186,7 +186,7 @@ def test_polls_keep_no_session_alive(cast: Cast, component: Component, sign_in: 
     alice = sign_in(cast.alice)
     hour_ago = clock.utcnow() - timedelta(hours=1)
     db.session.execute(update(Session).values(last_seen_at=hour_ago))
-    db.session.commit()
+    events.commit()
     poll(alice)
     poll(alice)
     assert db.session.scalar(db.select(Session.last_seen_at)) == hour_ago

@@ -1,6 +1,6 @@
 """Signing in: who gets in where, and what nobody learns by trying (A01, A07, A11, A19, A20, A22)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from portal import events
 from portal.accounts import actions as accounts
 from portal.accounts.models import Session
 from portal.audit.models import AuditEntry
@@ -76,19 +77,19 @@ def test_the_right_password_opens_nothing_on_somebody_elses_host(
 def test_somebody_deactivated_or_without_a_password_does_not_get_in(cast: Cast, visitor: Visitor) -> None:
     cast.alice.deactivated_at = NOW
     cast.bob.password_hash = None
-    db.session.commit()
+    events.commit()
     assert attempt(visitor(A), "alice@people.test").status_code == 422
     assert attempt(visitor(A), "bob@people.test").status_code == 422
 
 
 def test_an_archived_company_lets_nobody_in(cast: Cast, visitor: Visitor) -> None:
     cast.a.archived_at = NOW
-    db.session.commit()
+    events.commit()
     assert attempt(visitor(A), "alice@people.test").status_code == 422
 
 
 @pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For every hash that is checked: whether a transaction was open meanwhile."""
     checked: list[bool] = []
     verify = argon2.PasswordHasher.verify
@@ -98,7 +99,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
         return verify(*arguments)
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", noted)
-    yield checked
+    return checked
 
 
 class TestA01NothingTellsKnownFromUnknown:
@@ -135,9 +136,7 @@ class TestA07SessionFixation:
         planted = client.get_cookie("sid", domain=A)
         assert planted is not None
         token = token_in(client, "/account")
-        answer = client.post(
-            "/sign-in", data={"csrf_token": token, "email": "alice@people.test", "password": PASSWORD}
-        )
+        answer = client.post("/sign-in", data={"csrf_token": token, "email": "alice@people.test", "password": PASSWORD})
         assert answer.status_code == 303
         fresh = client.get_cookie("sid", domain=A)
         assert fresh is not None
@@ -189,7 +188,9 @@ def test_a11_on_https_the_cookie_is_bound_to_the_host(cast: Cast, app: Flask, se
 
 
 class TestA19WhereSigningInLeads:
-    @pytest.mark.parametrize("wanted", ["//evil.test", "/\\evil.test", "https:evil.test", "/%09/evil", "/..//evil.test"])
+    @pytest.mark.parametrize(
+        "wanted", ["//evil.test", "/\\evil.test", "https:evil.test", "/%09/evil", "/..//evil.test"]
+    )
     def test_never_to_another_host(self, cast: Cast, visitor: Visitor, wanted: str) -> None:
         assert attempt(visitor(A), "alice@people.test", next=wanted).location == "/"
 
@@ -273,7 +274,7 @@ class TestThePage:
         client = sign_in(cast.alice)
         domains.admit(cast.a, cast.domain_b, is_home=True, by=SYSTEM, now=NOW)
         domains.dismiss(cast.a, cast.domain_a, by=SYSTEM, now=NOW)
-        db.session.commit()
+        events.commit()
         assert client.get("/").status_code == 302
         assert client.get("/sign-in").status_code == 200
 
@@ -289,7 +290,7 @@ class TestThePage:
         outage_of(world.trunk, title="Calls to Leeds fail")
         assert "Calls to Leeds fail" in visitor(A).get("/sign-in").text
         domains.set_areas(cast.domain_a, [Area.STATUS], version=cast.domain_a.version, by=SYSTEM, now=NOW)
-        db.session.commit()
+        events.commit()
         assert "Calls to Leeds fail" not in visitor(A).get("/sign-in").text
 
     def test_staff_are_shown_no_portals_news(
@@ -306,7 +307,7 @@ class TestSeveralCompanies:
         company = accounts.add_company("Zephyr Books", by=SYSTEM, now=NOW)
         accounts.add_membership(cast.alice, company, by=SYSTEM, now=NOW)
         domains.admit(company, cast.domain_a, is_home=True, by=SYSTEM, now=NOW)
-        db.session.commit()
+        events.commit()
         return company.id
 
     def test_the_first_by_name_is_chosen_and_the_others_are_a_click_away(
@@ -330,7 +331,7 @@ class TestSeveralCompanies:
 
     def test_a_company_this_domain_does_not_admit_cannot_be_chosen(self, cast: Cast, sign_in: SignIn) -> None:
         accounts.add_membership(cast.alice, cast.b, by=SYSTEM, now=NOW)
-        db.session.commit()
+        events.commit()
         client = sign_in(cast.alice)
         data = {"csrf_token": token_in(client, "/account"), "company": cast.b.id}
         assert client.post("/company", data=data).status_code == 404

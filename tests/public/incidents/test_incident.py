@@ -5,10 +5,10 @@ from collections.abc import Callable
 from flask import Flask
 from flask.testing import FlaskClient
 
+from portal import events
 from portal.audit.rules import SYSTEM
 from portal.domains import actions as domains
 from portal.domains.rules import Area
-from portal.extensions import db
 from portal.incidents.rules import Audience, Severity, State, Visibility
 from tests.conftest import NOW, Cast, SignIn, client_on
 from tests.customer.outages import Outage, update
@@ -83,7 +83,7 @@ def test_where_signing_in_shows_no_more_a_missing_one_is_just_missing(
     cast: Cast, world: World, visitor: Visitor
 ) -> None:
     domains.set_areas(cast.domain_a, [Area.PUBLIC_STATUS], version=cast.domain_a.version, by=SYSTEM, now=NOW)
-    db.session.commit()
+    events.commit()
     assert visitor(A).get("/incidents/nothing").status_code == 404
 
 

@@ -115,7 +115,7 @@ def test_the_look_is_shared_for_a_moment_and_no_longer(
     app: Flask, component: Component, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = 1000.0
-    monkeypatch.setattr(cache.time, "monotonic", lambda: moment)
+    monkeypatch.setattr("portal.public.status.cache.time.monotonic", lambda: moment)
     kept = pages(app)
     kept.look_every = cache.LOOK_EVERY
     visitor(HOST).get("/status")
