@@ -1,16 +1,25 @@
 """A second app with routes that misbehave, for what no real route would do, and an app that is told it runs on https."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, jsonify, request
+from flask.testing import FlaskClient
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
-from portal import access, create_app
+from portal import access, clock, create_app
 from portal.config import Settings
 from portal.extensions import db
 from portal.fragments import redirect_to
+from tests.conftest import Cast, HostClient
+from tests.security.world import World, plant
 
 probe = Blueprint("probe", __name__)
 access.anyone(probe)
@@ -51,17 +60,82 @@ def item(item_id: int) -> Response:
 
 
 @pytest.fixture(scope="session")
-def probe_app(settings: Settings, app: Flask) -> Flask:
-    """The product with the misbehaving routes added, on the same database."""
+def _probe_app(settings: Settings, app: Flask) -> Flask:
     return _with_probes(create_app(settings))
 
 
 @pytest.fixture(scope="session")
-def https_app(settings: Settings, app: Flask) -> Flask:
-    """The same, told that its staff host is reached by https."""
+def _https_app(settings: Settings, app: Flask) -> Flask:
     return _with_probes(create_app(replace(settings, base_url=settings.base_url.replace("http:", "https:"))))
+
+
+@pytest.fixture
+def probe_app(_probe_app: Flask, app: Flask, session: None) -> Iterator[Flask]:
+    """The product with the misbehaving routes added, in the transaction of the test."""
+    with _same_transaction(_probe_app, app):
+        yield _probe_app
+
+
+@pytest.fixture
+def https_app(_https_app: Flask, app: Flask, session: None) -> Iterator[Flask]:
+    """The same, told that its staff host is reached by https."""
+    with _same_transaction(_https_app, app):
+        yield _https_app
+
+
+@contextmanager
+def _same_transaction(other: Flask, app: Flask) -> Iterator[None]:
+    engines = db._app_engines[other]
+    own, engines[None] = engines[None], db._app_engines[app][None]
+    try:
+        yield
+    finally:
+        engines[None] = own
 
 
 def _with_probes(made: Flask) -> Flask:
     made.register_blueprint(probe)
     return made
+
+
+class Https(HostClient):
+    """A browser that reaches its host by https."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        kwargs.setdefault("base_url", f"https://{self.host}")
+        return super().open(*args, **kwargs)
+
+
+def https_on(app: Flask, host: str) -> FlaskClient:
+    """A browser on this host, by https, that is not signed in."""
+    client = Https(app, app.response_class, use_cookies=True)
+    client.host = host
+    return client
+
+
+_TOKENS = re.compile(r'(name="csrf[-_]token"[^>]*?(?:content|value)=")[^"]*|(?<=<code>)[0-9a-f]{16}(?=</code>)')
+
+
+def masked(response: TestResponse) -> str:
+    """Status, headers and body of an answer, without what differs from request to request: token, id, date."""
+    body = _TOKENS.sub(r"\1…", response.get_data(as_text=True))
+    told = sorted(
+        (name, re.sub(r"=[^;]*", "=…", value, count=1) if name == "Set-Cookie" else value)
+        for name, value in response.headers
+        if name not in {"X-Request-Id", "Date", "ETag", "Content-Length"}
+    )
+    return f"{response.status_code}\n{told}\n{body}"
+
+
+@pytest.fixture
+def world(cast: Cast) -> World:
+    """The world with its canaries."""
+    return plant(cast)
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The clock stands still, so that two answers differ only by what happened between them."""
+    now = clock.utcnow().replace(microsecond=0)
+    monkeypatch.setattr(clock, "utcnow", lambda: now)
+    return now

@@ -1,0 +1,153 @@
+"""The rights table: for every endpoint, who may come and with what in its path.
+
+A route that is not listed here fails the sweep, so whoever adds one says here whom it is for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from portal.domains.rules import Area
+from portal.notifications.links import unsubscribe_path
+from tests.conftest import STAFF_HOST
+from tests.security.world import World
+
+
+class For(Enum):
+    """Whom an endpoint answers."""
+
+    STAFF = "everybody of staff"
+    PUBLISHERS = "status and admin"
+    ADMINS = "admin"
+    CUSTOMERS = "people signed in for a company"
+    READERS = "whoever may read the status pages, signed in or not"
+    ANYONE = "everybody on any of our hosts"
+    MACHINES = "everybody, on any host"
+
+
+Values = Mapping[str, str]
+"""Path values; `#name` stands for the id of something in the world, `@name` for its public id."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`ours` exists for whoever may come, `missing` for nobody; what is `hidden` must look missing to customers.
+
+    `hidden_from_a` must look missing to company A and to everybody signed out, `hidden_from_b` to company B.
+    `answers` are the statuses of a GET that went well. `area` is the access area a customer screen belongs to.
+    """
+
+    audience: For
+    ours: Values = field(default_factory=dict)
+    missing: Values = field(default_factory=dict)
+    hidden: Sequence[Values] = ()
+    hidden_from_a: Sequence[Values] = ()
+    answers: frozenset[int] = frozenset({200})
+    query: str = ""
+    area: Area | None = None
+
+
+NO_ID = "2147483000"
+NO_PUBLIC_ID = "0" * 16
+
+
+def resolve(world: World, values: Mapping[str, str]) -> dict[str, str]:
+    """Path values with the names of things in the world replaced by their ids."""
+    found = {}
+    for parameter, value in values.items():
+        if value.startswith("@"):
+            found[parameter] = world.public_ids[value[1:]]
+        elif value.startswith("#"):
+            found[parameter] = str(world.ids[value[1:]])
+        else:
+            found[parameter] = value
+    return found
+
+
+def staff(audience: For, ours: Values | None = None, missing: Values | None = None, **rest: Any) -> Entry:
+    return Entry(audience, ours or {}, missing or dict.fromkeys(ours or {}, NO_ID), **rest)
+
+
+BROADCAST = {"broadcast_id": "#broadcast"}
+LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
+
+RIGHTS: dict[str, Entry] = {
+    # Everybody
+    "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
+    "accounts.sign_out": Entry(For.ANYONE),
+    "accounts.choose_company": Entry(For.ANYONE),
+    "assets.asset": Entry(For.MACHINES, ours={"address": "%portal.css"}, missing={"address": "nothing.css"}),
+    "assets.brand": Entry(For.MACHINES, ours={"address": "%brand"}, missing={"address": "999999.0000000000.css"}),
+    "public_health.alive": Entry(For.MACHINES),
+    "public_health.ready": Entry(For.MACHINES),
+    "public_live.live_token": Entry(For.ANYONE, answers=frozenset({200, 404})),
+    "public_unsubscribe.lists": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
+    "public_unsubscribe.leave": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
+    "public_unsubscribe.choose": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
+    # Readers of the status pages
+    "public_status.status": Entry(For.READERS),
+    "public_status.history": Entry(For.READERS),
+    "public_incidents.incident": Entry(
+        For.READERS,
+        ours={"public_id": "@public"},
+        missing={"public_id": NO_PUBLIC_ID},
+        hidden=(
+            {"public_id": "@private"},
+            {"public_id": "@private_past"},
+            {"public_id": "@maintenance_private"},
+            {"public_id": "#public"},
+        ),
+        hidden_from_a=({"public_id": "@affected"}, {"public_id": "@affected_past"}),
+    ),
+    # Customers
+    "customer_home.home": Entry(For.CUSTOMERS),
+    "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),
+    "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    "customer_account.account": Entry(For.CUSTOMERS),
+    # Staff
+    "admin_home.overview": staff(For.STAFF),
+    "admin_styleguide.styleguide": staff(For.STAFF),
+    "admin_incidents.index": staff(For.STAFF),
+    "admin_incidents.new": staff(For.PUBLISHERS),
+    "admin_incidents.preview": staff(For.PUBLISHERS),
+    "admin_incidents.incident": staff(For.STAFF, {"incident_id": "#private"}),
+    "admin_incidents.post_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),
+    "admin_incidents.preview_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),
+    "admin_incidents.edit": staff(For.PUBLISHERS, {"incident_id": "#public"}),
+    "admin_incidents.edit_update": staff(For.PUBLISHERS, {"incident_id": "#public", "update_id": "#update"}),
+    "admin_broadcasts.broadcasts": staff(For.STAFF),
+    "admin_broadcasts.broadcast": staff(For.STAFF, BROADCAST),
+    "admin_broadcasts.progress": staff(For.STAFF, BROADCAST),
+    "admin_broadcasts.pause": staff(For.PUBLISHERS, BROADCAST),
+    "admin_broadcasts.resume": staff(For.PUBLISHERS, BROADCAST),
+    "admin_broadcasts.cancel": staff(For.PUBLISHERS, BROADCAST),
+    "admin_broadcasts.retry": staff(For.PUBLISHERS, BROADCAST),
+    "admin_broadcasts.mend_relay": staff(For.PUBLISHERS, {**BROADCAST, "relay_id": "#relay"}),
+}
+
+
+def routes(app: Flask) -> list[Rule]:
+    """Every route, by path."""
+    return sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
+
+
+def address(app: Flask, world: World, rule: Rule, values: Values) -> str:
+    """The path of a route with these values in it."""
+    found = resolve(world, values)
+    with app.test_request_context("/", base_url=f"http://{STAFF_HOST}"):
+        for parameter, value in found.items():
+            if value == "%portal.css":
+                found[parameter] = app.jinja_env.globals["asset"]("portal.css").rpartition("/")[2]
+            elif value == "%brand":
+                found[parameter] = app.jinja_env.globals["brand_sheet"]("staff").rpartition("/")[2]
+            elif value == "%unsubscribe":
+                found[parameter] = unsubscribe_path("stranger@people.test", "incidents", None).rpartition("/")[2]
+    built = rule.build(found)
+    assert built is not None
+    query = RIGHTS[rule.endpoint].query
+    return built[1] + (f"?{query}" if query else "")

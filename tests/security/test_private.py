@@ -1,0 +1,248 @@
+"""T07, T09: what is private, or another company's, leaves no trace at all: no text, count, tag, time, query or bell."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from portal import clock, events
+from portal.audit.rules import SYSTEM
+from portal.catalogue.models import Component
+from portal.events import LiveTopic
+from portal.extensions import db
+from portal.incidents import actions as incidents
+from portal.incidents.models import Incident
+from portal.incidents.rules import Audience, Severity, State, Visibility
+from portal.notifications.models import Broadcast, Delivery
+from tests.conftest import counted_queries
+from tests.security.conftest import masked
+from tests.security.rights import RIGHTS, For, address, routes
+from tests.security.world import ROLES, World, client_of, publish
+
+OUTSIDERS = ["nobody on A's portal", "Alice", "Charlie"]
+WITHOUT_A = ["nobody on A's portal", "Charlie"]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that can be told from one answer."""
+
+    status: int
+    tag: str | None
+    modified: str | None
+    queries: int
+    looks: str
+
+
+Watching = Callable[[], dict[str, Sight]]
+
+
+def watch(app: Flask, world: World, names: list[str]) -> Watching:
+    """A function that looks at everything these people can look at."""
+    clients = {name: client_of(app, world.cast, role) for role in ROLES if (name := role.name) in names}
+    paths = []
+    for rule in routes(app):
+        entry = RIGHTS[rule.endpoint]
+        if "GET" in (rule.methods or set()) and entry.audience in {For.CUSTOMERS, For.READERS, For.ANYONE}:
+            paths += [address(app, world, rule, values) for values in (entry.ours, *entry.hidden)]
+
+    def look(client: FlaskClient, path: str, headers: dict[str, str]) -> Sight:
+        with counted_queries() as queries:
+            answer = client.get(path, headers=headers)
+        looks = masked(answer) if "token" not in path else ""
+        return Sight(answer.status_code, answer.headers.get("ETag"), answer.headers.get("Last-Modified"), len(queries), looks)
+
+    def look_around() -> dict[str, Sight]:
+        return {
+            f"{name} {path} {headers}": look(client, path, headers)
+            for name, client in clients.items()
+            for path in paths
+            for headers in ({}, {"HX-Request": "true"})
+        }
+
+    look_around()  # caches are warm from here on
+    return look_around
+
+
+def differences(before: dict[str, Sight], after: dict[str, Sight]) -> list[str]:
+    assert before.keys() == after.keys()
+    return [key for key in before if before[key] != after[key]]
+
+
+def versions() -> dict[str, int]:
+    return {name: version for name, version in db.session.execute(select(LiveTopic.name, LiveTopic.version))}
+
+
+def rung(before: dict[str, int]) -> set[str]:
+    return {name for name, version in versions().items() if before.get(name) != version}
+
+
+def count(model: type[Broadcast] | type[Delivery]) -> int:
+    return db.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def incident(world: World, name: str) -> Incident:
+    found = db.session.get(Incident, world.ids[name])
+    assert found is not None
+    return found
+
+
+def _publish_private(world: World) -> None:
+    everything = {world.ids["north"]: Severity.MAJOR_OUTAGE, world.ids["south"]: Severity.MAJOR_OUTAGE}
+    publish(world, "new", "A secret", "Nobody knows.", everything, visibility=Visibility.PRIVATE)
+
+
+def _publish_private_affected(world: World) -> None:
+    publish(
+        world, "new", "A secret", "Nobody knows.", {world.ids["north"]: Severity.MAJOR_OUTAGE},
+        visibility=Visibility.PRIVATE, audience=Audience.AFFECTED,
+    )  # fmt: skip
+
+
+def _publish_private_without_components(world: World) -> None:
+    publish(world, "new", "A secret", "Nobody knows.", {}, visibility=Visibility.PRIVATE)
+
+
+def _publish_private_fixed(world: World) -> None:
+    severities = {world.ids["north"]: Severity.MAJOR_OUTAGE}
+    publish(world, "new", "A secret", "It was.", severities, State.FIXED, Visibility.PRIVATE, days_ago=5)
+
+
+def _post(world: World, name: str, visibility: Visibility, state: State | None = None) -> None:
+    found = incident(world, name)
+    incidents.post_update(
+        found,
+        state,
+        "More of it.",
+        {},
+        visibility=visibility,
+        notify=True,
+        version=found.version,
+        by=SYSTEM,
+        author_id=world.cast.ada.id,
+        now=clock.utcnow(),
+    )
+
+
+def _post_private_update(world: World) -> None:
+    _post(world, "public", Visibility.PRIVATE)
+
+
+def _post_update_to_private(world: World) -> None:
+    _post(world, "private", Visibility.PUBLIC, State.WATCHING)
+
+
+def _fix_private(world: World) -> None:
+    _post(world, "private", Visibility.PUBLIC, State.FIXED)
+
+
+def _rename_private(world: World) -> None:
+    found = incident(world, "private")
+    incidents.edit(
+        found, title="Another secret", visibility=Visibility.PRIVATE, audience=Audience.AFFECTED,
+        version=found.version, by=SYSTEM, now=clock.utcnow(),
+    )  # fmt: skip
+
+
+PRIVATELY = [
+    _publish_private,
+    _publish_private_affected,
+    _publish_private_without_components,
+    _publish_private_fixed,
+    _post_private_update,
+    _post_update_to_private,
+    _fix_private,
+    _rename_private,
+]
+
+
+@pytest.mark.parametrize("happening", PRIVATELY, ids=lambda each: each.__name__.strip("_"))
+def test_t07_what_is_private_leaves_no_trace(
+    app: Flask, world: World, frozen: datetime, happening: Callable[[World], None]
+) -> None:
+    look = watch(app, world, OUTSIDERS)
+    before, topics, mails = look(), versions(), (count(Broadcast), count(Delivery))
+    happening(world)
+    events.commit()
+    assert differences(before, look()) == []
+    assert rung(topics) == {events.STAFF}
+    assert (count(Broadcast), count(Delivery)) == mails
+
+
+def test_t07_the_same_in_public_does_leave_one(app: Flask, world: World, frozen: datetime) -> None:
+    """The watching itself works: everybody sees, and is rung, when it is public."""
+    look = watch(app, world, OUTSIDERS)
+    before, topics, mails = look(), versions(), count(Delivery)
+    publish(world, "new", "Known to all", "Everybody knows.", {world.ids["north"]: Severity.MAJOR_OUTAGE})
+    events.commit()
+    changed = differences(before, look())
+    assert {name for name in OUTSIDERS if any(each.startswith(f"{name} /status ") for each in changed)} == set(OUTSIDERS)
+    assert rung(topics) >= {
+        events.STAFF,
+        events.public_topic(world.cast.domain_a.id),
+        events.public_topic(world.cast.domain_b.id),
+        events.service_topic(world.ids["service_internet"]),
+    }
+    assert count(Delivery) == mails + 3
+
+
+def test_t07_what_is_for_the_affected_is_invisible_to_everybody_else(
+    app: Flask, world: World, frozen: datetime
+) -> None:
+    look, look_as_alice = watch(app, world, WITHOUT_A), watch(app, world, ["Alice"])
+    before, topics = look(), versions()
+    before_alice = look_as_alice()
+    north = {world.ids["north"]: Severity.MAJOR_OUTAGE}
+    made = publish(world, "new", "For A alone", "Only A knows.", north, audience=Audience.AFFECTED)
+    events.commit()
+    assert differences(before, look()) == []
+    assert any(each.startswith("Alice / ") for each in differences(before_alice, look_as_alice()))
+    a_hears = {events.service_topic(world.ids["service_internet"]), events.company_topic(world.cast.a.id)}
+    heard = {topic for topic in rung(topics) if not topic.startswith("broadcast:")}  # staff watching it being sent
+    assert events.STAFF in heard <= {events.STAFF, *a_hears}
+    assert heard & a_hears
+    mailed = db.session.scalars(
+        select(Delivery.address).join(Broadcast).where(Broadcast.thread_key.contains(str(made.public_id)))
+    ).all() or db.session.scalars(select(Delivery.address).order_by(Delivery.id.desc()).limit(2)).all()
+    assert set(mailed) == {world.cast.alice.email, world.cast.bob.email}
+
+
+def test_t07_made_private_it_vanishes_at_once_with_its_waiting_mails(app: Flask, world: World) -> None:
+    alice = client_of(app, world.cast, next(each for each in ROLES if each.name == "Alice"))
+    path = f"/incidents/{world.public_ids['public']}"
+    assert alice.get(path).status_code == 200
+    found = incident(world, "public")
+    title = found.title
+    incidents.edit(
+        found, title=title, visibility=Visibility.PRIVATE, audience=Audience.EVERYONE,
+        version=found.version, by=SYSTEM, now=clock.utcnow(),
+    )  # fmt: skip
+    events.commit()
+    assert alice.get(path).status_code == 404
+    for page in ("/", "/status", "/status/history"):
+        assert title not in alice.get(page).get_data(as_text=True)
+    waiting = select(func.count(Delivery.id)).join(Broadcast).where(
+        Broadcast.title.contains(title), Delivery.state.in_(["pending", "claimed", "sending"])
+    )
+    assert db.session.scalar(waiting) == 0
+
+
+def test_t09_a_private_update_does_not_move_the_time_of_the_last_one(app: Flask, world: World) -> None:
+    found = incident(world, "public")
+    before = (found.public_updated_at, found.state, found.impact, found.resolved_at)
+    _post_private_update(world)
+    events.commit()
+    found = incident(world, "public")
+    assert (found.public_updated_at, found.state, found.impact, found.resolved_at) == before
+
+
+def test_archived_components_and_services_are_shown_to_no_customer(app: Flask, world: World) -> None:
+    assert db.session.scalar(select(func.count(Component.id)).where(Component.archived_at.is_not(None))) == 1
+    for role in (each for each in ROLES if each.name in OUTSIDERS):
+        client = client_of(app, world.cast, role)
+        for path in ("/status", "/", "/services"):
+            assert "archived" not in client.get(path).get_data(as_text=True).lower()

@@ -1,0 +1,254 @@
+"""T01, T02: every route, as everybody, with the ids of what is not theirs. Nothing may be seen, nothing changed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Connection
+from werkzeug.test import TestResponse
+
+from portal.extensions import db
+from tests.conftest import STAFF_HOST, token_in
+from tests.security.conftest import masked
+from tests.security.rights import RIGHTS, Entry, For, Values, address, routes
+from tests.security.world import ONLY_B, ROLES, Role, World, checksum, client_of
+
+UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+OURS, MISSING = "ours", "missing"
+
+
+@pytest.fixture(params=ROLES, ids=lambda role: role.name)
+def role(request: pytest.FixtureRequest) -> Role:
+    found: Role = request.param
+    return found
+
+
+def test_t01_every_route_has_its_place_in_the_rights_table(app: Flask) -> None:
+    """Whoever adds a route says in rights.py whom it is for, and whoever removes one takes its line away."""
+    assert {rule.endpoint for rule in routes(app)} == set(RIGHTS)
+
+
+def test_t01_every_path_with_an_id_names_one_that_is_missing(app: Flask) -> None:
+    for rule in routes(app):
+        entry = RIGHTS[rule.endpoint]
+        assert set(entry.ours) == set(entry.missing) == rule.arguments, rule.endpoint
+
+
+def expected(entry: Entry, role: Role, thing: str) -> set[int]:  # noqa: PLR0911 (one line a house rule)
+    """What the house rules say this role is answered."""
+    found = set(entry.answers) if thing == OURS else {404}
+    on_staff_host = role.host == STAFF_HOST
+    if entry.audience is For.MACHINES:
+        return found
+    if entry.audience is For.ANYONE:
+        return found
+    if entry.audience in {For.STAFF, For.PUBLISHERS, For.ADMINS}:
+        if not on_staff_host:
+            return {404}
+        if not role.is_staff:
+            return {302}
+        allowed = {For.STAFF: {"olaf", "ada", "root"}, For.PUBLISHERS: {"ada", "root"}, For.ADMINS: {"root"}}
+        return found if role.person in allowed[entry.audience] else {403}
+    if on_staff_host:
+        return {404}
+    if entry.audience is For.READERS and not role.is_customer:
+        return found if thing == OURS else {302}
+    return found if role.is_customer else {302}
+
+
+def leaks(role: Role, response: TestResponse) -> str:
+    """The first canary in an answer that is not for these eyes, or ""."""
+    text = response.get_data(as_text=True) + str(response.headers)
+    found = role.forbidden().search(text)
+    return found.group() if found else ""
+
+
+def hidden_things(entry: Entry, role: Role) -> list[Values]:
+    if role.is_staff:
+        return []
+    return [*entry.hidden, *(() if ONLY_B in role.may_see else entry.hidden_from_a)]
+
+
+HOME_OF_STAFF = "customer_home.home"
+"""The bare address of the staff host leads staff to their screens."""
+
+
+def test_t01_nobody_sees_what_is_not_theirs(app: Flask, world: World, role: Role) -> None:
+    client = client_of(app, world.cast, role)
+    wrong = []
+    for rule in routes(app):
+        entry = RIGHTS[rule.endpoint]
+        if "GET" not in (rule.methods or set()):
+            continue
+        things = [(OURS, entry.ours)]
+        if rule.arguments:
+            things += [(MISSING, entry.missing), *(("hidden", values) for values in hidden_things(entry, role))]
+        nothing = ""
+        for thing, values in things:
+            path = address(app, world, rule, values)
+            statuses = expected(entry, role, thing)
+            if rule.endpoint == HOME_OF_STAFF and role.host == STAFF_HOST:
+                statuses = {302}
+            page = client.get(path)
+            fragment = client.get(path, headers={"HX-Request": "true"})
+            if page.status_code not in statuses:
+                wrong.append(f"{path} ({thing}): {page.status_code}, not {statuses}")
+            in_parts = {401 if status == 302 and not role_is_in(role, entry) else status for status in statuses}
+            if rule.endpoint == HOME_OF_STAFF and role.host == STAFF_HOST:
+                in_parts = {302}
+            if fragment.status_code not in in_parts:
+                wrong.append(f"{path} ({thing}, fragment): {fragment.status_code}, not {in_parts}")
+            if fragment.status_code == 401 and fragment.headers.get("HX-Redirect") != "/sign-in":
+                wrong.append(f"{path} ({thing}, fragment): 401 without a way to sign in")
+            if role.host != STAFF_HOST or not rule.arguments:
+                head = client.head(path)
+                if (head.status_code, head.data) != (page.status_code, b""):
+                    wrong.append(f"HEAD {path} ({thing}): {head.status_code}")
+            wrong += [f"{path} ({thing}): {leak}" for each in (page, fragment) if (leak := leaks(role, each))]
+            looks = masked(page).replace(path, "…").replace(urlencode({"": path})[1:], "…")
+            if thing == MISSING:
+                nothing = looks
+            elif thing == "hidden" and looks != nothing:
+                wrong.append(f"{path}: looks different from what is missing")
+    assert not wrong, "\n".join(wrong)
+
+
+def role_is_in(role: Role, entry: Entry) -> bool:
+    """Whether a 302 is no matter of signing in for this role."""
+    return entry.audience in {For.ANYONE, For.MACHINES} or (role.host == STAFF_HOST and role.is_staff)
+
+
+def test_t02_nobody_changes_what_is_not_theirs(app: Flask, world: World, role: Role) -> None:
+    """With a valid form token, so that only the rights table stands in the way."""
+    client = client_of(app, world.cast, role)
+    token = token_in(client, "/nothing-here")
+    before = checksum()
+    wrong = []
+    for rule in routes(app):
+        entry = RIGHTS[rule.endpoint]
+        for method in sorted(UNSAFE & (rule.methods or set())):
+            if entry.audience is For.ANYONE:
+                continue
+            things = [(OURS, entry.ours)] + ([(MISSING, entry.missing)] if rule.arguments else [])
+            for thing, values in things:
+                statuses = expected(entry, role, thing)
+                if statuses & entry.answers and thing == OURS:
+                    continue
+                path = address(app, world, rule, values)
+                response = client.open(path, method=method, data={"csrf_token": token, "version": "1", "title": "x"})
+                if response.status_code not in statuses:
+                    wrong.append(f"{method} {path}: {response.status_code}, not {statuses}")
+                if leak := leaks(role, response):
+                    wrong.append(f"{method} {path}: {leak}")
+                part = send(client, method, path, token)
+                if part.status_code not in {401 if status == 302 else status for status in statuses}:
+                    wrong.append(f"{method} {path} (fragment): {part.status_code}, not {statuses}")
+                if checksum() != before:
+                    wrong.append(f"{method} {path}: the database has changed")
+                    before = checksum()
+    assert not wrong, "\n".join(wrong)
+
+
+def send(client: FlaskClient, method: str, path: str, token: str, **form: str) -> TestResponse:
+    return client.open(path, method=method, data=form, headers={"HX-Request": "true", "X-CSRFToken": token})
+
+
+JUNK = [
+    {},
+    {"version": "0"},
+    {"version": "-1"},
+    {"version": str(2**70)},
+    {"version": "x", "title": "x" * 100_000, "name": "x" * 100_000, "body": "x" * 100_000},
+    {name: "\u202e\ufffe\U0001f4a3' OR 1=1 --" for name in ("title", "name", "body", "email", "q", "order", "page")},
+    {name: str(2**70) for name in ("component", "components", "service", "company", "person", "position", "group")},
+]
+
+
+def test_t02_whoever_may_write_is_told_what_is_wrong_and_never_a_fault(app: Flask, world: World) -> None:
+    """Every form, as somebody who may send it, with nothing and with nonsense in it: a sentence, never a 500."""
+    wrong = []
+    writers = [each for each in ROLES if each.name in {"admin", "Alice"}]
+    clients = [client_of(app, world.cast, role) for role in writers]
+    for role, client in zip(writers, clients, strict=True):
+        token = token_in(client, "/nothing-here")
+        for rule in routes(app):
+            entry = RIGHTS[rule.endpoint]
+            for method in sorted(UNSAFE & (rule.methods or set())):
+                things = [entry.ours, *([entry.missing, *hidden_things(entry, role)] if rule.arguments else [])]
+                for values in things:
+                    for junk in JUNK:
+                        with taken_back(app):
+                            path = address(app, world, rule, values)
+                            response = client.open(path, method=method, data={"csrf_token": token, **junk})
+                        if response.status_code >= 500 or leaks(role, response):
+                            wrong.append(f"{method} {path} {list(junk)}: {response.status_code} {leaks(role, response)}")
+                        if values is not entry.ours and response.status_code < 300:
+                            wrong.append(f"{method} {path}: {response.status_code} for what is not there")
+    assert not wrong, "\n".join(wrong)
+
+
+@contextmanager
+def taken_back(app: Flask) -> Iterator[None]:
+    """Whatever is committed inside is undone."""
+    connection = db._app_engines[app][None]
+    assert isinstance(connection, Connection)
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        db.session.remove()
+        savepoint.rollback()
+
+
+def test_a20_no_form_is_taken_without_its_token(app: Flask, world: World) -> None:
+    wrong = []
+    before = checksum()
+    for role in (each for each in ROLES if each.name in {"admin", "Alice", "nobody on A's portal"}):
+        client = client_of(app, world.cast, role)
+        other = client_of(app, world.cast, role)
+        before = checksum()
+        client.get("/nothing-here")
+        stolen = token_in(other, "/nothing-here")
+        for rule in routes(app):
+            entry = RIGHTS[rule.endpoint]
+            if rule.endpoint in TAKES_NO_TOKEN:
+                continue
+            for method in sorted(UNSAFE & (rule.methods or set())):
+                path = address(app, world, rule, entry.ours)
+                for form in ({}, {"csrf_token": stolen}, {"csrf_token": ""}):
+                    status = client.open(path, method=method, data=form).status_code
+                    if status != 400:
+                        wrong.append(f"{method} {path} {form}: {status}")
+    assert not wrong, "\n".join(wrong)
+    assert checksum() == before
+
+
+TAKES_NO_TOKEN: set[str] = {"public_unsubscribe.leave"}
+"""One-click unsubscribing is posted by mailbox providers (RFC 8058)."""
+
+
+@pytest.mark.parametrize("who", ["admin", "Alice"])
+def test_a22_no_other_method_does_anything(app: Flask, world: World, who: str) -> None:
+    role = next(each for each in ROLES if each.name == who)
+    client = client_of(app, world.cast, role)
+    token = token_in(client, "/nothing-here")
+    before = checksum()
+    by_path: dict[str, set[str]] = {}
+    paths = {}
+    for rule in routes(app):
+        by_path.setdefault(rule.rule, set()).update(rule.methods or set())
+        paths[rule.rule] = address(app, world, rule, RIGHTS[rule.endpoint].ours)
+    wrong = []
+    for pattern, methods in by_path.items():
+        for method in sorted((UNSAFE | {"GET", "TRACE", "PROPFIND"}) - methods):
+            headers = {"X-CSRFToken": token, "X-HTTP-Method-Override": "POST"}
+            response = client.open(f"{paths[pattern]}?_method=POST", method=method, headers=headers)
+            if response.status_code not in {404, 405}:
+                wrong.append(f"{method} {paths[pattern]}: {response.status_code}")
+        if "GET" in methods:
+            client.get(paths[pattern], query_string={"_method": "DELETE", "csrf_token": token})
+    assert not wrong, "\n".join(wrong)
+    assert checksum() == before

@@ -1,0 +1,307 @@
+"""A world in which every private text carries a canary, and the cast of all who may come knocking."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from portal import clock, events
+from portal.accounts import actions as accounts
+from portal.accounts.models import Company, Person
+from portal.audit.rules import SYSTEM
+from portal.catalogue.models import (
+    Component,
+    ComponentGroup,
+    Holding,
+    Service,
+    ServiceDependency,
+)
+from portal.extensions import db
+from portal.incidents import actions as incidents
+from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
+from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
+from portal.notifications.models import Broadcast, Delivery, Relay
+from tests.conftest import STAFF_HOST, Cast, client_on
+
+A_HOST = "a.portal.test"
+B_HOST = "b.portal.test"
+
+STAFF_ONLY, ONLY_A, ONLY_B, ON_B = "staff", "a", "b", "onb"
+"""Whose eyes a canary is for: staff, the people of a company, or whoever is on B's portal."""
+
+
+EVERYTHING = frozenset({STAFF_ONLY, ONLY_A, ONLY_B, ON_B})
+
+
+def canary(owner: str, what: str) -> str:
+    """A text that must be seen by its owner and staff alone, and findable in any encoding of a page."""
+    return f"CANARY{owner}{what}QX"
+
+
+@dataclass
+class World:
+    """What was planted. `ids` are row ids by what they stand for; `public_ids` those of incidents."""
+
+    cast: Cast
+    ids: dict[str, int] = field(default_factory=dict)
+    public_ids: dict[str, str] = field(default_factory=dict)
+
+
+def plant(cast: Cast) -> World:
+    """Company A holds internet access on the north ring; B holds telephony on the south switch. Private things lie between."""
+    world = World(cast)
+    now = clock.utcnow()
+    _name_people(cast)
+    _plant_catalogue(world)
+    _plant_incidents(world)
+    _plant_maintenance(world)
+    db.session.flush()
+    db.session.add(Relay(name="backup", url="smtp://127.0.0.1:1"))
+    db.session.flush()
+    of_public = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == world.ids["public"])
+    world.ids["update"] = db.session.scalars(of_public.order_by(IncidentUpdate.id)).first() or 0
+    for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay)):
+        world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
+    assert all(world.ids.values())
+    assert now - timedelta(hours=1) < clock.utcnow()
+    events.commit()
+    return world
+
+
+def _name_people(cast: Cast) -> None:
+    for company, owner in ((cast.a, ONLY_A), (cast.b, ONLY_B)):
+        company.name = f"{canary(owner, 'company')} Ltd"
+        company.name_key = company.name.casefold()
+    for person, owner in ((cast.alice, ONLY_A), (cast.bob, ONLY_A), (cast.charlie, ONLY_B)):
+        person.name = f"{person.name} {canary(owner, 'person')}"
+        person.email = person.email_key = f"{canary(owner, 'address')}-{person.name[0]}@people.test".lower()
+    for person in (cast.ada, cast.olaf, cast.root):
+        person.name = f"{person.name} {canary(STAFF_ONLY, 'name')}"
+        person.email = person.email_key = f"{canary(STAFF_ONLY, 'address')}-{person.name[0]}@people.test".lower()
+    cast.domain_b.support_phone = "0199 496 0999"
+    cast.domain_b.brand = canary(ON_B, "brand")
+    db.session.flush()
+
+
+def _plant_catalogue(world: World) -> None:
+    now = clock.utcnow() - timedelta(days=100)
+    group = ComponentGroup(public_id="grp", name="Network", created_at=now)
+    db.session.add(group)
+    db.session.flush()
+    world.ids["group"] = group.id
+
+    def component(name: str, title: str, archived: bool = False) -> int:
+        row = Component(
+            public_id=f"cmp-{name}",
+            title=title,
+            group_id=group.id,
+            created_at=now,
+            updated_at=now,
+            archived_at=now if archived else None,
+        )
+        db.session.add(row)
+        db.session.flush()
+        world.ids[name] = row.id
+        return row.id
+
+    north, south = component("north", "North ring"), component("south", "South switch")
+    component("archived", canary(STAFF_ONLY, "archivedcomponent"), archived=True)
+    for name, title, component_id, company, reference in (
+        ("internet", "Internet access", north, world.cast.a, canary(ONLY_A, "reference")),
+        ("telephony", "Hosted telephony", south, world.cast.b, canary(ONLY_B, "reference")),
+    ):
+        service = Service(name=title, name_key=title.casefold(), category="Connections", created_at=now)
+        db.session.add(service)
+        db.session.flush()
+        holding = Holding(company_id=company.id, service_id=service.id, reference=reference, valid_from=now)
+        db.session.add_all(
+            [holding, ServiceDependency(service_id=service.id, component_id=component_id, valid_from=now)]
+        )
+        db.session.flush()
+        world.ids[f"service_{name}"], world.ids[f"holding_{name}"] = service.id, holding.id
+    secret = canary(STAFF_ONLY, "archivedservice")
+    retired = Service(name=secret, name_key=secret.casefold(), created_at=now, archived_at=now)
+    db.session.add(retired)
+    db.session.flush()
+    world.ids["service_retired"] = retired.id
+
+
+def publish(
+    world: World, name: str, title: str, body: str, severities: dict[int, Severity], state: State = State.IDENTIFIED,
+    visibility: Visibility = Visibility.PUBLIC, audience: Audience = Audience.EVERYONE, days_ago: int = 0,
+) -> Incident:  # fmt: skip
+    """Publish and remember it by name."""
+    now = clock.utcnow() - timedelta(days=days_ago, minutes=5)
+    incident = incidents.publish(
+        title,
+        state,
+        body,
+        severities,
+        visibility=visibility,
+        audience=audience,
+        notify=True,
+        by=SYSTEM,
+        author_id=world.cast.ada.id,
+        now=now,
+        idempotency_key=f"key-{name}",
+        started_at=now - timedelta(minutes=10),
+    )
+    db.session.flush()
+    world.ids[name], world.public_ids[name] = incident.id, incident.public_id
+    return incident
+
+
+def _plant_incidents(world: World) -> None:
+    north, south = world.ids["north"], world.ids["south"]
+    shown = publish(world, "public", "North ring is slow", "We look at the ring.", {north: Severity.PERFORMANCE_ISSUE})
+    incidents.post_update(
+        shown,
+        None,
+        f"Between us: {canary(STAFF_ONLY, 'privateupdate')}",
+        {},
+        visibility=Visibility.PRIVATE,
+        notify=True,
+        version=shown.version,
+        by=SYSTEM,
+        author_id=world.cast.ada.id,
+        now=clock.utcnow(),
+    )
+    hidden = {"visibility": Visibility.PRIVATE}
+    title, body = canary(STAFF_ONLY, "privatetitle"), canary(STAFF_ONLY, "privatebody")
+    publish(world, "private", title, body, {north: Severity.MAJOR_OUTAGE}, **hidden)  # type: ignore[arg-type]
+    publish(
+        world, "private_past", title + "past", body, {north: Severity.MAJOR_OUTAGE}, State.FIXED, days_ago=3, **hidden  # type: ignore[arg-type]
+    )  # fmt: skip
+    affected = {"audience": Audience.AFFECTED}
+    title, body = canary(ONLY_B, "affectedtitle"), canary(ONLY_B, "affectedbody")
+    publish(world, "affected_past", title + "past", body, {south: Severity.PARTIAL_RTH}, State.FIXED, days_ago=2, **affected)  # type: ignore[arg-type]  # fmt: skip
+    publish(world, "affected", title, body, {south: Severity.MAJOR_OUTAGE}, **affected)  # type: ignore[arg-type]
+
+
+def _plant_maintenance(world: World) -> None:
+    now = clock.utcnow()
+    for name, owner, visibility, audience, component in (
+        ("maintenance_private", STAFF_ONLY, Visibility.PRIVATE, Audience.EVERYONE, "north"),
+        ("maintenance_affected", ONLY_B, Visibility.PUBLIC, Audience.AFFECTED, "south"),
+    ):
+        row = Maintenance(
+            public_id=f"mnt-{name}",
+            title=canary(owner, "maintenance"),
+            state=MaintenanceState.SCHEDULED,
+            visibility=visibility,
+            audience=audience,
+            starts_at=now - timedelta(hours=1),
+            ends_at=now + timedelta(hours=1),
+            created_at=now,
+            public_updated_at=now,
+        )
+        db.session.add(row)
+        db.session.flush()
+        text = MaintenanceUpdate(
+            maintenance_id=row.id,
+            public_id="1",
+            state=MaintenanceState.SCHEDULED,
+            body=canary(owner, "maintenancebody"),
+            posted_at=now,
+        )
+        db.session.add_all([MaintenanceComponent(maintenance_id=row.id, component_id=world.ids[component]), text])
+        world.ids[name], world.public_ids[name] = row.id, row.public_id
+    db.session.flush()
+
+
+@dataclass(frozen=True)
+class Role:
+    """Somebody who knocks: on which host, as whom, and whose canaries they may meet."""
+
+    name: str
+    host: str
+    person: str | None = None
+    company: str | None = None
+    opened_on: str | None = None
+    spoil: Callable[[Person], None] | None = None
+    may_see: frozenset[str] = frozenset()
+
+    def forbidden(self) -> re.Pattern[str]:
+        """Matches every canary that is not for these eyes, whatever its case."""
+        allowed = self.may_see | ({ON_B} if self.host == B_HOST else set())
+        return re.compile(rf"canary(?:{'|'.join(sorted(EVERYTHING - allowed)) or '(?!)'})[a-z]+?qx", re.IGNORECASE)
+
+    @property
+    def is_staff(self) -> bool:
+        return self.host == STAFF_HOST and self.person in {"ada", "olaf", "root"} and self.spoil is None
+
+    @property
+    def is_customer(self) -> bool:
+        return self.company is not None and self.opened_on is None and self.spoil is None
+
+
+def _deactivate(person: Person) -> None:
+    person.deactivated_at = clock.utcnow()
+
+
+def _let_expire(person: Person) -> None:
+    from portal.accounts.models import Session  # noqa: PLC0415 (shadows the fixture's name elsewhere)
+
+    for session in db.session.scalars(select(Session).where(Session.person_id == person.id)):
+        session.last_seen_at = clock.utcnow() - timedelta(days=8)
+    db.session.flush()
+
+
+ROLES = [
+    Role("nobody on the staff host", STAFF_HOST),
+    Role("nobody on A's portal", A_HOST),
+    Role("nobody on B's portal", B_HOST),
+    Role("Alice", A_HOST, "alice", "a", may_see=frozenset({ONLY_A})),
+    Role("Bob", A_HOST, "bob", "a", may_see=frozenset({ONLY_A})),
+    Role("Charlie", B_HOST, "charlie", "b", may_see=frozenset({ONLY_B})),
+    Role("Alice on B's portal", B_HOST, "alice", "a", opened_on=A_HOST),
+    Role("Alice on the staff host", STAFF_HOST, "alice", "a", opened_on=A_HOST),
+    Role("an admin on A's portal", A_HOST, "root", opened_on=STAFF_HOST),
+    Role("Alice, deactivated", A_HOST, "alice", "a", spoil=_deactivate),
+    Role("Alice, expired", A_HOST, "alice", "a", spoil=_let_expire),
+    Role("a status admin, expired", STAFF_HOST, "ada", spoil=_let_expire),
+    Role("an office admin, deactivated", STAFF_HOST, "olaf", spoil=_deactivate),
+    Role("office", STAFF_HOST, "olaf", may_see=EVERYTHING),
+    Role("status", STAFF_HOST, "ada", may_see=EVERYTHING),
+    Role("admin", STAFF_HOST, "root", may_see=EVERYTHING),
+]
+
+
+def client_of(app: Flask, cast: Cast, role: Role) -> FlaskClient:
+    """The browser of this role, with its cookie."""
+    client = client_on(app, role.host)
+    if role.person is None:
+        return client
+    person: Person = getattr(cast, role.person)
+    company: Company | None = getattr(cast, role.company) if role.company else None
+    token = accounts.open_session(
+        person,
+        company.id if company else None,
+        role.opened_on or role.host,
+        ip="127.0.0.1",
+        user_agent="test",
+        now=clock.utcnow(),
+    )
+    db.session.flush()
+    if role.spoil:
+        role.spoil(person)
+    events.commit()
+    client.set_cookie("sid", token, domain=role.host)
+    return client
+
+
+def checksum() -> str:
+    """A hash of every row of every table; reads through a session of its own."""
+    digest = hashlib.sha256()
+    for table in sorted(db.metadata.tables.values(), key=lambda each: each.name):
+        digest.update(table.name.encode())
+        rows = db.session.execute(select(table).order_by(*table.primary_key.columns))
+        for row in rows:
+            digest.update(repr(tuple(row)).encode())
+    db.session.rollback()
+    return digest.hexdigest()
