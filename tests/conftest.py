@@ -37,6 +37,7 @@ PASSWORD = "correct horse battery"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database-url", default="", help="run on this database (made empty first) instead of SQLite")
+    parser.addoption("--screenshots", action="store_true", help="make the README's pictures anew")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,108 @@
+"""The demo business in the running product, and people with a browser each."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from portal import clock, events
+from portal.cli import demo
+from tests.conftest import REPOSITORY
+from tests.support.product import Portal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
+PICTURES = REPOSITORY / "tests" / "screenshots"
+
+
+@pytest.fixture
+def business(product: Portal) -> Portal:
+    """The product with the demo business in it."""
+    with product.database():
+        demo.load(clock.utcnow(), port=product.port)
+        events.commit()
+    return product
+
+
+@dataclass
+class Visit:
+    """One person's browser window. `complaints` are its console's errors and refused content."""
+
+    page: "Page"
+    address: str
+    complaints: list[str]
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.address + path, wait_until="load")
+
+
+Visits = Callable[..., Visit]
+
+NOT_OVER_HTTP = "The Cross-Origin-Opener-Policy header has been ignored, because the URL's origin was untrustworthy"
+"""What Chromium says of any plain-http host name but localhost; with https it obeys."""
+
+
+@pytest.fixture
+def visit(browser: "Browser", business: Portal) -> Iterator[Visits]:
+    """Open a window on a host, signed in if an address is given, and hold its console against it at the end."""
+    made: list[Visit] = []
+
+    def on(host: str, email: str | None = None, **options: Any) -> Visit:
+        context = browser.new_context(viewport=options.pop("viewport", DESKTOP), **options)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        visit = Visit(page, business.address(host), [])
+
+        def hear(message: "ConsoleMessage") -> None:
+            if message.type == "error" and not message.text.startswith(NOT_OVER_HTTP):
+                visit.complaints.append(message.text)
+
+        page.on("console", hear)
+        page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        if email:
+            visit.open("/sign-in")
+            page.get_by_label(re.compile("mail", re.I)).fill(email)
+            page.locator("input[name=password]").fill(demo.PASSWORD)
+            page.locator("input[name=password]").press("Enter")
+            page.wait_for_url(lambda url: "/sign-in" not in url)
+        made.append(visit)
+        return visit
+
+    yield on
+    for each in made:
+        each.page.context.close()
+    assert [line for each in made for line in each.complaints] == []
+
+
+def violations(page: "Page") -> list[str]:
+    """What axe finds against WCAG 2.2 AA and good practice, a line each."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+    )
+    return [
+        f"{each['id']}: {node['target']} {node.get('failureSummary', '')}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[["Page", str], None]:
+    """Keep a picture for the README, when the tests are run with --screenshots."""
+    wanted = bool(request.config.getoption("--screenshots"))
+
+    def take(page: "Page", name: str) -> None:
+        if wanted:
+            PICTURES.mkdir(exist_ok=True)
+            page.screenshot(path=Path(PICTURES / f"{name}.png"))
+
+    return take
