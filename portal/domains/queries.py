@@ -120,14 +120,16 @@ def overrides_of(company_id: int) -> Sequence[AreaOverride]:
     ).all()
 
 
-def companies_admitted(domain_id: int, text: str, limit: int) -> Sequence[Company]:
-    """Companies that may use the domain and whose name holds the text, by name. One query."""
+def companies_to_except(domain_id: int, area: Area, text: str, limit: int) -> Sequence[Company]:
+    """Companies of the domain whose name holds the text, without those that have an exception from the area already."""
+    excepted = select(AreaOverride.company_id).where(AreaOverride.domain_id == domain_id, AreaOverride.area == area)
     return db.session.scalars(
         select(Company)
         .join(Admission, Admission.company_id == Company.id)
         .where(
             Admission.domain_id == domain_id,
             Company.archived_at.is_(None),
+            Company.id.not_in(excepted),
             Company.name_key.contains(text_key(text), autoescape=True),
         )
         .order_by(Company.name_key)

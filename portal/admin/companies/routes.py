@@ -92,6 +92,7 @@ def company(company_id: int) -> Response:
         "admin/companies/company.html",
         "admin/companies/_company.html",
         company=wanted,
+        shows_holdings=is_of_holdings,
         people=lists.people_page(company_id, 1 if is_of_holdings else page),
         holdings=holdings,
         own=lists.own_components_by_holding([each.id for each in holdings.items], now),

@@ -12,8 +12,8 @@ from portal.domains import actions
 from portal.domains.models import PortalDomain
 from portal.domains.queries import (
     all_domains,
-    companies_admitted,
     companies_by_domain,
+    companies_to_except,
     domain_by_id,
     override_counts,
     overrides_on,
@@ -167,7 +167,7 @@ def _portal(domain: PortalDomain, status: int = 200, notice: str = "") -> Respon
         admitted=companies_by_domain().get(domain.id, 0),
         searched=searched,
         text=text,
-        offered=companies_admitted(domain.id, text, COMPANIES_OFFERED) if text else (),
+        offered=companies_to_except(domain.id, Area(searched), text, COMPANIES_OFFERED) if text else (),
     )
 
 

@@ -1,4 +1,5 @@
 // Lists ordered by drag, by buttons or by arrow keys: the whole order goes to the server with the list's version.
+// A row with `data-carries` is the head of a group: it takes along the rows below it, down to the next such row.
 (() => {
   "use strict";
   const lists = "[data-sortable]";
@@ -19,22 +20,36 @@
     });
   };
 
+  const carries = (row) => row?.dataset.carries !== undefined;
+  const headBeside = (row, sibling) => {
+    let other = row[sibling];
+    while (other && !carries(other)) other = other[sibling];
+    return other;
+  };
+  const blockOf = (head) => {
+    const block = [head];
+    for (let row = head.nextElementSibling; row && !carries(row); row = row.nextElementSibling) block.push(row);
+    return block;
+  };
+
   const refreshButtons = (list) => {
     const rows = [...list.children];
     rows.forEach((row, place) => {
       const up = row.querySelector('[data-move="up"]');
       const down = row.querySelector('[data-move="down"]');
-      if (up) up.disabled = place === 0;
-      if (down) down.disabled = place === rows.length - 1;
+      if (up) up.disabled = carries(row) ? !headBeside(row, "previousElementSibling") : place === 0;
+      if (down) down.disabled = carries(row) ? !headBeside(row, "nextElementSibling") : place === rows.length - 1;
     });
   };
 
   const move = async (row, direction, control) => {
     const list = row.parentElement;
-    const other = direction === "up" ? row.previousElementSibling : row.nextElementSibling;
+    const sibling = direction === "up" ? "previousElementSibling" : "nextElementSibling";
+    const other = carries(row) ? headBeside(row, sibling) : row[sibling];
     if (!other) return;
-    if (direction === "up") other.before(row);
-    else other.after(row);
+    const moving = carries(row) ? blockOf(row) : [row];
+    if (direction === "up") other.before(...moving);
+    else (carries(row) ? blockOf(other).at(-1) : other).after(...moving);
     refreshButtons(list);
     const place = [...list.children].indexOf(row) + 1;
     const { id } = row.dataset;
@@ -66,11 +81,22 @@
     for (const list of document.querySelectorAll(lists)) {
       if (window.Sortable.get(list)) continue;
       let before = "";
+      let carried = [];
       window.Sortable.create(list, {
         handle: "[data-handle]",
         animation: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150,
-        onStart: () => { before = idsOf(list).join(); },
-        onEnd: () => {
+        onStart: ({ item }) => {
+          before = idsOf(list).join();
+          carried = carries(item) ? blockOf(item).slice(1) : [];
+        },
+        onEnd: ({ item }) => {
+          if (carries(item)) {
+            // Dropped among the rows of another group: it goes behind them, and what it carries behind it.
+            let next = item.nextElementSibling;
+            while (next && (!carries(next) || carried.includes(next))) next = next.nextElementSibling;
+            if (next) next.before(item, ...carried);
+            else list.append(item, ...carried);
+          }
           refreshButtons(list);
           if (idsOf(list).join() !== before) send(list);
         },
