@@ -1,0 +1,311 @@
+"""Nothing a customer reads was forgotten: the catalogues are complete, and every page is written through them.
+
+The pseudo-locale puts every translated text into ⟦brackets⟧; whatever stands on a page outside of brackets is
+either data or was never marked for translation.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+from bs4 import BeautifulSoup, Comment, Doctype
+from flask.testing import FlaskClient
+
+from portal import events, language
+from portal.audit.rules import SYSTEM
+from portal.catalogue.models import Holding
+from portal.domains import actions as domains
+from portal.extensions import babel, db
+from portal.incidents.actions import compose
+from portal.incidents.mails import recipients
+from portal.incidents.queries import incident_for_staff
+from portal.incidents.rules import State
+from portal.notifications.links import unsubscribe_path
+from tests.conftest import NOW, REPOSITORY, Cast, SignIn, token_in
+from tests.customer.outages import Outage, update
+from tests.incidents.conftest import LONG_AGO, World
+
+FOLDER = REPOSITORY / "portal" / "translations"
+CATALOGUES = sorted(FOLDER.glob("*/LC_MESSAGES/messages.po"))
+
+MessageId = str | tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def source_messages() -> frozenset[MessageId]:
+    """Every text that is marked for translation anywhere in the product."""
+    with (FOLDER / "babel.cfg").open(encoding="utf-8") as file:
+        method_map, options = parse_mapping_cfg(file)
+    keywords: dict[str, tuple[int, ...] | None] = {
+        "_": None,
+        "gettext": None,
+        "lazy_gettext": None,
+        "ngettext": (1, 2),
+        "lazy_ngettext": (1, 2),
+    }
+    found = extract_from_dir(REPOSITORY / "portal", method_map, options, keywords)
+    return frozenset(message for _file, _line, message, _comments, _context in found)
+
+
+def catalogue(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file)
+
+
+def texts(value: MessageId) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parent.parent.name)
+class TestCatalogue:
+    def test_it_holds_exactly_what_the_product_says(self, path: Path) -> None:
+        known = {message.id for message in catalogue(path) if message.id}
+        assert source_messages() - known == set()
+        assert known - source_messages() == set()
+
+    def test_nothing_in_it_is_empty_doubtful_or_left_over(self, path: Path) -> None:
+        found = catalogue(path)
+        assert [message.id for message in found if message.id and not all(texts(message.string))] == []
+        assert [message.id for message in found if message.id and message.fuzzy] == []
+        assert not found.obsolete
+
+    def test_every_translation_takes_the_same_variables(self, path: Path) -> None:
+        def variables(text: str) -> set[str]:
+            return set(re.findall(r"%\(\w+\)[sd]|%%", text))
+
+        for message in catalogue(path):
+            if message.id:
+                wanted = variables(texts(message.id)[-1])
+                assert all(variables(text) == wanted for text in texts(message.string)), message.id
+
+
+def test_there_is_a_catalogue_for_every_language_but_the_source() -> None:
+    assert {path.parent.parent.name for path in CATALOGUES} == set(language.LANGUAGES) - {language.DEFAULT}
+
+
+def test_german_is_read_from_its_source_file(cast: Cast, sign_in: SignIn) -> None:
+    cast.alice.language = "de"
+    events.commit()
+    page = sign_in(cast.alice).get("/").text
+    assert '<html lang="de"' in page
+    assert "Alles, was Sie nutzen, läuft normal" in page
+
+
+class TestWhoseLanguage:
+    def test_the_persons_own_before_the_domains(
+        self, cast: Cast, sign_in: SignIn, visitor: Callable[[str], FlaskClient]
+    ) -> None:
+        cast.domain_a.language = "de"
+        events.commit()
+        assert "Anmelden" in visitor("a.portal.test").get("/sign-in").text
+        assert '<html lang="en"' in sign_in(cast.alice).get("/").text
+
+    def test_an_unknown_one_is_english(self, cast: Cast, visitor: Callable[[str], FlaskClient]) -> None:
+        cast.domain_a.language = "tlh"
+        events.commit()
+        assert '<html lang="en"' in visitor("a.portal.test").get("/sign-in").text
+
+    def test_a_time_zone_that_no_longer_exists_is_utc(self, cast: Cast, sign_in: SignIn) -> None:
+        cast.alice.time_zone = "Mars/Olympus"
+        events.commit()
+        assert "UTC" in sign_in(cast.alice).get("/banner").text
+
+
+# The pseudo-locale
+
+
+def bracketed() -> Translations:
+    """A catalogue in which every text is itself in brackets."""
+    pseudo = Catalog(locale="de")
+    for message in source_messages():
+        pseudo[message] = Message(message, tuple(f"⟦{text}⟧" for text in texts(message)))
+        if isinstance(message, str):
+            pseudo[message].string = f"⟦{message}⟧"
+    compiled = BytesIO()
+    write_mo(compiled, pseudo)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+@pytest.fixture
+def pseudo(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody reads German, and German is the pseudo-locale."""
+    for reader in (cast.alice, cast.charlie, cast.domain_a, cast.domain_b):
+        reader.language = "de"
+    events.commit()
+    monkeypatch.setitem(babel.domain_instance.cache, "de", bracketed())
+
+
+DATA = [
+    "Northline",
+    "Southline",
+    "Alder Dental",
+    "Birch Logistics",
+    "Hosted telephony",
+    "Internet access",
+    "ACC-1",
+    "LINE-9",
+    "Trunk",
+    "Fibre",
+    "Exchange",
+    "Spare",
+    "Calls fail",
+    "We are looking into it.",
+    "A card has failed.",
+    "Over.",
+    "Alice",
+    "alice@people.test",
+    "English",
+    "Deutsch",
+    "Europe/London",
+    "UTC",
+    "zzz",
+]
+"""What the world of these tests is called; longest first when it is taken out."""
+
+INNERMOST = re.compile(r"⟦[^⟦⟧]*⟧")
+DATE = re.compile(
+    r"\d{1,2}\. \w+\.?( \d{4})?(, \d\d:\d\d \w+)?|\w+tag, \d{1,2}\. \w+ \d{4}|Mittwoch, \d{1,2}\. \w+ \d{4}"
+)
+ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "aria-description")
+
+
+def untranslated(html: str) -> list[str]:
+    """The texts of a page, and of what screen readers are told, that are neither in brackets nor data."""
+    soup = BeautifulSoup(html, "html.parser")
+    for element in soup(["script", "style"]):
+        element.decompose()
+    for select in soup.find_all("select", attrs={"name": "time_zone"}):
+        select.clear()
+    shown = [str(text) for text in soup.find_all(string=True) if not isinstance(text, Comment | Doctype)]
+    shown += [str(tag[name]) for tag in soup.find_all(True) for name in ATTRIBUTES if tag.has_attr(name)]
+    shown += [str(tag["value"]) for tag in soup.find_all("input", attrs={"type": ["submit", "button"]})]
+    return [text.strip() for text in shown if has_plain_words(text)]
+
+
+def has_plain_words(text: str) -> bool:
+    while INNERMOST.search(text):
+        text = INNERMOST.sub("", text)
+    text = DATE.sub("", text)
+    for known in sorted(DATA, key=len, reverse=True):
+        text = text.replace(known, "")
+    return bool(re.search(r"[^\W\d_]{2,}", text))
+
+
+def test_the_check_itself_finds_what_was_forgotten() -> None:
+    assert untranslated("<p>⟦Fine⟧</p><p>Forgotten</p><a title='Also'>⟦x ⟦y⟧ z⟧</a>") == ["Forgotten", "Also"]
+
+
+CUSTOMER = ["/", "/banner", "/your-services", "/services", "/services?q=zzz", "/account", "/status", "/status/history"]
+PUBLIC = ["/status", "/status/history", "/sign-in"]
+
+
+@pytest.mark.usefixtures("pseudo")
+class TestEveryPage:
+    def check(self, client: FlaskClient, *paths: str) -> None:
+        for path in paths:
+            answer = client.get(path)
+            assert untranslated(answer.text) == [], f"{path} ({answer.status_code})"
+
+    def test_when_all_is_well(
+        self,
+        cast: Cast,
+        world: World,
+        sign_in: SignIn,
+        visitor: Callable[[str], FlaskClient],
+    ) -> None:
+        self.check(sign_in(cast.alice), *CUSTOMER, "/nothing")
+        self.check(visitor("a.portal.test"), *PUBLIC, "/nothing")
+
+    def test_when_there_is_trouble_past_trouble_and_work(
+        self,
+        cast: Cast,
+        world: World,
+        sign_in: SignIn,
+        visitor: Callable[[str], FlaskClient],
+        outage_of: Outage,
+    ) -> None:
+        incident = outage_of(world.trunk)
+        update(incident, State.IDENTIFIED, "A card has failed.")
+        over = outage_of(world.fibre, title="Calls fail ")
+        update(over, State.FIXED, "Over.")
+        outage_of(world.fibre, title="Calls fail  ")
+        pages = [f"/incidents/{incident.public_id}", f"/incidents/{over.public_id}"]
+        self.check(sign_in(cast.alice), *CUSTOMER, *pages)
+        self.check(visitor("a.portal.test"), *PUBLIC, *pages)
+
+    def test_of_an_empty_house(self, cast: Cast, sign_in: SignIn, visitor: Callable[[str], FlaskClient]) -> None:
+        self.check(sign_in(cast.alice), *CUSTOMER)
+        self.check(visitor("a.portal.test"), *PUBLIC)
+        domains.set_areas(cast.domain_a, [], version=cast.domain_a.version, by=SYSTEM, now=NOW)
+        events.commit()
+        self.check(sign_in(cast.alice), "/", "/account", "/status")
+
+    def test_of_a_long_list(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        db.session.add_all(
+            Holding(company_id=cast.a.id, service_id=world.telephony.id, reference=str(n), valid_from=LONG_AGO)
+            for n in range(60)
+        )
+        events.commit()
+        self.check(sign_in(cast.alice), "/", "/services", "/services?page=2")
+
+    def test_that_refuses(self, cast: Cast, sign_in: SignIn, visitor: Callable[[str], FlaskClient]) -> None:
+        client = visitor("a.portal.test")
+        for fields in ({"email": "zzz", "password": "zzz"}, {"email": "", "password": ""}):
+            answer = client.post("/sign-in", data={"csrf_token": token_in(client, "/sign-in"), **fields})
+            assert (answer.status_code, untranslated(answer.text)) == (422, [])
+        answer = client.post("/sign-in", data={"email": "zzz", "password": "zzz"})
+        assert (answer.status_code, untranslated(answer.text)) == (400, [])
+        known = sign_in(cast.alice)
+        version = str(cast.alice.version)
+        data = {"csrf_token": token_in(known, "/account"), "version": version, "name": " ", "language": "de"}
+        answer = known.post("/account", data={**data, "time_zone": "Europe/London"})
+        assert (answer.status_code, untranslated(answer.text)) == (422, [])
+        answer = known.post("/account", data={**data, "version": "99", "name": "Alice", "time_zone": "Europe/London"})
+        assert (answer.status_code, untranslated(answer.text)) == (409, [])
+        assert untranslated(known.get("/sign-out").text) == []
+
+    def test_that_mails_lead_to(self, cast: Cast, visitor: Callable[[str], FlaskClient]) -> None:
+        path = unsubscribe_path(cast.alice.email, "incidents", cast.alice.id)
+        self.check(visitor("a.portal.test"), path)
+        answer = visitor("a.portal.test").post(path, data={"List-Unsubscribe": "One-Click"})
+        assert untranslated(answer.text) == []
+
+
+@pytest.mark.usefixtures("pseudo")
+@pytest.mark.parametrize("state", [State.IDENTIFIED, State.FIXED])
+def test_every_word_of_a_mail_is_translated(
+    cast: Cast,
+    world: World,
+    outage_of: Outage,
+    state: State,
+) -> None:
+    incident = outage_of(world.trunk)
+    update(incident, state, "Over.")
+    told = incident_for_staff(incident.id)
+    assert told is not None
+    content = compose(told, told.updates[0], [world.trunk.id])["de"]
+    for part, text in content.items():
+        plain = re.sub(r"\{\{\w+\}\}(/[\w/]+)?", "", text)
+        words = untranslated(plain) if part == "html" else [text for text in [plain] if has_plain_words(text)]
+        assert words == [], part
+    selector = {
+        "component_ids": [world.trunk.id],
+        "at": NOW.isoformat(),
+        "company_ids": [cast.a.id],
+        "everyone": True,
+        "moments": {"since": NOW.isoformat()},
+    }
+    found, _after = recipients(selector, None, 10, NOW)
+    spoken = [value for each in found if each.language == "de" for value in each.values.values()]
+    assert spoken
+    assert [value for value in spoken if "http" not in value and has_plain_words(value)] == []
