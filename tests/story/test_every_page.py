@@ -1,4 +1,4 @@
-"""Every page that links lead to, in both schemes and at both widths: axe finds nothing, nothing is wider than the screen."""
+"""Every page that links lead to, in both schemes and at both widths: axe finds nothing, nothing overflows."""
 
 import re
 from typing import TYPE_CHECKING
