@@ -15,7 +15,7 @@ from portal.incidents.queries import last_public_update_at, open_incidents, open
 from portal.incidents.rules import OPEN_MAINTENANCE, maintenance_state, update_due_at
 from portal.notifications.queries import broadcasts, progress_of_many
 
-blueprint = Blueprint("admin_home", __name__, url_prefix="/admin")
+blueprint = Blueprint("admin_dashboard", __name__, url_prefix="/admin")
 access.staff(blueprint, Permission.STAFF_ENTER)
 
 SHOWN_AT_MOST = 10

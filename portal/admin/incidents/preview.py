@@ -8,7 +8,7 @@ from portal.accounts.models import Company
 from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
 from portal.incidents.models import Incident
 from portal.incidents.queries import companies_reached
-from portal.incidents.rules import Audience, Severity, State, Visibility, severities_after, worst
+from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
 from portal.notifications.queries import eta
 
 NAMED_AT_MOST = 30
@@ -31,11 +31,12 @@ class Shown:
 class Preview:
     """Everything staff see before they publish.
 
-    `affected` are those the components reach; `mailed` those who get the mail, None if nobody does.
-    `seconds` is how long the mails take, `seconds_affected` until the affected have theirs.
+    `verb` is what the button does. `affected` are those the components reach; `mailed` those who get the mail,
+    None if nobody does. `seconds` is how long the mails take, `seconds_affected` until the affected have theirs.
     """
 
     shown: Shown
+    verb: str
     is_private: bool
     is_note: bool
     audience: Audience
@@ -60,6 +61,7 @@ def preview_of(
     shown: Shown,
     component_ids: Collection[int],
     *,
+    verb: str,
     audience: Audience,
     visibility: Visibility,
     is_note: bool = False,
@@ -76,6 +78,7 @@ def preview_of(
         mailed = reach_of_everyone(now) if to_all else affected
     return Preview(
         shown=shown,
+        verb=verb,
         is_private=is_private,
         is_note=is_note,
         audience=audience,
@@ -95,3 +98,7 @@ def shown_after(
     standing = {each.component_id: each.severity for each in incident.components}
     severity = worst(severities_after(standing, named, state).values())
     return Shown(incident.title, body, state, severity, incident.started_at, next_update)
+
+
+VERBS = {Move.STAYS: "Post", Move.MOVES: "Post", Move.FIXES: "Resolve", Move.REOPENS: "Reopen"}
+"""What the button of an update says, by what the update does."""

@@ -15,7 +15,7 @@ from portal import access, clock, events
 from portal.accounts.rules import STAFF, Permission, may
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm
-from portal.admin.incidents.preview import Preview, Shown, preview_of, shown_after
+from portal.admin.incidents.preview import VERBS, Preview, Shown, preview_of, shown_after
 from portal.catalogue.queries import all_components
 from portal.database import read_only
 from portal.errors import NotFound, RuleViolation, StaleEdit
@@ -30,6 +30,7 @@ from portal.incidents.rules import (
     Severity,
     State,
     Visibility,
+    move,
     worst,
 )
 from portal.notifications.queries import progress_of_many
@@ -375,6 +376,7 @@ def _preview_of_report(form: ReportForm, now: datetime) -> Preview:
     return preview_of(
         shown,
         form.components.data,
+        verb="Publish",
         audience=_known(Audience, form.audience.data, Audience.EVERYONE),
         visibility=_known(Visibility, form.visibility.data, Visibility.PUBLIC),
         notify=form.notify.data,
@@ -390,6 +392,7 @@ def _preview_of_update(found: Incident, form: UpdateForm, now: datetime) -> Prev
     return preview_of(
         shown,
         {each.component_id for each in found.components} | set(form.components.data),
+        verb=VERBS[move(found.state, state)],
         audience=found.audience,
         visibility=found.visibility,
         is_note=form.visibility.data == Visibility.PRIVATE,
@@ -400,7 +403,8 @@ def _preview_of_update(found: Incident, form: UpdateForm, now: datetime) -> Prev
 
 
 def _promised(promise: timedelta | None, state: str | None, now: datetime) -> datetime | None:
-    return now + promise if promise and state != State.FIXED else None
+    # A minute later, because what is shown counts whole minutes and is read a moment after it was computed.
+    return now + promise + timedelta(seconds=59) if promise and state != State.FIXED else None
 
 
 def _known(kind: Any, value: str | None, otherwise: Any) -> Any:

@@ -1,27 +1,52 @@
-// The component picker of a report: typing narrows the chips, Enter takes the first one that is left.
-// Without script every chip is simply there.
+// The component picker of a report: typing narrows the chips, Enter takes the first one that is left, and what is
+// chosen stands above the list. Without script every chip is simply there.
 (() => {
   "use strict";
 
   const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
+  const boxOf = (pick) => pick.querySelector('input[type="checkbox"]');
+  const homes = new WeakMap(); // chip → the place in the list it came from
 
   function narrow(picker, text) {
     const wanted = words(text);
     let found = 0;
     for (const group of picker.querySelectorAll(".picker-group")) {
-      let left = 0;
-      for (const pick of group.querySelectorAll(".pick")) {
-        const fits = wanted.every((word) => pick.dataset.text.includes(word));
-        const isChosen = pick.querySelector("input").checked;
-        pick.hidden = !fits && !isChosen;
-        if (!pick.hidden) left += 1;
-        if (fits) found += 1;
-      }
+      const picks = [...group.querySelectorAll(".pick")];
+      for (const pick of picks) pick.hidden = !wanted.every((word) => pick.dataset.text.includes(word));
+      const left = picks.filter((pick) => !pick.hidden).length;
       group.hidden = left === 0;
+      found += left;
     }
-    const none = picker.querySelector(".picker-none");
-    if (none) none.hidden = found > 0;
+    picker.querySelector(".picker-none").hidden = found > 0 || wanted.length === 0;
   }
+
+  // Chosen ones stand above the list, the others where they belong. A move takes the focus away: it is given back.
+  function place(pick) {
+    const picker = pick.closest("[data-picker]");
+    const chosen = picker.querySelector(".picker-chosen");
+    const box = boxOf(pick);
+    const focused = pick.contains(document.activeElement) ? document.activeElement : null;
+    if (box.checked && pick.parentElement !== chosen) {
+      const home = document.createComment("");
+      pick.replaceWith(home);
+      homes.set(pick, home);
+      chosen.append(pick);
+    } else if (!box.checked && homes.has(pick)) {
+      homes.get(pick).replaceWith(pick);
+      homes.delete(pick);
+    } else {
+      return;
+    }
+    const search = picker.querySelector("[data-picker-search]");
+    narrow(picker, search.value);
+    (focused?.isConnected && !pick.hidden ? focused : search).focus({ preventScroll: true });
+  }
+
+  const isPick = (element) => element.matches?.('.picker-list .pick input[type="checkbox"], .picker-chosen .pick input[type="checkbox"]');
+
+  document.addEventListener("change", (event) => {
+    if (isPick(event.target)) place(event.target.closest(".pick"));
+  });
 
   document.addEventListener("input", (event) => {
     if (!event.target.matches?.("[data-picker-search]")) return;
@@ -34,17 +59,26 @@
     const field = event.target;
     if (!field.matches?.("[data-picker-search]") || event.key !== "Enter") return;
     event.preventDefault();
-    const picker = field.closest("[data-picker]");
-    const wanted = words(field.value);
-    const first = [...picker.querySelectorAll(".picker-group .pick")].find(
-      (pick) => wanted.length && wanted.every((word) => pick.dataset.text.includes(word)),
-    );
-    if (!first) return;
-    const box = first.querySelector("input");
-    box.checked = true;
+    const first = [...field.closest("[data-picker]").querySelectorAll(".picker-group .pick")].find((pick) => !pick.hidden);
+    if (!first || !field.value.trim()) return;
     field.value = "";
-    narrow(picker, "");
-    box.dispatchEvent(new Event("change", { bubbles: true }));
+    boxOf(first).checked = true;
+    boxOf(first).dispatchEvent(new Event("change", { bubbles: true }));
     first.querySelector("select").focus();
+  });
+
+  // A list that was opened in the preview stays open while the preview follows the form.
+  let opened = [];
+  document.addEventListener("htmx:before:swap", () => {
+    opened = [...document.querySelectorAll("#preview details[open]")].map((each) => each.id);
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const focused = document.activeElement;
+    for (const box of document.querySelectorAll('.picker-list input[type="checkbox"]:checked')) place(box.closest(".pick"));
+    focused?.focus?.({ preventScroll: true });
   });
 })();
