@@ -3,14 +3,19 @@
 Labels, tones and shapes of states stand here and in `components/status.html`, never on the enums.
 """
 
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import nh3
 from flask import Flask, request, url_for
 from flask_babel import format_date, format_datetime, lazy_gettext, ngettext
 from flask_babel import gettext as _
+from jinja2.runtime import Macro
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -145,6 +150,7 @@ def init_app(app: Flask) -> None:
         looks=LOOKS,
         form_token=form_token,
         bar_paths=bar_paths,
+        kept=kept,
         bars_sentence=bars_sentence,
         page_address=page_address,
     )
@@ -231,13 +237,47 @@ The height says what the colour says.
 """
 
 
-def bar_paths(days: str) -> list[tuple[str, str]]:
-    """History bars as one SVG path per tone: (tone, path data), each day 3 wide with a gap of 1, at most 32 high."""
+@lru_cache(maxsize=4096)
+def bar_paths(days: str) -> list[tuple[str, int, str]]:
+    """History bars as one SVG path per tone: (tone, stroke width, path data).
+
+    A run of days is one stroke, dashed 3 by 1 so that it shows a bar a day; its width is the height of the bars,
+    which stand on the line at 32. Ninety days take a hundred characters this way, and not ten for each of them.
+    """
     paths: dict[str, list[str]] = {}
-    for place, day in enumerate(days):
-        tone, height = BARS.get(day, BARS["-"])
-        paths.setdefault(tone, []).append(f"M{place * 4} {32 - height}h3v{height}h-3z")
-    return [(tone, "".join(parts)) for tone, parts in paths.items()]
+    heights: dict[str, int] = {}
+    place = 0
+    for day, run in groupby(days):
+        length = len(list(run))
+        tone, heights[tone] = BARS.get(day, BARS["-"])
+        paths.setdefault(tone, []).append(f"M{place * 4} {32 - heights[tone] // 2}h{length * 4 - 1}")
+        place += length
+    return [(tone, heights[tone], "".join(parts)) for tone, parts in paths.items()]
+
+
+_kept: OrderedDict[tuple[Hashable, ...], Markup] = OrderedDict()
+_keeping = threading.Lock()
+KEPT_AT_MOST = 4096
+"""Pieces of pages kept in each process, about a kilobyte each."""
+
+
+def kept(macro: Macro, argument: Any, key: Hashable) -> Markup:
+    """What a macro makes of its argument, made once for each key and language.
+
+    For macros that stand in long lists and depend on nothing but what the key holds: no clock, no viewer.
+    """
+    place = (macro.name, language(), key)
+    with _keeping:
+        found = _kept.get(place)
+        if found is not None:
+            _kept.move_to_end(place)
+            return found
+    made = Markup(macro(argument))  # noqa: S704  # macros escape what they are given
+    with _keeping:
+        _kept[place] = made
+        while len(_kept) > KEPT_AT_MOST:
+            _kept.popitem(last=False)
+    return made
 
 
 def bars_sentence(days: str, label: str = "") -> str:

@@ -122,9 +122,9 @@ class TestMarkdown:
 class TestBars:
     def test_one_path_for_each_severity_and_the_worse_the_taller(self) -> None:
         assert bar_paths("-0010") == [
-            ("none", "M0 26h3v6h-3z"),
-            ("good", "M4 12h3v20h-3zM8 12h3v20h-3zM16 12h3v20h-3z"),
-            ("warn", "M12 8h3v24h-3z"),
+            ("none", 6, "M0 29h3"),
+            ("good", 20, "M4 22h7M16 22h3"),
+            ("warn", 24, "M12 20h3"),
         ]
 
     @pytest.mark.parametrize(

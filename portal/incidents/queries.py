@@ -100,9 +100,9 @@ class Filters:
 
 
 def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
-    """The open incidents that exist from this viewpoint, worst first, with components and updates. Four queries."""
+    """The open incidents that exist from this viewpoint, worst first, with components and updates. Three queries."""
     return db.session.scalars(
-        _shown(viewpoint)
+        _shown(viewpoint, with_changes=False)
         .where(Incident.resolved_at.is_(None), _visible_to(Incident, viewpoint, now))
         .order_by(*_worst_first())
         .limit(OPEN_AT_MOST)
@@ -139,6 +139,16 @@ def past_incidents(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Incid
     """Fixed incidents, newest first, 25 a page. None for a page that does not exist (page 1 always does)."""
     condition = and_(Incident.resolved_at.is_not(None), _visible_to(Incident, viewpoint, now))
     return _page(_shown(viewpoint), condition, page)
+
+
+def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[Incident]:
+    """The last fixed incidents, newest first, without components or timelines. One query."""
+    return db.session.scalars(
+        select(Incident)
+        .where(Incident.resolved_at.is_not(None), _visible_to(Incident, viewpoint, now))
+        .order_by(Incident.started_at.desc(), Incident.id.desc())
+        .limit(limit)
+    ).all()
 
 
 def report_history(filters: Filters, page: int) -> Page[Incident] | None:
@@ -346,19 +356,22 @@ def search(viewpoint: Viewpoint, text: str, now: datetime, limit: int = 10) -> S
 # What is loaded, and in which order
 
 
-def _shown(viewpoint: Viewpoint) -> Select[Any]:
-    """Incidents with their components and the updates of this viewpoint. Four queries in all.
+def _shown(viewpoint: Viewpoint, *, with_changes: bool = True) -> Select[Any]:
+    """Incidents with their components and the updates of this viewpoint. Four queries in all, three without changes.
 
     Loaded anew even where the session knows the row: a timeline loaded for staff must not be shown to anybody else.
     """
     updates: Any = Incident.updates
     if not viewpoint.is_staff:
         updates = Incident.updates.and_(IncidentUpdate.visibility == Visibility.PUBLIC)
+    timeline: Any = selectinload(updates)
+    if with_changes:
+        timeline = timeline.selectinload(IncidentUpdate.changes).joinedload(SeverityChange.component)
     return (
         select(Incident)
         .options(
             selectinload(Incident.components).joinedload(IncidentComponent.component).joinedload(Component.group),
-            selectinload(updates).selectinload(IncidentUpdate.changes).joinedload(SeverityChange.component),
+            timeline,
         )
         .execution_options(populate_existing=True)
     )

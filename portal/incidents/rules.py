@@ -234,6 +234,9 @@ def pack_days(stretches: Iterable[Interval], first_day: date, last_day: date) ->
 
 def overlaid(days: str, others: str) -> str:
     """Two packed histories of the same days as one: the worse of each day."""
+    quiet = "0" * len(others)
+    if days == quiet or others == quiet:
+        return others if days == quiet else days  # nearly every component on nearly every page
     return "".join(max(pair) for pair in zip(days, others, strict=True))
 
 
@@ -252,6 +255,8 @@ def down_seconds(stretches: Iterable[Interval], begin: datetime, end: datetime) 
         start, stop = max(each.from_at, begin), min(each.to_at or end, end)
         if each.severity in weights and start < stop:
             edges += [(start, 1, weights[each.severity]), (stop, -1, weights[each.severity])]
+    if not edges:
+        return 0
     total, before, running = 0.0, begin, dict.fromkeys(weights.values(), 0)
     for at, step, weight in sorted(edges):
         worst_now = max((each for each, count in running.items() if count), default=0.0)

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
+from babel.numbers import format_decimal
 from flask import render_template
-from flask_babel import format_decimal
 
 from portal.accounts.rules import SIGNED_OUT, Viewpoint
 from portal.catalogue.models import Component, ComponentGroup
@@ -27,10 +28,11 @@ from portal.incidents.queries import (
     open_incidents,
     open_maintenance,
     past_incidents,
+    recently_fixed,
     uptimes,
 )
 from portal.incidents.rules import OPEN_MAINTENANCE, ComponentStatus, maintenance_state, roll_up
-from portal.language import reader_zone, written_for_everybody
+from portal.language import current, reader_zone, written_for_everybody
 from portal.services.queries import company_picture
 
 RECENT = 8
@@ -46,6 +48,12 @@ class ComponentLine:
     bar: HistoryBar
     uptime: str
     is_mine: bool
+
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """All that the line shows, so that it need not be rendered twice."""
+        each = self.component
+        return each.public_id, each.title, each.description, self.status, self.bar.days, self.uptime, self.is_mine
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class Day:
 def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     """Everything the status page shows. A fixed number of queries, however many rows there are."""
     incidents = open_incidents(viewpoint, now)
-    past = past_incidents(viewpoint, 1, now)
+    past = recently_fixed(viewpoint, RECENT + 1, now)
     maintenance = open_maintenance(viewpoint, now)
     # After the timelines, which load the components they name anew and without their groups.
     components = all_components()
@@ -88,7 +96,6 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
         for component in components
     ]
     overall = roll_up([line.status for line in lines], [incident.impact for incident in incidents])
-    recent = list(past.items[:RECENT]) if past else []
     return {
         "overall": overall,
         "incidents": incidents,
@@ -96,8 +103,8 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
         "groups": [Group(group, list(each)) for group, each in groupby(lines, key=lambda line: line.component.group)],
         "under_way": [each for each in maintenance if _is_under_way(each, now)],
         "ahead": [each for each in maintenance if not _is_under_way(each, now)],
-        "days": by_day(recent),
-        "has_more": bool(past and past.total > len(recent)),
+        "days": by_day(past[:RECENT]),
+        "has_more": len(past) > RECENT,
         "checked_at": now.replace(second=0, microsecond=0),
         "is_signed_out": viewpoint.is_signed_out,
     }
@@ -162,7 +169,12 @@ def _for_everybody(domain: PortalDomain, language: str) -> Iterator[dict[str, An
 def percent(share: float) -> str:
     """A share of time as it is shown: two places, and never rounded up to a perfect record."""
     shown = min(share, 0.9999) if share < 1 else 1.0
-    return str(format_decimal(int(shown * 10_000) / 100, "0.##")) + "\u202f%"
+    return _percent(int(shown * 10_000), current())
+
+
+@lru_cache(maxsize=1024)
+def _percent(hundredths: int, language: str) -> str:
+    return str(format_decimal(hundredths / 100, "0.##", locale=language)) + "\u202f%"
 
 
 def by_day(incidents: Sequence[Incident]) -> list[Day]:
@@ -177,7 +189,9 @@ def by_day(incidents: Sequence[Incident]) -> list[Day]:
 def _since_creation(bar: HistoryBar, component: Component) -> HistoryBar:
     """The bar with the quiet days before the component existed marked as unknown rather than well."""
     unknown = min(max((component.created_at.date() - bar.first_day).days, 0), len(bar.days) - 1)
-    known_from = min([unknown, *(place for place, day in enumerate(bar.days) if day != "0")])
+    if not unknown:
+        return bar
+    known_from = min(unknown, len(bar.days) - len(bar.days.lstrip("0")))
     return replace(bar, days="-" * known_from + bar.days[known_from:])
 
 
