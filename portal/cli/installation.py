@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -120,12 +121,21 @@ def prepare() -> Flask:
 
 
 def load() -> Flask:
-    """An app for a command, which may write."""
+    """An app for a command, which may write; its connections are closed when the command ends."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # A command often runs before the embedded Redis does; nobody waits for its bells then.
     logging.getLogger("portal.events").setLevel(logging.ERROR)
     read_only.set(False)
-    return create_app()
+    app = create_app()
+    if context := click.get_current_context(silent=True):
+        context.find_root().call_on_close(partial(_hang_up, app))
+    return app
+
+
+def _hang_up(app: Flask) -> None:
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
 
 
 def bring_to_head() -> None:
