@@ -198,6 +198,17 @@ def concerning(company_id: int, now: datetime) -> Concerning:
     An incident concerns it if its components reach it, or reach nobody. Only the open incidents and what this
     company holds are touched. At most five queries.
     """
+    mine, others = concerning_ids(company_id, now)
+    if not mine:
+        return Concerning((), others)
+    shown = db.session.scalars(
+        _shown(Viewpoint(company_id=company_id)).where(Incident.id.in_(mine[:OPEN_AT_MOST])).order_by(*_worst_first())
+    ).all()
+    return Concerning(shown, others)
+
+
+def concerning_ids(company_id: int, now: datetime) -> tuple[list[int], int]:
+    """The ids of the open incidents that concern this company, worst first, and how many others it may see. One query."""
     heads = db.session.execute(
         select(Incident.id, Incident.audience, _reaches(Incident, now, company_id), _reaches(Incident, now))
         .where(Incident.resolved_at.is_(None), Incident.visibility == Visibility.PUBLIC)
@@ -209,12 +220,7 @@ def concerning(company_id: int, now: datetime) -> Concerning:
         for _, audience, reaches_it, reaches_any in heads
         if reaches_any and not reaches_it and audience is Audience.EVERYONE
     )
-    if not mine:
-        return Concerning((), others)
-    shown = db.session.scalars(
-        _shown(Viewpoint(company_id=company_id)).where(Incident.id.in_(mine[:OPEN_AT_MOST])).order_by(*_worst_first())
-    ).all()
-    return Concerning(shown, others)
+    return mine, others
 
 
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:

@@ -5,7 +5,7 @@ either data or was never marked for translation.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from babel.support import Translations
 from bs4 import BeautifulSoup, Comment, Doctype
 from flask.testing import FlaskClient
 
-from portal import events, language
+from portal import events, filters, language
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Holding
 from portal.domains import actions as domains
@@ -44,7 +44,7 @@ MessageId = str | tuple[str, ...]
 def source_messages() -> frozenset[MessageId]:
     """Every text that is marked for translation anywhere in the product."""
     with (FOLDER / "babel.cfg").open(encoding="utf-8") as file:
-        method_map, options = parse_mapping_cfg(file)
+        method_map, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     keywords: dict[str, tuple[int, ...] | None] = {
         "_": None,
         "gettext": None,
@@ -61,8 +61,9 @@ def catalogue(path: Path) -> Catalog:
         return read_po(file)
 
 
-def texts(value: MessageId) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def texts(value: object) -> tuple[str, ...]:
+    """The forms of a message or of its translation: one, or one each for singular and plural."""
+    return tuple(value) if isinstance(value, list | tuple) else (str(value or ""),)
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parent.parent.name)
@@ -137,12 +138,15 @@ def bracketed() -> Translations:
 
 
 @pytest.fixture
-def pseudo(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody reads German, and German is the pseudo-locale."""
+def pseudo(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everybody reads German, and German is the pseudo-locale. What was kept of pages is forgotten before and after."""
+    filters._kept.clear()
     for reader in (cast.alice, cast.charlie, cast.domain_a, cast.domain_b):
         reader.language = "de"
     events.commit()
     monkeypatch.setitem(babel.domain_instance.cache, "de", bracketed())
+    yield
+    filters._kept.clear()
 
 
 DATA = [

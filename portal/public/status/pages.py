@@ -24,6 +24,7 @@ from portal.incidents.queries import (
     HistoryBar,
     Page,
     component_statuses,
+    concerning_ids,
     history_bars,
     open_incidents,
     open_maintenance,
@@ -83,6 +84,7 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     statuses = component_statuses(viewpoint, now)
     company_id = viewpoint.company_id
     mine = components_of_company(company_id, now) if company_id is not None else frozenset()
+    concerned = concerning_ids(company_id, now)[0] if company_id is not None and incidents else []
     bars = history_bars(ids, now, viewpoint)
     up = uptimes(components, now, viewpoint)
     lines = [
@@ -99,7 +101,7 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     return {
         "overall": overall,
         "incidents": incidents,
-        "concerned": {each.id for each in incidents if _concerns(each, mine)} if company_id is not None else set(),
+        "concerned": concerned,
         "groups": [Group(group, list(each)) for group, each in groupby(lines, key=lambda line: line.component.group)],
         "under_way": [each for each in maintenance if _is_under_way(each, now)],
         "ahead": [each for each in maintenance if not _is_under_way(each, now)],
@@ -122,8 +124,10 @@ def incident_view(viewpoint: Viewpoint, incident: Incident, now: datetime) -> di
     """What the page of one incident shows to this company; `services` are those of its own that are touched."""
     picture = company_picture(viewpoint.company_id, now) if viewpoint.company_id is not None else None
     touched = [each.services for each in picture.concerns if each.incident.id == incident.id] if picture else []
+    due_at = incident.next_update_due_at
     return {
         "incident": incident,
+        "next_update": due_at if due_at and due_at > now and not incident.resolved_at else None,
         "is_signed_out": viewpoint.is_signed_out,
         "concerns_reader": bool(touched),
         "services": touched[0] if touched else (),
@@ -193,10 +197,6 @@ def _since_creation(bar: HistoryBar, component: Component) -> HistoryBar:
         return bar
     known_from = min(unknown, len(bar.days) - len(bar.days.lstrip("0")))
     return replace(bar, days="-" * known_from + bar.days[known_from:])
-
-
-def _concerns(incident: Incident, mine: frozenset[int]) -> bool:
-    return any(each.component_id in mine for each in incident.components)
 
 
 def _is_under_way(maintenance: Maintenance, now: datetime) -> bool:
