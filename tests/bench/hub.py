@@ -72,7 +72,11 @@ def measure(folder: Path) -> list[Result]:
     """The two lines of the table about the hub itself."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with redis_server(folder) as sock:
+    # Each hub has a Redis of its own: the bells of one must not lie in the sockets of the other's pages.
+    own, other = folder / "own", folder / "other"
+    own.mkdir()
+    other.mkdir()
+    with redis_server(own) as sock, redis_server(other) as other_sock:
         settings = Settings.from_environment(
             {
                 "PORTAL_INSTANCE": str(folder),
@@ -80,7 +84,7 @@ def measure(folder: Path) -> list[Result]:
                 "PORTAL_REDIS_URL": f"unix://{sock}",
             }
         )
-        rounds, memory = _race(folder, sock, settings)
+        rounds, memory = _race(folder, sock, other_sock, settings)
     seen = rounds.ratio("hub", "bare")
     ours, bare = rounds.spread("hub"), rounds.spread("bare")
     latency = Result(
@@ -105,8 +109,8 @@ def measure(folder: Path) -> list[Result]:
     return [latency, space]
 
 
-def _race(folder: Path, sock: Path, settings: Settings) -> tuple[Rounds, float]:
-    bells = redis.Redis(unix_socket_path=str(sock))
+def _race(folder: Path, sock: Path, other_sock: Path, settings: Settings) -> tuple[Rounds, float]:
+    bells, other_bells = (redis.Redis(unix_socket_path=str(each)) for each in (sock, other_sock))
     port, bare_port = free_port(), free_port()
     token = sign_token(settings, [TOPIC, "company:1", "service:1"], origin=ORIGIN, ends="session:x", now=time.time())
     requests, bare_requests = folder / "requests", folder / "bare_requests"
@@ -117,14 +121,16 @@ def _race(folder: Path, sock: Path, settings: Settings) -> tuple[Rounds, float]:
         "PORTAL_SECRET_KEY": settings.secret_key,
         "PORTAL_REDIS_URL": settings.redis_url,
     }
-    bare = [sys.executable, str(HERE / "bare_hub.py"), str(bare_port), str(sock)]
+    bare = [sys.executable, str(HERE / "bare_hub.py"), str(bare_port), str(other_sock)]
     portal = [str(PORTAL), "live", "--port", str(port)]
     with child(portal, env=environment) as pid, child(bare):
         wait_for_port(port)
         wait_for_port(bare_port)
         idle = pss(pid)
-        with crowd(port, requests, bells) as ours, crowd(bare_port, bare_requests, bells) as theirs:
+        with crowd(port, requests, bells) as ours, crowd(bare_port, bare_requests, other_bells) as theirs:
             memory = (pss(pid) - idle) / CLIENTS
+            for warm in (ours, theirs):
+                _typical(warm)
             contenders = {"hub": lambda: _typical(ours), "bare": lambda: _typical(theirs)}
             return run_rounds(contenders, ROUNDS), memory
 

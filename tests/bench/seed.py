@@ -32,7 +32,18 @@ HISTORY_DAYS = 90
 CHUNK = 5_000
 
 _PLACES = ("Frankfurt", "London", "Manchester", "Dublin", "Leeds")
-_PARTS = ("Voice core", "SIP trunks", "Fibre ring", "Portal", "Mail relay", "DNS", "Number porting", "Billing", "Wi-Fi", "VPN")
+_PARTS = (
+    "Voice core",
+    "SIP trunks",
+    "Fibre ring",
+    "Portal",
+    "Mail relay",
+    "DNS",
+    "Number porting",
+    "Billing",
+    "Wi-Fi",
+    "VPN",
+)
 _TEXT = (
     "Calls to mobile numbers fail for some customers. Our carrier has confirmed a fault on its side and is moving "
     "traffic to the second route; we watch the rate of completed calls and write again within the hour."
@@ -100,7 +111,9 @@ def seed_companies(domain_id: int, count: int, now: datetime) -> None:
     born = now - timedelta(days=300)
     services = list(db.session.scalars(select(Service.id).order_by(Service.id)))
     numbers = range(1, count + 1)
-    _insert(Company, ({"id": n, "name": f"Company {n}", "name_key": f"company {n}", "created_at": born} for n in numbers))
+    _insert(
+        Company, ({"id": n, "name": f"Company {n}", "name_key": f"company {n}", "created_at": born} for n in numbers)
+    )
     people = (
         {
             "id": n,

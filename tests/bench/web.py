@@ -82,10 +82,10 @@ def measure(portal: Portal, folder: Path) -> list[Result]:
     for target, what, ours, yardstick, wanted in lines:
         ratio = rounds.ratio(ours, yardstick)
         figures = f"{rounds.spread(ours).median:,.0f}/s against {rounds.spread(yardstick).median:,.0f}/s"
-        name = {"nginx packed": "nginx, same bytes", "nginx plain": "nginx, uncompressed file"}.get(yardstick, yardstick)
-        results.append(
-            Result(target, what, name, f"≥ {wanted} ×", ratio.shown(4), at_least(wanted, ratio), figures)
+        name = {"nginx packed": "nginx, same bytes", "nginx plain": "nginx, uncompressed file"}.get(
+            yardstick, yardstick
         )
+        results.append(Result(target, what, name, f"≥ {wanted} ×", ratio.shown(4), at_least(wanted, ratio), figures))
     return results
 
 
@@ -127,9 +127,7 @@ def _loader(wrk: str) -> Callable[[int, str, Mapping[str, str]], float]:
     return load
 
 
-def _expect(
-    port: int, path: str, headers: Mapping[str, str], status: int
-) -> tuple[int, dict[str, str], bytes]:
+def _expect(port: int, path: str, headers: Mapping[str, str], status: int) -> tuple[int, dict[str, str], bytes]:
     found = fetch(port, path, headers)
     assert found[0] == status, (path, found)
     return found
