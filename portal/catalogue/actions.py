@@ -303,7 +303,7 @@ def set_dependents(component: Component, service_ids: Collection[int], *, by: Ac
     before = set(queries.services_reached([component.id], now))
     wanted = set(service_ids)
     changed = db.session.scalars(select(Service).where(Service.id.in_(before ^ wanted)).order_by(Service.id)).all()
-    if {service.id for service in changed if service.archived_at is None} < wanted - before:
+    if wanted - before - {service.id for service in changed if service.archived_at is None}:
         raise RuleViolation("One of these services is no longer sold. Choose again.", "service_ids")
     for service in changed:
         others = queries.components_of_service(service.id, now) - {component.id}

@@ -95,7 +95,7 @@ def companies_by_domain() -> dict[int, int]:
         .where(Company.archived_at.is_(None))
         .group_by(Admission.domain_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def admissions_of(company_id: int) -> Sequence[Admission]:
@@ -144,7 +144,7 @@ def override_counts(domain_id: int) -> dict[Area, int]:
         .where(AreaOverride.domain_id == domain_id)
         .group_by(AreaOverride.area)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def home_of(company_id: int) -> PortalDomain | None:

@@ -316,9 +316,7 @@ def _reasons(people: Sequence[Person], company_ids: frozenset[int], now: datetim
             select(Suppression.address_key, Suppression.reason)
             .where(Suppression.address_key.in_([person.email_key for person in people]), _suppresses(now))
             .order_by(Suppression.id.desc())
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     opted_out = set(
         db.session.scalars(

@@ -169,7 +169,7 @@ def holders_by_service(service_ids: Collection[int], now: datetime) -> dict[int,
         .where(Holding.service_id.in_(service_ids), is_valid(Holding, now))
         .group_by(Holding.service_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def holdings_of_service(service_id: int, text: str, page: int, now: datetime) -> Page[Holding]:
@@ -235,9 +235,7 @@ def companies_page(filters: CompanyFilters, page: int, now: datetime) -> Page[Co
             select(Admission.company_id, PortalDomain)
             .join(PortalDomain, PortalDomain.id == Admission.domain_id)
             .where(Admission.company_id.in_(ids), Admission.is_home)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     people = dict(
         db.session.execute(
@@ -245,18 +243,14 @@ def companies_page(filters: CompanyFilters, page: int, now: datetime) -> Page[Co
             .join(Person, Person.id == Membership.person_id)
             .where(Membership.company_id.in_(ids), Person.deactivated_at.is_(None))
             .group_by(Membership.company_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     holdings = dict(
         db.session.execute(
             select(Holding.company_id, func.count(Holding.id))
             .where(Holding.company_id.in_(ids), is_valid(Holding, now))
             .group_by(Holding.company_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     rows = [
         CompanyRow(company, homes.get(company.id), people.get(company.id, 0), holdings.get(company.id, 0))
