@@ -140,6 +140,7 @@ def _present(components: dict[str, Component], now: datetime) -> None:
         (history.OPEN, Visibility.PUBLIC, 27),
     ):
         first, *later = scenario.steps
+        promised = timedelta(minutes=45) if visibility is Visibility.PUBLIC else None
         moment = now - timedelta(minutes=age)
         report = incidents.publish(
             scenario.title,
@@ -152,7 +153,7 @@ def _present(components: dict[str, Component], now: datetime) -> None:
             author_id=None,
             now=moment,
             idempotency_key=f"demo:{visibility}",
-            next_update=timedelta(minutes=45),
+            next_update=promised,
         )
         for step in later:
             moment += timedelta(minutes=step.after)
@@ -166,7 +167,7 @@ def _present(components: dict[str, Component], now: datetime) -> None:
                 by=DEMO,
                 author_id=None,
                 now=moment,
-                next_update=timedelta(minutes=45),
+                next_update=promised,
             )
 
 
@@ -191,7 +192,7 @@ def _people(
         accounts.add_membership(person, company, by=DEMO, now=now)
 
 
-_PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ë": "e", "ı": "i", "&": "und"})
+_PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ë": "e", "ı": "i", "&": ""})
 
 
 def slug(text: str) -> str:
