@@ -60,7 +60,7 @@ def recipients(
     """The next people who are to hear of an incident: first those of reached companies, then everybody else.
 
     A company counts where its home portal shows Status; somebody of several is told once, about all of theirs.
-    At most nine queries, whatever there is.
+    At most ten queries, whatever there is.
     """
     wanted = Selection.read(selector)
     place = after or {"phase": AFFECTED, "person_id": 0}

@@ -15,6 +15,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from portal.admin.forms import StaffForm, VersionedForm, VersionField
@@ -24,11 +25,24 @@ from portal.incidents.rules import Audience, Impact, Severity, State, Visibility
 SEVERITIES = [Severity.MAJOR_OUTAGE, Severity.PARTIAL_RTH, Severity.PERFORMANCE_ISSUE, Severity.NONE]
 """In the order of the choice: who publishes under stress has something that is down."""
 
-STATES = [(state.value, LOOKS["state"][state].label) for state in State]
-AUDIENCES = [(Audience.EVERYONE.value, "Everyone"), (Audience.AFFECTED.value, "Affected companies")]
-VISIBILITIES = [(Visibility.PUBLIC.value, "Public"), (Visibility.PRIVATE.value, "Private, staff only")]
-PROMISES = [(0, "No promise"), (15, "in 15 minutes"), (30, "in 30 minutes"), (60, "in an hour"), (120, "in 2 hours")]
-IMPACTS = [("", "As the severities say"), *((impact.value, impact.value.capitalize()) for impact in Impact)]
+STATES = [SelectChoice(state.value, LOOKS["state"][state].label) for state in State]
+AUDIENCES = [
+    SelectChoice(Audience.EVERYONE.value, "Everyone"),
+    SelectChoice(Audience.AFFECTED.value, "Affected companies"),
+]
+VISIBILITIES = [
+    SelectChoice(Visibility.PUBLIC.value, "Public"),
+    SelectChoice(Visibility.PRIVATE.value, "Private, staff only"),
+]
+READERS = [SelectChoice(Visibility.PUBLIC.value, "Customers"), SelectChoice(Visibility.PRIVATE.value, "Staff only")]
+PROMISES = [
+    SelectChoice(0, "No promise"),
+    SelectChoice(15, "in 15 minutes"),
+    SelectChoice(30, "in 30 minutes"),
+    SelectChoice(60, "in an hour"),
+    SelectChoice(120, "in 2 hours"),
+]
+IMPACTS = [SelectChoice("", "As the severities say"), *(SelectChoice(each.value, each.capitalize()) for each in Impact)]
 
 A_WEEK = 7 * 24 * 60
 REQUIRED_TITLE = InputRequired("Give the report a title.")
@@ -90,11 +104,7 @@ class UpdateForm(_EntryForm):
     """The next entry of a timeline."""
 
     version = VersionField(validators=[InputRequired()])
-    visibility = RadioField(
-        "Who reads this",
-        choices=[(Visibility.PUBLIC.value, "Customers"), (Visibility.PRIVATE.value, "Staff only")],
-        default=Visibility.PUBLIC.value,
-    )
+    visibility = RadioField("Who reads this", choices=READERS, default=Visibility.PUBLIC.value)
 
 
 class EditForm(VersionedForm):

@@ -1,0 +1,226 @@
+"""Publishing a report: the form, its preview, and what becomes of it."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from portal.extensions import db
+from portal.incidents.models import Incident, IncidentUpdate
+from portal.incidents.rules import Audience, State, Visibility
+from portal.notifications.models import Broadcast, Delivery
+from tests.admin.incidents.conftest import fields_of, post, soup
+from tests.conftest import STAFF_HOST, Cast, SignIn, token_in
+from tests.incidents.conftest import World
+
+NEW = "/admin/incidents/new"
+
+
+def filled(client: Any, world: World, **changes: Any) -> dict[str, Any]:
+    trunk = world.trunk.id
+    return (
+        fields_of(client, NEW, "report-form")
+        | {"title": "Calls drop", "body": "We look into it.", "components": [str(trunk)]}
+        | {f"components-{trunk}": "partial_rth"}
+        | changes
+    )
+
+
+def test_defaults_are_public_for_everyone_with_mail(world: World, cast: Cast, sign_in: SignIn) -> None:
+    fields = fields_of(sign_in(cast.ada), NEW, "report-form")
+    assert (fields["visibility"], fields["audience"], fields["notify"]) == ("public", "everyone", "y")
+    assert (fields["state"], fields["next_update"]) == ("investigating", "30")
+    assert len(fields["key"]) >= 20
+
+
+def test_a_report_is_published_and_mailed(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    answer = post(client, NEW, filled(client, world))
+    incident = db.session.scalars(select(Incident)).one()
+    assert answer.status_code == 303
+    assert answer.location == f"/admin/incidents/{incident.id}"
+    assert (incident.state, incident.visibility, incident.audience) == (
+        State.INVESTIGATING,
+        Visibility.PUBLIC,
+        Audience.EVERYONE,
+    )
+    assert incident.impact == "major"
+    assert incident.created_by_id == cast.ada.id
+    assert incident.next_update_due_at is not None
+    assert db.session.scalar(select(func.count()).select_from(Delivery)) == 3
+    page = client.get(answer.location).get_data(as_text=True)
+    assert "Calls drop" in page
+    assert "0 of 3 mails sent" in page
+
+
+def test_a_form_sent_twice_makes_one_report(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    fields = filled(client, world)
+    first, second = post(client, NEW, fields), post(client, NEW, fields)
+    assert first.location == second.location
+    assert db.session.scalar(select(func.count()).select_from(Incident)) == 1
+    assert db.session.scalar(select(func.count()).select_from(Broadcast)) == 1
+
+
+def test_the_mail_can_be_narrowed_or_left_out(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    post(client, NEW, filled(client, world, affected_only="y"))
+    assert db.session.scalar(select(func.count()).select_from(Delivery)) == 2
+    fields = filled(client, world)
+    del fields["notify"]
+    post(client, NEW, fields)
+    assert db.session.scalar(select(func.count()).select_from(Broadcast)) == 1
+
+
+def test_it_may_have_begun_earlier(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    post(client, NEW, filled(client, world, began="20"))
+    incident = db.session.scalars(select(Incident)).one()
+    assert 1199 < (incident.created_at - incident.started_at).total_seconds() < 1201
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"title": " "}, "Give the report a title."),
+        ({"title": "x" * 201}, "longer than 200"),
+        ({"body": ""}, "Say what customers should know."),
+        ({"body": "x" * 20_001}, "at most 20,000 characters"),
+        ({"components": []}, "Choose the components it affects"),
+        ({"components": ["99999"]}, "no longer exists"),
+        ({"components": ["x"]}, "from the list"),
+        ({"state": "sleeping"}, "Not a valid choice"),
+        ({"visibility": ""}, "Not a valid choice"),
+        ({"next_update": "x"}, "Invalid Choice"),
+        ({"began": "99999999"}, "up to a week ago"),
+        ({"key": ""}, "required"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_refusal_keeps_the_text_and_says_why(
+    world: World, cast: Cast, sign_in: SignIn, changes: dict[str, Any], sentence: str
+) -> None:
+    client = sign_in(cast.ada)
+    answer = post(client, NEW, filled(client, world) | {"body": "CANARY kept"} | changes)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert sentence in page
+    assert "body" in changes or "CANARY kept" in page
+    assert db.session.scalar(select(func.count()).select_from(Incident)) == 0
+
+
+def test_a_refused_form_keeps_its_components_and_severities(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    page = soup(post(client, NEW, filled(client, world, title="")))
+    assert page.select_one(f'input[name="components"][value="{world.trunk.id}"][checked]') is not None
+    chosen = page.select_one(f'select[name="components-{world.trunk.id}"] option[selected]')
+    assert chosen is not None
+    assert chosen["value"] == "partial_rth"
+
+
+def test_a_report_may_name_no_component(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    fields = filled(client, world, components=[], names_none="y")
+    assert post(client, NEW, fields).status_code == 303
+    assert db.session.scalar(select(func.count()).select_from(Delivery)) == 3
+
+
+def test_a_link_fills_the_form_in(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    fields = fields_of(client, f"{NEW}?title=Fibre+cut&component={world.fibre.id}", "report-form")
+    assert (fields["title"], fields["components"]) == ("Fibre cut", [str(world.fibre.id)])
+    assert client.get(f"{NEW}?component=x'--&title={'x' * 999}").status_code == 200
+
+
+def preview(client: Any, world: World, **changes: Any) -> str:
+    answer = client.post(
+        "/admin/incidents/preview", data=filled(client, world, **changes), headers={"HX-Request": "true"}
+    )
+    assert answer.status_code == 200
+    return " ".join(soup(answer).get_text(" ").split())
+
+
+def test_the_preview_says_what_is_seen_who_and_when(world: World, cast: Cast, sign_in: SignIn) -> None:
+    text = preview(sign_in(cast.ada), world)
+    assert "Partial outage · Investigating" in text.replace(
+        "Partial outage Investigating", "Partial outage · Investigating"
+    )
+    assert "Calls drop Affects your Hosted telephony We look into it." in text
+    assert "1 company is affected, 2 people in them, through Hosted telephony" in text
+    assert "Alder Dental" in text
+    assert "By mail to 3 people" in text
+    assert text.endswith("Publish and notify 3 people")
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"visibility": "private"}, ["It exists nowhere else", "Publish for staff only"]),
+        ({"audience": "affected"}, ["Nobody else sees it.", "Publish and notify 2 people"]),
+        ({"affected_only": "y"}, ["Publish and notify 2 people"]),
+        ({"notify": ""}, ["No mail is sent.", "Publish without mail"]),
+        ({"components": []}, ["It names no component, so it concerns every company", "notify 3 people"]),
+        ({"state": "fixed"}, ["The banner goes from their pages"]),
+        ({"title": "", "body": ""}, ["Your title", "Your text"]),
+        ({"components": ["x", "99999"], "state": "?", "next_update": "?", "began": "x"}, ["Publish and notify"]),
+    ],
+    ids=str,
+)
+def test_the_preview_follows_the_form(
+    world: World, cast: Cast, sign_in: SignIn, changes: dict[str, Any], parts: list[str]
+) -> None:
+    client = sign_in(cast.ada)
+    fields = {key: value for key, value in changes.items() if (key, value) != ("notify", "")}
+    if "notify" in changes:
+        data = filled(client, world)
+        del data["notify"]
+        answer = client.post("/admin/incidents/preview", data=data, headers={"HX-Request": "true"})
+        text = " ".join(soup(answer).get_text(" ").split())
+    else:
+        text = preview(client, world, **fields)
+    for part in parts:
+        assert part in text
+
+
+def test_what_nobody_holds_offers_to_add_the_dependency(world: World, cast: Cast, sign_in: SignIn) -> None:
+    text = preview(sign_in(cast.ada), world, components=[str(world.spare.id)])
+    assert "Nothing a customer holds depends on these components yet" in text
+
+
+def test_who_cannot_be_reached_is_named_with_the_reason(world: World, cast: Cast, sign_in: SignIn) -> None:
+    cast.bob.deactivated_at = cast.bob.created_at
+    db.session.commit()
+    text = preview(sign_in(cast.ada), world, audience="affected")
+    assert "1 person cannot be reached by mail" in text
+    assert "Bob Alder Dental, no longer active" in text
+
+
+def test_a_preview_writes_nothing(world: World, cast: Cast, sign_in: SignIn) -> None:
+    preview(sign_in(cast.ada), world)
+    assert db.session.scalar(select(func.count()).select_from(IncidentUpdate)) == 0
+
+
+def test_only_who_may_publish_does(world: World, cast: Cast, sign_in: SignIn, visitor: Any) -> None:
+    office = sign_in(cast.olaf)
+    assert office.get(NEW).status_code == 403
+    token = {"csrf_token": token_in(office, "/admin/")}
+    assert office.post(NEW, data=token).status_code == 403
+    assert office.post("/admin/incidents/preview", data=token).status_code == 403
+    assert office.get("/admin/incidents").status_code == 200
+    assert sign_in(cast.alice).get(NEW).status_code == 404
+    assert visitor(STAFF_HOST).get(NEW).status_code == 302
+
+
+def test_user_text_is_shown_and_never_run(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    body = '<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:alert(1)) <div hx-get="/x">'
+    answer = client.post(
+        "/admin/incidents/preview",
+        data=filled(client, world, title='"><b>x', body=body),
+        headers={"HX-Request": "true"},
+    )
+    page = answer.get_data(as_text=True)
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "<b>x" not in page
+    assert soup(answer).select('[hx-get="/x"]') == []
