@@ -72,6 +72,10 @@ def staff(audience: For, ours: Values | None = None, missing: Values | None = No
     return Entry(audience, ours or {}, missing or dict.fromkeys(ours or {}, NO_ID), **rest)
 
 
+COMPONENT, SERVICE = {"component_id": "#north"}, {"service_id": "#service_internet"}
+COMPANY, DOMAIN = {"company_id": "#company_a"}, {"domain_id": "#domain_a"}
+PERSON = {**COMPANY, "person_id": "#alice"}
+HOLDING = {**COMPANY, "holding_id": "#holding_internet"}
 BROADCAST = {"broadcast_id": "#broadcast"}
 LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
 
@@ -110,7 +114,48 @@ RIGHTS: dict[str, Entry] = {
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
     "customer_account.account": Entry(For.CUSTOMERS),
     # Staff
-    "admin_home.overview": staff(For.STAFF),
+    "admin_dashboard.overview": staff(For.STAFF),
+    "admin_components.component_list": staff(For.STAFF),
+    "admin_components.component": staff(For.STAFF, COMPONENT),
+    "admin_components.arrange": staff(For.PUBLISHERS),
+    "admin_components.new_component": staff(For.PUBLISHERS),
+    "admin_components.edit_component": staff(For.PUBLISHERS, COMPONENT),
+    "admin_components.set_dependents": staff(For.PUBLISHERS, COMPONENT),
+    "admin_components.archive_component": staff(For.PUBLISHERS, COMPONENT),
+    "admin_components.restore_component": staff(For.PUBLISHERS, {"component_id": "#archived"}),
+    "admin_components.new_group": staff(For.PUBLISHERS),
+    "admin_components.group": staff(For.PUBLISHERS, {"group_id": "#group"}),
+    "admin_components.remove_group": staff(For.PUBLISHERS, {"group_id": "#group"}),
+    "admin_services.service_list": staff(For.STAFF),
+    "admin_services.service": staff(For.STAFF, SERVICE),
+    "admin_services.arrange": staff(For.PUBLISHERS),
+    "admin_services.new_service": staff(For.PUBLISHERS),
+    "admin_services.edit_service": staff(For.PUBLISHERS, SERVICE),
+    "admin_services.archive_service": staff(For.PUBLISHERS, SERVICE),
+    "admin_services.restore_service": staff(For.PUBLISHERS, {"service_id": "#service_retired"}),
+    "admin_companies.company_list": staff(For.STAFF),
+    "admin_companies.company": staff(For.STAFF, COMPANY),
+    "admin_companies.new_company": staff(For.ADMINS),
+    "admin_companies.edit_company": staff(For.ADMINS, COMPANY),
+    "admin_companies.archive_company": staff(For.ADMINS, COMPANY),
+    "admin_companies.restore_company": staff(For.ADMINS, COMPANY),
+    "admin_companies.new_person": staff(For.ADMINS, COMPANY),
+    "admin_companies.person": staff(For.ADMINS, PERSON),
+    "admin_companies.remove_person": staff(For.ADMINS, PERSON),
+    "admin_companies.deactivate_person": staff(For.ADMINS, PERSON),
+    "admin_companies.reactivate_person": staff(For.ADMINS, PERSON),
+    "admin_companies.new_holding": staff(For.PUBLISHERS, COMPANY),
+    "admin_companies.holding": staff(For.PUBLISHERS, HOLDING),
+    "admin_companies.end_holding": staff(For.PUBLISHERS, HOLDING),
+    "admin_companies.admit": staff(For.ADMINS, COMPANY),
+    "admin_companies.dismiss": staff(For.ADMINS, COMPANY),
+    "admin_companies.remove_exception": staff(For.ADMINS, COMPANY),
+    "admin_portals.portal_list": staff(For.ADMINS),
+    "admin_portals.new_portal": staff(For.ADMINS),
+    "admin_portals.portal": staff(For.ADMINS, DOMAIN),
+    "admin_portals.edit_portal": staff(For.ADMINS, DOMAIN),
+    "admin_portals.set_areas": staff(For.ADMINS, DOMAIN),
+    "admin_portals.set_exception": staff(For.ADMINS, DOMAIN),
     "admin_styleguide.styleguide": staff(For.STAFF),
     "admin_incidents.index": staff(For.STAFF),
     "admin_incidents.new": staff(For.PUBLISHERS),

@@ -56,6 +56,7 @@ def plant(cast: Cast) -> World:
     """Company A holds internet access on the north ring; B holds telephony on the south switch. Private things lie between."""
     world = World(cast)
     now = clock.utcnow()
+    world.ids |= {"company_a": cast.a.id, "domain_a": cast.domain_a.id, "alice": cast.alice.id}
     _name_people(cast)
     _plant_catalogue(world)
     _plant_incidents(world)
