@@ -104,6 +104,14 @@ def test_workers_outlast_a_redis_that_goes_and_comes(database_url: str, redis_se
         assert portal.pids()["web"] == before["web"]
 
 
+def test_a_job_that_fails_is_logged_under_its_id(database_url: str, redis_server: RedisServer) -> None:
+    with Portal(database_url=database_url, redis_url=redis_server.url) as portal, redis_server.client() as client:
+        queue = Queue("portal", connection=client, serializer=JSONSerializer)
+        job = queue.enqueue("workers.tasks.no_such_task", result_ttl=0)
+        wait_until(lambda: f"job:{job.id}" in portal.log(), what="a log line with the id of the job")
+        assert any(name.startswith("worker-") for name in portal.pids()), "the worker lives on"
+
+
 def test_a_second_run_on_the_same_folder_is_refused(portal: Portal) -> None:
     port, live_port = free_ports(2)
     variables = {**portal.variables, "PORTAL_LIVE_PORT": str(live_port)}
