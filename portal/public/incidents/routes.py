@@ -5,7 +5,6 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock
 from portal.fragments import render, wants_fragment
-from portal.incidents.queries import visible_incident
 from portal.public.status.everybody import answer_everybody
 from portal.public.status.pages import incident_view, render_public_incident
 
@@ -16,13 +15,11 @@ access.status_readers(blueprint)
 @blueprint.get("/incidents/<public_id>")
 def incident(public_id: str) -> Response:
     """Missing and invisible are the same: 404, or sign-in for somebody signed out, who may see more signed in."""
-    viewpoint = access.status_viewpoint()
-    now = clock.utcnow()
-    found = visible_incident(viewpoint, public_id, now)
-    if found is None:
-        return access.refuse_status_reader()
+    viewpoint, now = access.status_viewpoint(), clock.utcnow()
     page, fragment = "public/incidents/incident.html", "public/incidents/_incident.html"
     if viewpoint.is_signed_out:
         template = fragment if wants_fragment() else page
-        return answer_everybody(render_public_incident(template, access.portal(), found, now))
-    return render(page, fragment, **incident_view(viewpoint, found, now))
+        html = render_public_incident(template, access.portal(), public_id, now)
+        return answer_everybody(html) if html else access.refuse_status_reader()
+    view = incident_view(viewpoint, public_id, now)
+    return render(page, fragment, **view) if view else access.refuse_status_reader()

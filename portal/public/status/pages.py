@@ -31,6 +31,7 @@ from portal.incidents.queries import (
     past_incidents,
     recently_fixed,
     uptimes,
+    visible_incident,
 )
 from portal.incidents.rules import OPEN_MAINTENANCE, ComponentStatus, maintenance_state, roll_up
 from portal.language import current, reader_zone, written_for_everybody
@@ -120,9 +121,16 @@ def history_view(viewpoint: Viewpoint, page: int, now: datetime) -> dict[str, An
     return {"listed": found, "days": by_day(found.items), "is_signed_out": viewpoint.is_signed_out}
 
 
-def incident_view(viewpoint: Viewpoint, incident: Incident, now: datetime) -> dict[str, Any]:
-    """What the page of one incident shows to this company; `services` are those of its own that are touched."""
+def incident_view(viewpoint: Viewpoint, public_id: str, now: datetime) -> dict[str, Any] | None:
+    """What the page of one incident shows; None where there is none for this viewpoint.
+
+    `services` are those of the reader's company that it touches.
+    """
+    # First, because it loads the incidents it names anew and with less of their timelines.
     picture = company_picture(viewpoint.company_id, now) if viewpoint.company_id is not None else None
+    incident = visible_incident(viewpoint, public_id, now)
+    if incident is None:
+        return None
     touched = [each.services for each in picture.concerns if each.incident.id == incident.id] if picture else []
     due_at = incident.next_update_due_at
     return {
@@ -157,10 +165,11 @@ def render_public_history(template: str, domain: PortalDomain, page: int, now: d
         return render_template(template, **view, **context) if view else None
 
 
-def render_public_incident(template: str, domain: PortalDomain, incident: Incident, now: datetime) -> str:
-    """The page of one incident for everybody signed out."""
+def render_public_incident(template: str, domain: PortalDomain, public_id: str, now: datetime) -> str | None:
+    """The page of one incident for everybody signed out, or None where there is none for them."""
     with _for_everybody(domain, domain.language) as context:
-        return render_template(template, **incident_view(SIGNED_OUT, incident, now), **context)
+        view = incident_view(SIGNED_OUT, public_id, now)
+        return render_template(template, **view, **context) if view else None
 
 
 @contextmanager
