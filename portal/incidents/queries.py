@@ -226,7 +226,7 @@ def concerning(company_id: int, now: datetime) -> Concerning:
 
 
 def concerning_ids(company_id: int, now: datetime) -> tuple[list[int], int]:
-    """The ids of the open incidents that concern this company, worst first, and how many others it may see. One query."""
+    """The open incidents that concern this company, worst first, and how many others it may see. One query."""
     heads = db.session.execute(_open_heads(), {"now": now, "company_id": company_id}).all()
     mine = [incident_id for incident_id, _, reaches_it, reaches_any in heads if reaches_it or not reaches_any]
     others = sum(
@@ -238,7 +238,7 @@ def concerning_ids(company_id: int, now: datetime) -> tuple[list[int], int]:
 
 
 @cache
-def _open_heads() -> Select[Any]:
+def _open_heads() -> Select[int, Audience, bool, bool]:
     """The open public incidents and whom they reach: `now` and `company_id` are given when it is executed.
 
     Built once: with its four ways through the graph it costs more to build than to run.
@@ -511,7 +511,7 @@ def _reaches(row: Any, now: datetime, company_id: int | None = None) -> ColumnEl
     )
 
 
-def _moment_of(row: Any, now: datetime) -> Any:
+def _moment_of(row: Any, now: Any) -> Any:
     at = now if isinstance(now, ColumnElement) else literal(now, UTCDateTime())
     if row is Incident:
         return func.coalesce(Incident.resolved_at, at)

@@ -235,7 +235,7 @@ def pack_days(stretches: Iterable[Interval], first_day: date, last_day: date) ->
 def overlaid(days: str, others: str) -> str:
     """Two packed histories of the same days as one: the worse of each day."""
     quiet = "0" * len(others)
-    if days == quiet or others == quiet:
+    if quiet in (days, others):
         return others if days == quiet else days  # nearly every component on nearly every page
     return "".join(max(pair) for pair in zip(days, others, strict=True))
 

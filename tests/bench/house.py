@@ -1,4 +1,4 @@
-"""Targets 6 and 10 and the story of 5: the whole product started, seen by a browser, and watched by a thousand pages."""
+"""Targets 6 and 10 and the story of 5: the whole product started, seen by a browser, watched by a thousand pages."""
 
 import contextlib
 import http.client

@@ -32,18 +32,7 @@ HISTORY_DAYS = 90
 CHUNK = 5_000
 
 _PLACES = ("Frankfurt", "London", "Manchester", "Dublin", "Leeds")
-_PARTS = (
-    "Voice core",
-    "SIP trunks",
-    "Fibre ring",
-    "Portal",
-    "Mail relay",
-    "DNS",
-    "Number porting",
-    "Billing",
-    "Wi-Fi",
-    "VPN",
-)
+_PARTS = ("Voice core", "SIP trunks", "Fibre", "Portal", "Mail relay", "DNS", "Porting", "Billing", "Wi-Fi", "VPN")
 _TEXT = (
     "Calls to mobile numbers fail for some customers. Our carrier has confirmed a fault on its side and is moving "
     "traffic to the second route; we watch the rate of completed calls and write again within the hour."
@@ -78,7 +67,6 @@ def seed_incidents(now: datetime) -> None:
         is_open = number >= PAST_INCIDENTS
         began = now - (timedelta(hours=3) if is_open else timedelta(hours=pick.randrange(48, HISTORY_DAYS * 24)))
         named = {component: pick.choice(severities) for component in pick.sample(components, 2)}
-        by = {"by": SYSTEM, "author_id": None}
         incident = incidents.publish(
             f"Fault {number + 1} in {_PLACES[number % 5]}",
             State.INVESTIGATING,
@@ -88,7 +76,8 @@ def seed_incidents(now: datetime) -> None:
             now=began,
             idempotency_key=f"bench-{number}",
             started_at=began,
-            **by,
+            by=SYSTEM,
+            author_id=None,
         )
         for step, state in enumerate([State.IDENTIFIED, State.WATCHING] + ([] if is_open else [State.FIXED])):
             incidents.post_update(
@@ -100,7 +89,8 @@ def seed_incidents(now: datetime) -> None:
                 version=incident.version,
                 now=began + timedelta(minutes=20 * (step + 1)),
                 idempotency_key=f"bench-{number}-{step}",
-                **by,
+                by=SYSTEM,
+                author_id=None,
             )
     events.commit()
 
