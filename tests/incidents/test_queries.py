@@ -252,7 +252,7 @@ def test_an_empty_history_has_one_empty_page(session: None) -> None:
         (queries.Filters(is_open=False), {"Fixed 100%"}),
         (queries.Filters(visibility=Visibility.PRIVATE), {"Private"}),
     ],
-    ids=str,
+    ids=["nothing", "title", "percent in a word", "percent", "text", "state", "open", "not open", "private"],
 )
 def test_the_report_history_is_narrowed(world: World, filters: queries.Filters, titles: set[str]) -> None:
     report("Open", {world.trunk.id: SLOW})
