@@ -6,6 +6,7 @@ from flask import Blueprint, Response, abort, current_app, json, request
 
 from portal import access, clock, events
 from portal.catalogue.queries import holdings_of_company
+from portal.domains.queries import is_admitted
 from portal.domains.rules import Area
 from portal.headers import live_origin, page_origin
 from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
@@ -57,7 +58,8 @@ def _topics() -> list[str]:
         return [events.STAFF, *dict.fromkeys(wanted[:MOST_WANTED])]
     domain, areas = access.portal(), access.areas()
     everybody = [events.public_topic(domain.id)]
-    if viewpoint.company_id is not None and {Area.STATUS, Area.SERVICES} & areas:
+    is_ours = viewpoint.company_id is not None and is_admitted(viewpoint.company_id, domain.id)
+    if viewpoint.company_id is not None and is_ours and {Area.STATUS, Area.SERVICES} & areas:
         held = {holding.service_id for holding in holdings_of_company(viewpoint.company_id, clock.utcnow())}
         own = [events.company_topic(viewpoint.company_id)]
         return everybody + own + [events.service_topic(service_id) for service_id in sorted(held)]
