@@ -1,12 +1,20 @@
 """What staff forms and lists share: the version of the row, refusals beside their field, the page of a list."""
 
+from collections.abc import Iterable
+
 from flask import abort, request
 from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired
 from wtforms.widgets import HiddenInput
 
 from portal.errors import RuleViolation
+
+
+def choices_of(pairs: Iterable[tuple[int | str, str]]) -> list[SelectChoice]:
+    """The choices of a field from pairs of value and label."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class StaffForm(FlaskForm):
@@ -22,7 +30,7 @@ class StaffForm(FlaskForm):
 
 
 class VersionField(IntegerField):
-    """The version a form was opened with. After a conflict it carries the newer one the route gave it, not what was sent."""
+    """The version a form was opened with. After a conflict it carries the newer one the route gave it."""
 
     widget = HiddenInput()
 

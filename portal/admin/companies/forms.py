@@ -3,7 +3,7 @@
 from wtforms import BooleanField, HiddenField, IntegerField, SelectField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
-from portal.admin.forms import StaffForm, VersionedForm
+from portal.admin.forms import StaffForm, VersionedForm, choices_of
 from portal.language import LANGUAGES, TIME_ZONES
 
 
@@ -42,15 +42,15 @@ class NewPersonForm(StaffForm):
             Length(max=254, message="That is not an e-mail address."),
         ],
     )
-    language = SelectField("Language", choices=list(LANGUAGES.items()))
-    time_zone = SelectField("Time zone", choices=TIME_ZONES)
+    language = SelectField("Language", choices=choices_of(LANGUAGES.items()))
+    time_zone = SelectField("Time zone", choices=choices_of(TIME_ZONES))
     known_id = HiddenField(validators=[Optional(), Length(max=20)])
 
 
 class PersonForm(VersionedForm):
     name = _name("person")
-    language = SelectField("Language", choices=list(LANGUAGES.items()))
-    time_zone = SelectField("Time zone", choices=TIME_ZONES)
+    language = SelectField("Language", choices=choices_of(LANGUAGES.items()))
+    time_zone = SelectField("Time zone", choices=choices_of(TIME_ZONES))
 
 
 class _HoldingFields(StaffForm):

@@ -20,7 +20,7 @@ from portal.admin.companies.forms import (
     NewPersonForm,
     PersonForm,
 )
-from portal.admin.forms import RowForm, page_wanted, text_wanted
+from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Holding
 from portal.catalogue.queries import component_choices, lists
@@ -60,7 +60,9 @@ def new_company() -> Response:
     access.require(Permission.COMPANIES_EDIT)
     form = NewCompanyForm()
     portals = all_domains()
-    form.home_id.choices = [*((each.id, f"{each.brand} ({each.host})") for each in portals), ("", "None yet")]
+    form.home_id.choices = choices_of(
+        [*((each.id, f"{each.brand} ({each.host})") for each in portals), ("", "None yet")]
+    )
     if not form.validate_on_submit():
         return _company_form(form, None, 422 if form.is_submitted() else 200)
     by, now = access.actor(), clock.utcnow()
@@ -240,7 +242,9 @@ def reactivate_person(company_id: int, person_id: int) -> Response:
 def new_holding(company_id: int) -> Response:
     access.require(Permission.CATALOGUE_EDIT)
     wanted, form = _company(company_id), NewHoldingForm()
-    form.service_id.choices = [("", "Choose a service"), *((each.id, each.name) for each in lists.all_services())]
+    form.service_id.choices = choices_of(
+        [("", "Choose a service"), *((each.id, each.name) for each in lists.all_services())]
+    )
     if not form.validate_on_submit():
         return _holding_form(form, wanted, None, 422 if form.is_submitted() else 200)
     service = lists.service_by_id(form.service_id.data)
@@ -402,9 +406,9 @@ def _person_form(
 
 
 def _holding_form(form: NewHoldingForm | HoldingForm, wanted: Company, edited: Holding | None, status: int) -> Response:
-    form.component_ids.choices = [
+    form.component_ids.choices = choices_of(
         (each, f"{title} ({group})" if group else title) for each, title, group in component_choices()
-    ]
+    )
     return render(
         "admin/companies/holding_form.html",
         "admin/companies/_holding_form.html",

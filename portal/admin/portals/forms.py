@@ -5,7 +5,7 @@ from typing import Any
 from wtforms import BooleanField, Field, HiddenField, IntegerField, SelectField, StringField
 from wtforms.validators import InputRequired, Length, Optional, Regexp
 
-from portal.admin.forms import StaffForm, VersionedForm
+from portal.admin.forms import StaffForm, VersionedForm, choices_of
 from portal.domains.rules import AREA_WORDS, BUILT_AREAS, Area
 from portal.language import LANGUAGES, TIME_ZONES
 
@@ -50,8 +50,8 @@ class _Look(StaffForm):
         default="#2457d6",
         validators=[Regexp(r"#[0-9a-fA-F]{6}\Z", message="Write the colour like #2457d6.")],
     )
-    language = SelectField("Language", choices=list(LANGUAGES.items()))
-    time_zone = SelectField("Time zone", choices=TIME_ZONES, default="Europe/London")
+    language = SelectField("Language", choices=choices_of(LANGUAGES.items()))
+    time_zone = SelectField("Time zone", choices=choices_of(TIME_ZONES), default="Europe/London")
     support_email = StringField(
         "Support e-mail", validators=[Optional(), Length(max=254, message="That is not an e-mail address.")]
     )
@@ -81,6 +81,6 @@ class AreasForm(_Switches, VersionedForm):
 class ExceptionForm(StaffForm):
     """One area, one company: open, closed, or (empty) as the switch says."""
 
-    area = SelectField(choices=[(area.value, AREA_WORDS[area].name) for area in BUILT_AREAS])
+    area = SelectField(choices=choices_of((area.value, AREA_WORDS[area].name) for area in BUILT_AREAS))
     company_id = IntegerField(validators=[InputRequired()])
     is_open = HiddenField(validators=[Regexp(r"(yes|no)?\Z")])

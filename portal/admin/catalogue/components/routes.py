@@ -15,7 +15,7 @@ from portal.admin.catalogue.components.forms import (
     NewGroupForm,
     OrderForm,
 )
-from portal.admin.forms import RowForm, page_wanted, text_wanted
+from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions
 from portal.catalogue.models import Component, ComponentGroup
 from portal.catalogue.queries import component_by_id, component_groups, group_by_id, lists, reach_of
@@ -224,7 +224,7 @@ def _group_asked_for() -> int | None:
 
 
 def _offer_groups(form: NewComponentForm) -> None:
-    form.group_id.choices = [("", "No group"), *((each.id, each.name) for each in component_groups())]
+    form.group_id.choices = choices_of([("", "No group"), *((each.id, each.name) for each in component_groups())])
 
 
 def _list(status: int = 200, notice: str = "") -> Response:
@@ -256,7 +256,7 @@ def _component(wanted: Component, status: int = 200, form: DependentsForm | None
     now = clock.utcnow()
     dependencies = lists.dependencies_on(wanted.id, now)
     form = form or DependentsForm(formdata=None, service_ids=[each.service_id for each in dependencies])
-    form.service_ids.choices = [(each.id, each.name) for each in lists.all_services()]
+    form.service_ids.choices = choices_of((each.id, each.name) for each in lists.all_services())
     reported = incidents.report_history(Filters(component_id=wanted.id), 1)
     return render(
         "admin/catalogue/components/component.html",

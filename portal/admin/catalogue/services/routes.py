@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from portal import access, clock, events
 from portal.accounts.rules import Permission, may
 from portal.admin.catalogue.services.forms import NewServiceForm, OrderForm, ServiceForm
-from portal.admin.forms import RowForm, page_wanted, text_wanted
+from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions
 from portal.catalogue.models import Service
 from portal.catalogue.queries import component_choices, components_of_service, lists
@@ -183,9 +183,9 @@ def _list(status: int = 200, notice: str = "") -> Response:
 
 
 def _form(form: NewServiceForm, edited: Service | None, status: int) -> Response:
-    form.component_ids.choices = [
+    form.component_ids.choices = choices_of(
         (each, f"{title} ({group})" if group else title) for each, title, group in component_choices()
-    ]
+    )
     return render(
         "admin/catalogue/services/service_form.html",
         "admin/catalogue/services/_service_form.html",
