@@ -114,7 +114,8 @@ def viewer() -> Viewer | None:
 def signed_in() -> Viewer:
     """Who is signed in, in a view whose guard has seen to it that somebody is."""
     found = viewer()
-    assert found is not None
+    if found is None:
+        raise LookupError("nobody is signed in: the guard of this blueprint lets such requests through")
     return found
 
 

@@ -36,7 +36,6 @@ class Settings:
     pulse_seconds: float = 10
     connections_per_relay: int = 2
     slice_size: int = 1000
-    fault_hooks: bool = False
 
     @property
     def staff_host(self) -> str:
@@ -75,7 +74,6 @@ class Settings:
             pulse_seconds=_number(environ, "PORTAL_PULSE_SECONDS", 10, least=0.1),
             connections_per_relay=int(_number(environ, "PORTAL_CONNECTIONS_PER_RELAY", 2, least=1)),
             slice_size=int(_number(environ, "PORTAL_SLICE_SIZE", 1000, least=1)),
-            fault_hooks=environ.get("PORTAL_FAULT_HOOKS") == "1",
         )
 
 

@@ -55,11 +55,12 @@ class Base(DeclarativeBase):
 
 
 class Versioned:
-    """A row people edit: forms carry `version`, every UPDATE names it and raises it, and an older one is refused with 409."""
+    """A row people edit: forms carry `version`, every UPDATE names and raises it, an older one is refused with 409."""
 
     version: Mapped[int] = mapped_column(default=1)
 
     @declared_attr.directive
+    @classmethod
     def __mapper_args__(cls) -> dict[str, Any]:
         return {"version_id_col": cls.__dict__.get("version", cls.version)}
 

@@ -12,7 +12,7 @@ from htmx_flask import Htmx
 from portal.database import Base
 
 
-class FormProtection(CSRFProtect):  # type: ignore[misc]
+class FormProtection(CSRFProtect):
     """Form tokens, and beside them the browser's own word on which site a form was sent from.
 
     What is exempt from tokens (one-click unsubscribe) is exempt from both.

@@ -55,7 +55,7 @@ def without_host(address: str) -> str:
 
 
 def live_origin(settings: Settings, host: str) -> str:
-    """Where the hub is reached from a page on this host: nowhere else ("") behind a proxy, the hub's own port when embedded."""
+    """Where the hub is reached from a page on this host: "" behind a proxy, else the hub's own port."""
     if not settings.live_port:
         return ""
     name = re.sub(r":\d+$", "", host)

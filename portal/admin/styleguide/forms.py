@@ -22,7 +22,7 @@ COMPONENTS: Any = ["SIP trunks", "Hosted telephony", "Fibre access", "Portal"]
 AUDIENCES: Any = ["Everyone", "Affected companies"]
 
 
-class SampleForm(FlaskForm):  # type: ignore[misc]
+class SampleForm(FlaskForm):
     """Every kind of field there is a look for."""
 
     version = HiddenField()
