@@ -10,7 +10,6 @@ SHELL := /bin/bash
 PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
-CATALOGUES := $(patsubst %.po,%.mo,$(wildcard portal/translations/*/LC_MESSAGES/*.po))
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 SERVED := portal/static/vendor/htmx.js
 
@@ -35,9 +34,9 @@ bench: install-dev
 
 # --- installing -------------------------------------------------------------------------------------------------
 
-install: .venv/.installed $(SERVED) $(CATALOGUES)
+install: .venv/.installed $(SERVED)
 
-install-dev: .venv/.installed-dev node_modules/axe-core/package.json $(SERVED) $(CATALOGUES)
+install-dev: .venv/.installed-dev node_modules/axe-core/package.json $(SERVED)
 
 system-test:
 	bash tests/support/need.sh test
@@ -71,9 +70,6 @@ node_modules/axe-core/package.json: package.json package-lock.json portal/static
 	node portal/static/vendor.mjs
 	touch $@ $(SERVED)
 
-%.mo: %.po | .venv/.installed
-	$(BIN)/pybabel compile --input-file $< --output-file $@ --locale $(word 3,$(subst /, ,$<))
-
 # --- keeping house ----------------------------------------------------------------------------------------------
 
 # Writes both lock files anew from pyproject.toml, with hashes; needs pip-tools.
@@ -85,4 +81,4 @@ lock:
 	$(LOCK) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 
 clean:
-	rm -rf .venv node_modules portal/static/vendor $(CATALOGUES) .*_cache .hypothesis *.egg-info
+	rm -rf .venv node_modules portal/static/vendor .*_cache .hypothesis *.egg-info
