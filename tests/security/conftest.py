@@ -1,4 +1,4 @@
-"""A second app with routes that misbehave, for what no real route would do, and an app that is told it runs on https."""
+"""An app with routes that misbehave as no real route would, one that is told it runs on https, and the world."""
 
 import re
 from collections.abc import Iterator
@@ -30,12 +30,12 @@ SECRET = "CANARY-trace-of-a-fault"
 @probe.get("/probe/fault")
 @probe.get("/api/probe/fault", endpoint="api_fault")
 def fault() -> Response:
-    raise RuntimeError(f"{SECRET} SELECT * FROM person /etc/passwd")
+    raise RuntimeError(SECRET, "SELECT * FROM person", "/etc/passwd")
 
 
 @probe.get("/probe/sql")
 def bad_sql() -> Response:
-    db.session.execute(text(f"SELECT {SECRET.replace('-', '_')} FROM nowhere"))
+    db.session.execute(text("SELECT canary FROM nowhere"))
     return redirect_to("/")
 
 
@@ -139,3 +139,24 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> datetime:
     now = clock.utcnow().replace(microsecond=0)
     monkeypatch.setattr(clock, "utcnow", lambda: now)
     return now
+
+
+def check_headers(response: TestResponse, *, is_https: bool) -> None:
+    """Every header the house gives, whatever the answer."""
+    headers = response.headers
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["object-src"] == "'none'"
+    assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "http:", "https:"} & set(
+        headers["Content-Security-Policy"].split()
+    )
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert headers["X-Request-Id"]
+    assert headers["Cache-Control"]
+    assert not {"X-Powered-By", "Server"} & set(headers.keys())
+    assert ("upgrade-insecure-requests" in policy) is is_https
+    assert headers.get("Strict-Transport-Security") == ("max-age=31536000" if is_https else None)

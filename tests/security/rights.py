@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
+from portal.assets import address_of, brand_address
 from portal.domains.rules import Area
 from portal.notifications.links import unsubscribe_path
 from tests.conftest import STAFF_HOST
@@ -187,9 +188,9 @@ def address(app: Flask, world: World, rule: Rule, values: Values) -> str:
     with app.test_request_context("/", base_url=f"http://{STAFF_HOST}"):
         for parameter, value in found.items():
             if value == "%portal.css":
-                found[parameter] = app.jinja_env.globals["asset"]("portal.css").rpartition("/")[2]
+                found[parameter] = address_of("portal.css").rpartition("/")[2]
             elif value == "%brand":
-                found[parameter] = app.jinja_env.globals["brand_sheet"]("staff").rpartition("/")[2]
+                found[parameter] = brand_address("staff").rpartition("/")[2]
             elif value == "%unsubscribe":
                 found[parameter] = unsubscribe_path("stranger@people.test", "incidents", None).rpartition("/")[2]
     built = rule.build(found)

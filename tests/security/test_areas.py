@@ -19,7 +19,7 @@ from portal.incidents.rules import Severity
 from portal.notifications.models import Delivery
 from tests.conftest import NOW, SignIn, token_in
 from tests.security.rights import RIGHTS, For, address, routes
-from tests.security.world import A_HOST, B_HOST, ROLES, World, client_of, publish
+from tests.security.world import A_HOST, B_HOST, ROLES, Role, World, client_of, publish
 
 BELONGS_TO_NO_AREA = {"customer_home.home", "customer_account.account"}
 """The home shows what is open; the account is everybody's own."""
@@ -28,23 +28,23 @@ AREAS = [Area.STATUS, Area.SERVICES]
 HTMX = {"HX-Request": "true"}
 
 
-def role(name: str) -> object:
+def role(name: str) -> Role:
     return next(each for each in ROLES if each.name == name)
 
 
 @pytest.fixture
 def alice(app: Flask, world: World) -> FlaskClient:
-    return client_of(app, world.cast, role("Alice"))  # type: ignore[arg-type]
+    return client_of(app, world.cast, role("Alice"))
 
 
 @pytest.fixture
 def charlie(app: Flask, world: World) -> FlaskClient:
-    return client_of(app, world.cast, role("Charlie"))  # type: ignore[arg-type]
+    return client_of(app, world.cast, role("Charlie"))
 
 
 @pytest.fixture
 def nobody(app: Flask, world: World) -> FlaskClient:
-    return client_of(app, world.cast, role("nobody on A's portal"))  # type: ignore[arg-type]
+    return client_of(app, world.cast, role("nobody on A's portal"))
 
 
 def close(domain: PortalDomain, *closed: Area) -> None:
@@ -56,9 +56,10 @@ def close(domain: PortalDomain, *closed: Area) -> None:
 
 
 def override(domain: PortalDomain, company: Company, area: Area, is_open: bool | None) -> None:
-    domains.set_override(
-        db.session.get(PortalDomain, domain.id), db.session.get(Company, company.id), area, is_open, by=SYSTEM, now=NOW
-    )  # type: ignore[arg-type]
+    here, whom = db.session.get(PortalDomain, domain.id), db.session.get(Company, company.id)
+    assert here is not None
+    assert whom is not None
+    domains.set_override(here, whom, area, is_open, by=SYSTEM, now=NOW)
     events.commit()
 
 
@@ -120,23 +121,21 @@ def status_paths(world: World) -> list[str]:
     return ["/status", "/status/history", f"/incidents/{world.public_ids['public']}"]
 
 
-@pytest.mark.parametrize(
-    ("closed", "signed_in", "signed_out"),
-    [
-        ([], {200}, {200}),
-        ([Area.PUBLIC_STATUS], {200}, {302, 401}),
-        ([Area.STATUS], {200}, {200}),
-        ([Area.STATUS, Area.PUBLIC_STATUS], {404}, {404}),
-    ],
-)
-def test_t17_the_status_pages_follow_both_switches(
-    world: World, alice: FlaskClient, nobody: FlaskClient, closed: list[Area], signed_in: set[int], signed_out: set[int]
-) -> None:
+FOLLOWING: list[tuple[list[Area], set[int], set[int]]] = [
+    ([], {200}, {200}),
+    ([Area.PUBLIC_STATUS], {200}, {302, 401}),
+    ([Area.STATUS], {200}, {200}),
+    ([Area.STATUS, Area.PUBLIC_STATUS], {404}, {404}),
+]
+"""What is closed, and how the status pages then answer somebody signed in and somebody who is not."""
+
+
+def test_t17_the_status_pages_follow_both_switches(world: World, alice: FlaskClient, nobody: FlaskClient) -> None:
     paths = status_paths(world)
-    assert statuses(alice, paths) == statuses(nobody, paths) == {200}
-    close(world.cast.domain_a, *closed)
-    assert statuses(alice, paths) == signed_in
-    assert statuses(nobody, paths) == signed_out
+    for closed, signed_in, signed_out in FOLLOWING:
+        close(world.cast.domain_a, *closed)
+        assert statuses(alice, paths) == signed_in, closed
+        assert statuses(nobody, paths) == signed_out, closed
 
 
 def test_t17_without_status_the_public_page_knows_nobody(world: World, alice: FlaskClient, nobody: FlaskClient) -> None:
@@ -197,7 +196,9 @@ def _switch_off_but_except(world: World) -> None:
     override(world.cast.domain_a, world.cast.a, Area.STATUS, True)
 
 
-@pytest.mark.parametrize(("change", "are_mailed"), [(_switch_off, False), (_except, False), (_switch_off_but_except, True)])
+@pytest.mark.parametrize(
+    ("change", "are_mailed"), [(_switch_off, False), (_except, False), (_switch_off_but_except, True)]
+)
 def test_t17_mails_of_the_area_stop_with_it(world: World, change: Callable[[World], None], are_mailed: bool) -> None:
     change(world)
     before = set(db.session.scalars(select(Delivery.id)))
@@ -212,9 +213,7 @@ def _people(*people: Person) -> list[Person]:
     return list(people)
 
 
-def test_t18_a_form_opened_before_the_switch_is_refused_after(
-    app: Flask, world: World, alice: FlaskClient
-) -> None:
+def test_t18_a_form_opened_before_the_switch_is_refused_after(app: Flask, world: World, alice: FlaskClient) -> None:
     """The account is no area; so it is still taken. What belongs to an area that closed is not."""
     token = token_in(alice, "/services")
     close(world.cast.domain_a, Area.SERVICES)
@@ -222,7 +221,9 @@ def test_t18_a_form_opened_before_the_switch_is_refused_after(
     assert alice.get("/account").status_code == 200
 
 
-def test_a_company_admitted_to_two_portals_sees_on_each_what_is_open_there(app: Flask, world: World, sign_in: SignIn) -> None:
+def test_a_company_admitted_to_two_portals_sees_on_each_what_is_open_there(
+    app: Flask, world: World, sign_in: SignIn
+) -> None:
     from portal import clock  # noqa: PLC0415
     from tests.conftest import client_on  # noqa: PLC0415
 
@@ -233,7 +234,7 @@ def test_a_company_admitted_to_two_portals_sees_on_each_what_is_open_there(app: 
     close(world.cast.domain_b, Area.SERVICES)
     here, there = client_on(app, A_HOST), client_on(app, B_HOST)
     there.set_cookie("sid", token, domain=B_HOST)
-    own = client_of(app, world.cast, role("Alice"))  # type: ignore[arg-type]
+    own = client_of(app, world.cast, role("Alice"))
     assert own.get("/services").status_code == 200
     assert there.get("/services").status_code == 404
     assert there.get("/status").status_code == 200

@@ -55,9 +55,7 @@ def test_a21_htmx_sends_the_token_in_a_header(cast: Cast, sign_in: SignIn) -> No
     assert done.headers["HX-Redirect"] == "/sign-in"
 
 
-def test_a21_a_token_from_before_signing_in_is_stale_after(
-    cast: Cast, visitor: Callable[[str], FlaskClient]
-) -> None:
+def test_a21_a_token_from_before_signing_in_is_stale_after(cast: Cast, visitor: Callable[[str], FlaskClient]) -> None:
     client = visitor(A_HOST)
     before = token_in(client, "/sign-in")
     form = {"csrf_token": before, "email": cast.alice.email, "password": PASSWORD}
@@ -81,7 +79,9 @@ def test_a22_only_the_right_method_changes_anything(cast: Cast, sign_in: SignIn,
     assert live_sessions() == 1
 
 
-@pytest.mark.parametrize(("site", "status"), [("cross-site", 400), ("same-site", 400), ("same-origin", 303), ("none", 303)])
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 400), ("same-site", 400), ("same-origin", 303), ("none", 303)]
+)
 def test_a23_the_browser_says_who_sent_it(cast: Cast, sign_in: SignIn, site: str, status: int) -> None:
     client = sign_in(cast.alice)
     token = token_in(client, "/")
@@ -90,7 +90,9 @@ def test_a23_the_browser_says_who_sent_it(cast: Cast, sign_in: SignIn, site: str
     assert live_sessions() == (1 if status == 400 else 0)
 
 
-@pytest.mark.parametrize("referrer", [None, "https://evil.test/", "http://admin.portal.test/", "https://admin.portal.test.evil.test/"])
+@pytest.mark.parametrize(
+    "referrer", [None, "https://evil.test/", "http://admin.portal.test/", "https://admin.portal.test.evil.test/"]
+)
 def test_a20_over_https_the_referrer_must_be_ours(https_app: Flask, cast: Cast, referrer: str | None) -> None:
     client = https_on(https_app, STAFF_HOST)
     form = {"csrf_token": token_in(client, "/sign-in"), "email": cast.ada.email, "password": PASSWORD}

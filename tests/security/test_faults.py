@@ -18,7 +18,8 @@ from portal.accounts import actions as accounts
 from portal.accounts.models import Session
 from portal.accounts.rules import Role
 from portal.audit.rules import SYSTEM
-from portal.catalogue.models import Component
+from portal.catalogue import actions as catalogue
+from portal.catalogue.models import Component, Service
 from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
@@ -29,7 +30,7 @@ from tests.support import databases
 from tests.support.processes import wait_until
 from tests.support.product import Portal, is_postgres
 from tests.support.redis_server import RedisServer
-from tests.support.smtp_sink import SmtpSink
+from tests.support.smtp_sink import Received, SmtpSink
 from tests.support.visitor import Answer, Visitor
 
 pytestmark = pytest.mark.processes
@@ -112,6 +113,8 @@ def running(
             db.session.add(component)
             db.session.flush()
             component_id = component.id
+            for name in ("Access", "Backup", "Calls", "Domains"):
+                catalogue.add_service(name, by=SYSTEM, now=now)
             events.commit()
         yield Running(portal, redis, sink, component_id)
 
@@ -150,7 +153,9 @@ HOST = b"Host: a.portal.test\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a.portal.test\r\n\r\n"
 
 SMUGGLING = {
-    "both lengths": b"POST /sign-in HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "both lengths": b"POST /sign-in HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": b"POST /sign-in HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\nContent-Length: 50\r\n\r\n",
     "no such coding": b"POST /sign-in HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "a hidden coding": b"POST /sign-in HTTP/1.1\r\n" + HOST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
@@ -176,7 +181,10 @@ def test_h07_a_request_of_two_lengths_is_one_request_or_none(running: Running, r
     ("head", "answers"),
     [
         (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", {b"404", b"414", b"431", b"400"}),
-        (b"GET /sign-in HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: x\r\n" % n for n in range(1000)) + b"\r\n", {b"431", b"400", b"200"}),
+        (
+            b"GET /sign-in HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: x\r\n" % n for n in range(1000)) + b"\r\n",
+            {b"431", b"400", b"200"},
+        ),
         (b"get /sign-in HTTP/1.1\r\n" + HOST + b"\r\n", {b"200", b"400", b"405"}),
         (b"TRACE / HTTP/1.1\r\n" + HOST + b"\r\n", {b"400", b"405"}),
         (b"GET http://evil.test/sign-in HTTP/1.1\r\n" + HOST + b"\r\n", {b"400", b"200", b"404"}),
@@ -185,7 +193,7 @@ def test_h07_a_request_of_two_lengths_is_one_request_or_none(running: Running, r
         (b"GET /sign-in HTTP/1.1\r\nHost: a.portal.test@evil.test\r\n\r\n", {b"400"}),
         (b"GET /sign-in HTTP/1.0\r\n\r\n", {b"400"}),
     ],
-)  # fmt: skip
+)
 def test_h06_odd_requests_get_a_plain_answer(running: Running, head: bytes, answers: set[bytes]) -> None:
     answer = raw(running, head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert answer.split()[1] in answers
@@ -228,7 +236,7 @@ def full(running: Running) -> Iterator[None]:
         for number in range(20):
             try:
                 client.set(f"ballast{number}", "x" * 100_000)
-            except Exception:  # noqa: BLE001, S112, PERF203 (it is full: that is the point)
+            except Exception:
                 break
     try:
         yield
@@ -246,7 +254,9 @@ def wiped(running: Running) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("row", "trouble"), [("r06", stopped), ("r06-hangs", hanging), ("r08", wiped), ("r10", full)], ids=lambda each: str(each)[:12]
+    ("row", "trouble"),
+    [("r06", stopped), ("r06-hangs", hanging), ("r08", wiped), ("r10", full)],
+    ids=lambda each: str(each)[:12],
 )
 def test_r06_r08_r10_publishing_needs_no_redis(
     running: Running, row: str, trouble: Callable[[Running], AbstractContextManager[None]]
@@ -317,7 +327,9 @@ def test_r21_a_form_sent_ten_times_at_once_is_one_incident(running: Running) -> 
     assert running.mails(title) == 2
 
 
-def update_form(page: Answer, running: Running, body: str, key: str, state: str = "identified") -> list[tuple[str, str]]:
+def update_form(
+    page: Answer, running: Running, body: str, key: str, state: str = "identified"
+) -> list[tuple[str, str]]:
     version = page.text.split('name="version"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
     number = str(running.component_id)
     return [
@@ -354,6 +366,68 @@ def test_r43_of_ten_editors_at_the_same_moment_one_wins(running: Running) -> Non
     with ThreadPoolExecutor(5) as pool:
         statuses = sorted(pool.map(send, range(5)))
     assert statuses == [303, 409, 409, 409, 409]
+
+
+def test_r17_of_two_who_order_the_same_list_one_wins(running: Running) -> None:
+    """And the order is whole whoever it is: every service once, no place twice."""
+    ada, root = running.staff("ada"), running.staff("root")
+    with running.portal.database():
+        ids = [str(each) for each in db.session.scalars(select(Service.id).order_by(Service.position, Service.id))]
+    for _round in range(5):
+        version = (
+            ada.get("/admin/catalogue/services").text.split('name="version"', 1)[1].split('value="', 1)[1].split('"')[0]
+        )
+        root.get("/admin/catalogue/services")
+
+        def send(visitor: Visitor, order: list[str], version: str = version) -> int:
+            form = {"order": ",".join(order), "version": version}
+            return visitor.post("/admin/catalogue/services/order", form).status
+
+        orders = [ids[1:] + ids[:1], ids[::-1]]
+        with ThreadPoolExecutor(2) as pool:
+            statuses = list(pool.map(send, (ada, root), orders))
+        assert sorted(statuses) == [303, 409]
+        with running.portal.database():
+            rows = db.session.execute(select(Service.id, Service.position).order_by(Service.position)).all()
+        assert [str(each.id) for each in rows] == orders[statuses.index(303)]
+        assert len({each.position for each in rows}) == len(ids)
+        ids = [str(each.id) for each in rows]
+
+
+NASTY = {
+    "r\r\nBcc: victim@evil.test nasty1": "nasty1",
+    "ä =?UTF-8?Q?=0A?=Bcc: victim@evil.test nasty2": "nasty2",
+    "x\u2028Bcc: victim@evil.test\u0085nasty3": "nasty3",
+    "=?utf-8?b?QmNjOiB2aWN0aW1AZXZpbC50ZXN0?= nasty4": "nasty4",
+    "<script>alert(1)</script> {{name}} {{unsubscribe_url}} nasty5": "nasty5",
+}
+
+
+def test_i22_i26_at_the_server_a_title_is_a_subject_and_a_text_is_a_body(running: Running) -> None:
+    ada = running.staff()
+    body = ".\r\n..\r\n.\r\nMAIL FROM:<evil@evil.test>\r\nRCPT TO:<victim@evil.test>\r\n" + "long " * 600 + "\r\nBcc: y"
+    wanted = 0
+    for title, mark in NASTY.items():
+        ada.get("/admin/incidents/new")
+        form = [(name, body if name == "body" else value) for name, value in running.report(title, f"key-{mark}")]
+        answer = ada.post("/admin/incidents/new", form)
+        assert answer.status in {303, 422}
+        wanted += 2 if answer.status == 303 else 0
+    assert wanted >= 6
+
+    def mails() -> list[Received]:
+        return [each for each in running.sink.received if "nasty" in each.content.decode("utf-8", "replace")]
+
+    wait_until(lambda: len(mails()) >= wanted, 15 * SLACK, f"{wanted} mails")
+    for each in mails():
+        assert each.recipients in {("alice@people.test",), ("bob@people.test",)}
+        headers = each.headers
+        assert headers["Bcc"] is None
+        assert headers["Cc"] is None
+        assert len(headers.get_all("Subject") or []) == len(headers.get_all("To") or []) == 1
+        assert len(headers.get_all("Message-ID") or []) == 1
+        assert all(len(line) <= 998 for line in each.content.split(b"\r\n"))
+        assert b"<script>" not in each.content
 
 
 def test_the_servers_own_log_holds_no_secret(running: Running) -> None:

@@ -10,9 +10,10 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from portal.assets import address_of
 from portal.extensions import db
 from tests.conftest import STAFF_HOST, Cast, client_on, token_in
-from tests.security.conftest import SECRET, https_on
+from tests.security.conftest import SECRET, check_headers, https_on
 
 SECONDS = 1.0 * 10  # the limit of the catalogue, with slack for a busy machine
 
@@ -51,24 +52,6 @@ def answer_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def check_headers(response: TestResponse, *, is_https: bool) -> None:
-    headers = response.headers
-    policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
-    assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
-    assert policy["frame-ancestors"] == policy["base-uri"] == policy["object-src"] == "'none'"
-    assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "http:", "https:"} & set(headers["Content-Security-Policy"].split())
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "same-origin"
-    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert "camera=()" in headers["Permissions-Policy"]
-    assert headers["X-Request-Id"]
-    assert headers["Cache-Control"]
-    assert not {"X-Powered-By", "Server"} & set(headers.keys())
-    assert ("upgrade-insecure-requests" in policy) is is_https
-    assert headers.get("Strict-Transport-Security") == ("max-age=31536000" if is_https else None)
-
-
 def test_h03_every_kind_of_answer_carries_every_header(probe_app: Flask, session: None, answer_name: str) -> None:
     status, ask = ANSWERS[answer_name]
     response = ask(client_on(probe_app, STAFF_HOST))
@@ -87,7 +70,7 @@ def test_h03_and_says_so_when_it_is_reached_by_https(https_app: Flask, session: 
 def test_h03_static_files_and_unchanged_ones(app: Flask, session: None) -> None:
     client = client_on(app, STAFF_HOST)
     with app.test_request_context("/", headers=STAFF):
-        addresses = [app.jinja_env.globals["asset"](name) for name in ("portal.css", "portal.js", "vendor/htmx.js")]
+        addresses = [address_of(name) for name in ("portal.css", "portal.js", "vendor/htmx.js")]
     for address in addresses:
         found = client.get(address, headers={**STAFF, "Accept-Encoding": "gzip"})
         assert found.status_code == 200
@@ -145,7 +128,9 @@ def test_r16_a_database_that_is_gone_is_a_calm_503(
         check_headers(response, is_https=False)
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-Host", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL", "Forwarded"])
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-Host", "X-Forwarded-Server", "X-Original-URL", "X-Rewrite-URL", "Forwarded"]
+)
 def test_h02_headers_of_an_unknown_proxy_change_nothing(probe_app: Flask, session: None, name: str) -> None:
     value = {"Forwarded": "host=evil.test;proto=https", "X-Original-URL": "/admin/", "X-Rewrite-URL": "/admin/"}
     lies = {name: value.get(name, "evil.test")}
@@ -157,7 +142,12 @@ def test_h02_headers_of_an_unknown_proxy_change_nothing(probe_app: Flask, sessio
 
 
 def test_h02_a_forwarded_protocol_port_or_prefix_changes_nothing(probe_app: Flask, session: None) -> None:
-    lies = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "99", "X-Forwarded-Prefix": "/evil", "X-Forwarded-For": "9.9.9.9"}
+    lies = {
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Port": "99",
+        "X-Forwarded-Prefix": "/evil",
+        "X-Forwarded-For": "9.9.9.9",
+    }
     client = client_on(probe_app, STAFF_HOST)
     lied = client.get("/probe/item/3", headers={**STAFF, **lies})
     assert lied.location == "/probe/item/3/"
@@ -186,7 +176,9 @@ def test_a16_a_port_is_never_copied_into_a_link(probe_app: Flask, session: None,
         assert (response.location or "/").startswith("/")
 
 
-@pytest.mark.parametrize("path", ["//evil.test/probe/item/3", "/\\evil.test/%2e%2e", "//evil.test//", "/%5cevil.test/", "/..//evil.test"])
+@pytest.mark.parametrize(
+    "path", ["//evil.test/probe/item/3", "/\\evil.test/%2e%2e", "//evil.test//", "/%5cevil.test/", "/..//evil.test"]
+)
 def test_a19_a_path_never_becomes_another_host(probe_app: Flask, session: None, path: str) -> None:
     response = client_on(probe_app, STAFF_HOST).get(path, headers=STAFF, base_url=f"http://{STAFF_HOST}")
     location = response.location or "/"
@@ -253,10 +245,14 @@ def test_i28_bad_json_is_refused_at_once(probe_app: Flask, session: None, body: 
     assert time.perf_counter() - begun < SECONDS
 
 
-@pytest.mark.parametrize("name", ["", "evil\r\nSet-Cookie: sid=x", "evil\nX: y", "x\r\n\r\n<script>", "\u2028", "/\x00"])
+@pytest.mark.parametrize(
+    "name", ["", "evil\r\nSet-Cookie: sid=x", "evil\nX: y", "x\r\n\r\n<script>", "\u2028", "/\x00"]
+)
 @pytest.mark.parametrize("kind", [{}, {"HX-Request": "true"}])
 def test_i29_a_line_break_splits_no_header(probe_app: Flask, session: None, name: str, kind: dict[str, str]) -> None:
-    response = client_on(probe_app, STAFF_HOST).get("/probe/redirect", query_string={"to": f"/{name}"}, headers={**STAFF, **kind})
+    response = client_on(probe_app, STAFF_HOST).get(
+        "/probe/redirect", query_string={"to": f"/{name}"}, headers={**STAFF, **kind}
+    )
     assert response.status_code in {204, 303, 400}
     assert "X" not in response.headers
     assert not any("sid=x" in cookie for cookie in response.headers.getlist("Set-Cookie"))

@@ -13,7 +13,7 @@ HTMX = [
     '<div hx-get="/admin/companies/1/delete" hx-trigger="load">x</div>',
     '<div data-hx-post="/sign-out" data-hx-trigger="load">x</div>',
     '<b hx-on:click="alert(1)">x</b>',
-    "<b hx-vals=\"js:{a: alert(1)}\">x</b>",
+    '<b hx-vals="js:{a: alert(1)}">x</b>',
     '<div hx-swap-oob="true" id="navigation">x</div>',
     '<hx-partial hx-target="body">x</hx-partial>',
     '<meta name="htmx-config" content=\'{"selfRequestsOnly": false}\'>',

@@ -3,23 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from portal import clock, events
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Component
+from portal.domains.models import Admission
 from portal.events import LiveTopic
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.models import Incident
 from portal.incidents.rules import Audience, Severity, State, Visibility
+from portal.live import read_token
 from portal.notifications.models import Broadcast, Delivery
 from tests.conftest import counted_queries
-from tests.security.conftest import masked
+from tests.security.conftest import check_headers, masked
 from tests.security.rights import RIGHTS, For, address, routes
 from tests.security.world import ROLES, World, client_of, publish
 
@@ -54,7 +56,9 @@ def watch(app: Flask, world: World, names: list[str]) -> Watching:
         with counted_queries() as queries:
             answer = client.get(path, headers=headers)
         looks = masked(answer) if "token" not in path else ""
-        return Sight(answer.status_code, answer.headers.get("ETag"), answer.headers.get("Last-Modified"), len(queries), looks)
+        return Sight(
+            answer.status_code, answer.headers.get("ETag"), answer.headers.get("Last-Modified"), len(queries), looks
+        )
 
     def look_around() -> dict[str, Sight]:
         return {
@@ -74,7 +78,8 @@ def differences(before: dict[str, Sight], after: dict[str, Sight]) -> list[str]:
 
 
 def versions() -> dict[str, int]:
-    return {name: version for name, version in db.session.execute(select(LiveTopic.name, LiveTopic.version))}
+    rows = db.session.execute(select(LiveTopic.name, LiveTopic.version))
+    return {row.name: row.version for row in rows}
 
 
 def rung(before: dict[str, int]) -> set[str]:
@@ -109,7 +114,9 @@ def _publish_private_without_components(world: World) -> None:
 
 def _publish_private_fixed(world: World) -> None:
     severities = {world.ids["north"]: Severity.MAJOR_OUTAGE}
-    publish(world, "new3", "A secret", "It was.", severities, State.FIXED, Visibility.PRIVATE, days_ago=5)
+    publish(
+        world, "new3", "A secret", "It was.", severities, state=State.FIXED, visibility=Visibility.PRIVATE, days_ago=5
+    )
 
 
 def _post(world: World, name: str, visibility: Visibility, state: State | None = None) -> None:
@@ -179,7 +186,9 @@ def test_t07_the_same_in_public_does_leave_one(app: Flask, world: World, frozen:
     publish(world, "new", "Known to all", "Everybody knows.", {world.ids["north"]: Severity.MAJOR_OUTAGE})
     events.commit()
     changed = differences(before, look())
-    assert {name for name in OUTSIDERS if any(each.startswith(f"{name} /status ") for each in changed)} == set(OUTSIDERS)
+    assert {name for name in OUTSIDERS if any(each.startswith(f"{name} /status ") for each in changed)} == set(
+        OUTSIDERS
+    )
     assert rung(topics) >= {
         events.STAFF,
         events.public_topic(world.cast.domain_a.id),
@@ -204,9 +213,12 @@ def test_t07_what_is_for_the_affected_is_invisible_to_everybody_else(
     heard = {topic for topic in rung(topics) if not topic.startswith("broadcast:")}  # staff watching it being sent
     assert events.STAFF in heard <= {events.STAFF, *a_hears}
     assert heard & a_hears
-    mailed = db.session.scalars(
-        select(Delivery.address).join(Broadcast).where(Broadcast.thread_key.contains(str(made.public_id)))
-    ).all() or db.session.scalars(select(Delivery.address).order_by(Delivery.id.desc()).limit(2)).all()
+    mailed = (
+        db.session.scalars(
+            select(Delivery.address).join(Broadcast).where(Broadcast.thread_key.contains(str(made.public_id)))
+        ).all()
+        or db.session.scalars(select(Delivery.address).order_by(Delivery.id.desc()).limit(2)).all()
+    )
     assert set(mailed) == {world.cast.alice.email, world.cast.bob.email}
 
 
@@ -224,8 +236,10 @@ def test_t07_made_private_it_vanishes_at_once_with_its_waiting_mails(app: Flask,
     assert alice.get(path).status_code == 404
     for page in ("/", "/status", "/status/history"):
         assert title not in alice.get(page).get_data(as_text=True)
-    waiting = select(func.count(Delivery.id)).join(Broadcast).where(
-        Broadcast.title.contains(title), Delivery.state.in_(["pending", "claimed", "sending"])
+    waiting = (
+        select(func.count(Delivery.id))
+        .join(Broadcast)
+        .where(Broadcast.title.contains(title), Delivery.state.in_(["pending", "claimed", "sending"]))
     )
     assert db.session.scalar(waiting) == 0
 
@@ -245,3 +259,80 @@ def test_archived_components_and_services_are_shown_to_no_customer(app: Flask, w
         client = client_of(app, world.cast, role)
         for path in ("/status", "/", "/services"):
             assert "archived" not in client.get(path).get_data(as_text=True).lower()
+
+
+def topics_of(client: FlaskClient, query: str = "") -> set[str]:
+    """What the token of an open page lets it hear."""
+    answer = client.get(f"/live-token{query}")
+    if answer.status_code == 404:
+        return set()
+    assert answer.json is not None
+    token = parse_qs(urlsplit(answer.json["url"]).query)["token"][0]
+    found = read_token(client.application.config["SETTINGS"], token, clock.utcnow().timestamp())
+    assert found is not None
+    assert read_token(client.application.config["SETTINGS"], token, clock.utcnow().timestamp() + 601) is None
+    assert read_token(client.application.config["SETTINGS"], token[:-1] + "x", clock.utcnow().timestamp()) is None
+    return set(found.topics)
+
+
+def test_t01_a_page_hears_nothing_that_is_not_its_readers(app: Flask, world: World) -> None:
+    cast = world.cast
+    others = [events.STAFF, events.company_topic(cast.b.id), events.service_topic(world.ids["service_telephony"])]
+    asked = "?" + urlencode({"topic": [*others, events.broadcast_topic(world.ids["broadcast"])]}, doseq=True)
+    heard = {
+        role.name: topics_of(client_of(app, cast, role), asked)
+        for role in ROLES
+        if role.name
+        in {"nobody on A's portal", "Alice", "Charlie", "office", "nobody on the staff host", "an admin on A's portal"}
+    }
+    public_a, public_b = events.public_topic(cast.domain_a.id), events.public_topic(cast.domain_b.id)
+    assert heard["nobody on A's portal"] == heard["an admin on A's portal"] == {public_a}
+    assert heard["nobody on the staff host"] == set()
+    assert heard["Alice"] == {
+        public_a, events.company_topic(cast.a.id), events.service_topic(world.ids["service_internet"])
+    }  # fmt: skip
+    assert heard["Charlie"] == {
+        public_b, events.company_topic(cast.b.id), events.service_topic(world.ids["service_telephony"])
+    }  # fmt: skip
+    assert heard["office"] == {events.STAFF, events.broadcast_topic(world.ids["broadcast"])}
+
+
+def test_t23_a_company_no_longer_admitted_hears_nothing_of_its_own(app: Flask, world: World) -> None:
+    alice = client_of(app, world.cast, next(each for each in ROLES if each.name == "Alice"))
+    db.session.execute(delete(Admission).where(Admission.company_id == world.cast.a.id))
+    events.commit()
+    assert topics_of(alice) <= {events.public_topic(world.cast.domain_a.id)}
+
+
+def test_kept_answers_carry_every_header_and_nothing_of_one_reader(app: Flask, world: World) -> None:
+    """The public page and the banner's polls are answered from a copy: it must be as good as what it was made of."""
+    for name, path, headers in (
+        ("nobody on A's portal", "/status", {}),
+        ("nobody on A's portal", "/status", {"HX-Request": "true"}),
+        ("Alice", "/banner", {"HX-Request": "true", "X-Background": "1"}),
+    ):
+        role = next(each for each in ROLES if each.name == name)
+        first, second = client_of(app, world.cast, role), client_of(app, world.cast, role)
+        made, kept = first.get(path, headers=headers), second.get(path, headers=headers)
+        assert made.status_code == kept.status_code == 200
+        assert made.data == kept.data
+        check_headers(kept, is_https=False)
+        assert made.headers["X-Request-Id"] != kept.headers["X-Request-Id"]
+        assert not kept.headers.getlist("Set-Cookie")
+        assert "csrf" not in kept.get_data(as_text=True).lower()
+        tag = kept.headers["ETag"]
+        unchanged = second.get(path, headers={**headers, "If-None-Match": tag})
+        assert (unchanged.status_code, unchanged.data) == (304, b"")
+        check_headers(unchanged, is_https=False)
+
+
+def test_a_kept_banner_is_given_to_no_other_company_and_to_nobody_who_left(app: Flask, world: World) -> None:
+    poll = {"HX-Request": "true", "X-Background": "1"}
+    alice, charlie = (
+        client_of(app, world.cast, next(each for each in ROLES if each.name == name)) for name in ("Alice", "Charlie")
+    )
+    assert "North ring is slow" in alice.get("/banner", headers=poll).get_data(as_text=True)
+    assert "canarya" not in charlie.get("/banner", headers=poll).get_data(as_text=True).lower()
+    world.cast.alice.deactivated_at = clock.utcnow()
+    events.commit()
+    assert alice.get("/banner", headers=poll).status_code == 401

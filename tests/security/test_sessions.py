@@ -26,9 +26,7 @@ A_HOST = "a.portal.test"
 B_HOST = "b.portal.test"
 
 
-def enter(
-    client: FlaskClient, email: str, password: str = PASSWORD, wanted: str = "", **headers: str
-) -> TestResponse:
+def enter(client: FlaskClient, email: str, password: str = PASSWORD, wanted: str = "", **headers: str) -> TestResponse:
     token = token_in(client, "/sign-in")
     form = {"csrf_token": token, "email": email, "password": password, "next": wanted}
     return client.post("/sign-in", data=form, headers=headers)
@@ -179,20 +177,20 @@ def age(person: Person, *, idle: timedelta, old: timedelta) -> None:
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("who", "idle", "old", "lives"),
-    [
-        ("ada", 29 * MINUTE, HOUR, True),
-        ("ada", 31 * MINUTE, HOUR, False),
-        ("ada", MINUTE, 12 * HOUR + MINUTE, False),
-        ("alice", 6 * DAY, 20 * DAY, True),
-        ("alice", 7 * DAY + MINUTE, 20 * DAY, False),
-        ("alice", MINUTE, 30 * DAY + MINUTE, False),
-    ],
-)
-def test_a14_sessions_end(
-    cast: Cast, sign_in: SignIn, who: str, idle: timedelta, old: timedelta, lives: bool
-) -> None:
+AGES: list[tuple[str, timedelta, timedelta, bool]] = [
+    ("ada", 29 * MINUTE, HOUR, True),
+    ("ada", 31 * MINUTE, HOUR, False),
+    ("ada", MINUTE, 12 * HOUR + MINUTE, False),
+    ("alice", 6 * DAY, 20 * DAY, True),
+    ("alice", 7 * DAY + MINUTE, 20 * DAY, False),
+    ("alice", MINUTE, 30 * DAY + MINUTE, False),
+]
+"""Who, idle for how long, how old the session, and whether it still lives."""
+
+
+@pytest.mark.parametrize("case", AGES, ids=lambda case: "-".join(map(str, case)))
+def test_a14_sessions_end(cast: Cast, sign_in: SignIn, case: tuple[str, timedelta, timedelta, bool]) -> None:
+    who, idle, old, lives = case
     person: Person = getattr(cast, who)
     client = sign_in(person)
     path = "/admin/" if who == "ada" else "/"
@@ -264,7 +262,9 @@ def test_a19_a_path_of_ours_is_remembered(cast: Cast, visitor: Callable[[str], F
     assert enter(visitor(A_HOST), cast.alice.email, wanted=wanted).location == wanted
 
 
-def test_a19_being_sent_to_sign_in_remembers_only_paths(app: Flask, cast: Cast, visitor: Callable[[str], FlaskClient]) -> None:
+def test_a19_being_sent_to_sign_in_remembers_only_paths(
+    app: Flask, cast: Cast, visitor: Callable[[str], FlaskClient]
+) -> None:
     client = visitor(STAFF_HOST)
     for path in ("/admin/?next=//evil.test", "/admin/?x=https://evil.test"):
         location = client.get(path).location
@@ -276,9 +276,7 @@ HONOURED_BY_NOBODY = ("X-Remote-User", "X-Forwarded-User", "Remote-User", "X-For
 
 
 @pytest.mark.parametrize("name", HONOURED_BY_NOBODY)
-def test_a27_a_header_signs_nobody_in(
-    cast: Cast, visitor: Callable[[str], FlaskClient], name: str
-) -> None:
+def test_a27_a_header_signs_nobody_in(cast: Cast, visitor: Callable[[str], FlaskClient], name: str) -> None:
     for host, path in ((STAFF_HOST, "/admin/"), (A_HOST, "/")):
         client = visitor(host)
         assert client.get(path, headers={name: cast.root.email}).status_code == 302

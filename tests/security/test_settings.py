@@ -14,9 +14,11 @@ def read(tmp_path: Path, **given: str) -> Settings:
     return Settings.from_environment({"PORTAL_INSTANCE": str(tmp_path), "PORTAL_SECRET_KEY": STRONG, **given})
 
 
-@pytest.mark.parametrize("key", ["", "dev", "changeme", "secret-key", "x", "x" * 64, "abab" * 20, "short-but-random-4f9a1"])
+@pytest.mark.parametrize(
+    "key", ["", "dev", "changeme", "secret-key", "x", "x" * 64, "abab" * 20, "short-but-random-4f9a1"]
+)
 def test_a12_a_weak_secret_key_stops_the_start(tmp_path: Path, key: str) -> None:
-    with pytest.raises(ConfigError, match="secret key|PORTAL_SECRET_KEY"):
+    with pytest.raises(ConfigError, match=r"secret key|PORTAL_SECRET_KEY"):
         read(tmp_path, PORTAL_SECRET_KEY=key)
 
 

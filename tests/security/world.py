@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from portal import clock, events
 from portal.accounts import actions as accounts
-from portal.accounts.models import Company, Person
+from portal.accounts.models import Company, Person, Session
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import (
     Component,
@@ -53,9 +53,8 @@ class World:
 
 
 def plant(cast: Cast) -> World:
-    """Company A holds internet access on the north ring; B holds telephony on the south switch. Private things lie between."""
+    """A holds internet access on the north ring, B telephony on the south switch; private things lie between."""
     world = World(cast)
-    now = clock.utcnow()
     world.ids |= {"company_a": cast.a.id, "domain_a": cast.domain_a.id, "alice": cast.alice.id}
     _name_people(cast)
     _plant_catalogue(world)
@@ -69,7 +68,6 @@ def plant(cast: Cast) -> World:
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
-    assert now - timedelta(hours=1) < clock.utcnow()
     events.commit()
     return world
 
@@ -133,9 +131,17 @@ def _plant_catalogue(world: World) -> None:
 
 
 def publish(
-    world: World, name: str, title: str, body: str, severities: dict[int, Severity], state: State = State.IDENTIFIED,
-    visibility: Visibility = Visibility.PUBLIC, audience: Audience = Audience.EVERYONE, days_ago: int = 0,
-) -> Incident:  # fmt: skip
+    world: World,
+    name: str,
+    title: str,
+    body: str,
+    severities: dict[int, Severity],
+    *,
+    state: State = State.IDENTIFIED,
+    visibility: Visibility = Visibility.PUBLIC,
+    audience: Audience = Audience.EVERYONE,
+    days_ago: int = 0,
+) -> Incident:
     """Publish and remember it by name."""
     now = clock.utcnow() - timedelta(days=days_ago, minutes=5)
     incident = incidents.publish(
@@ -172,16 +178,22 @@ def _plant_incidents(world: World) -> None:
         author_id=world.cast.ada.id,
         now=clock.utcnow(),
     )
-    hidden = {"visibility": Visibility.PRIVATE}
+    broken, private = {north: Severity.MAJOR_OUTAGE}, Visibility.PRIVATE
     title, body = canary(STAFF_ONLY, "privatetitle"), canary(STAFF_ONLY, "privatebody")
-    publish(world, "private", title, body, {north: Severity.MAJOR_OUTAGE}, **hidden)  # type: ignore[arg-type]
-    publish(
-        world, "private_past", title + "past", body, {north: Severity.MAJOR_OUTAGE}, State.FIXED, days_ago=3, **hidden  # type: ignore[arg-type]
-    )  # fmt: skip
-    affected = {"audience": Audience.AFFECTED}
+    publish(world, "private", title, body, broken, visibility=private)
+    publish(world, "private_past", f"{title}past", body, broken, state=State.FIXED, visibility=private, days_ago=3)
     title, body = canary(ONLY_B, "affectedtitle"), canary(ONLY_B, "affectedbody")
-    publish(world, "affected_past", title + "past", body, {south: Severity.PARTIAL_RTH}, State.FIXED, days_ago=2, **affected)  # type: ignore[arg-type]  # fmt: skip
-    publish(world, "affected", title, body, {south: Severity.MAJOR_OUTAGE}, **affected)  # type: ignore[arg-type]
+    publish(
+        world,
+        "affected_past",
+        f"{title}past",
+        body,
+        {south: Severity.PARTIAL_RTH},
+        state=State.FIXED,
+        audience=Audience.AFFECTED,
+        days_ago=2,
+    )
+    publish(world, "affected", title, body, {south: Severity.MAJOR_OUTAGE}, audience=Audience.AFFECTED)
 
 
 def _plant_maintenance(world: World) -> None:
@@ -246,8 +258,6 @@ def _deactivate(person: Person) -> None:
 
 
 def _let_expire(person: Person) -> None:
-    from portal.accounts.models import Session  # noqa: PLC0415 (shadows the fixture's name elsewhere)
-
     for session in db.session.scalars(select(Session).where(Session.person_id == person.id)):
         session.last_seen_at = clock.utcnow() - timedelta(days=8)
     db.session.flush()
