@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_babel import force_locale, format_datetime, lazy_gettext
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Holding, HoldingDependency, Service, ServiceDependency
@@ -82,13 +82,13 @@ def recipients(
     return found, None
 
 
-def _people(condition: ColumnElement[bool] | None, after: int, limit: int) -> Sequence[Person]:
-    """The next active people with a membership that meets the condition, by id."""
+def _people(condition: ColumnElement[bool] | None, after: int, limit: int) -> Sequence[Row[int, str, str, str, str]]:
+    """The next active people with a membership that meets the condition, by id: only the columns a mail needs."""
     membership = select(Membership.id).where(Membership.person_id == Person.id)
     if condition is not None:
         membership = membership.where(condition)
-    return db.session.scalars(
-        select(Person)
+    return db.session.execute(
+        select(Person.id, Person.name, Person.email, Person.language, Person.time_zone)
         .where(Person.id > after, Person.deactivated_at.is_(None), membership.exists())
         .order_by(Person.id)
         .limit(limit)
@@ -114,7 +114,7 @@ def _breaks(wanted: Selection) -> ColumnElement[bool]:
     return or_(Holding.service_id.in_(services), Holding.id.in_(holdings))
 
 
-def _addressed(people: Sequence[Person], wanted: Selection, phase: str) -> list[Recipient]:
+def _addressed(people: Sequence[Row[int, str, str, str, str]], wanted: Selection, phase: str) -> list[Recipient]:
     """The recipients among these people: those this phase is for, through companies that show Status."""
     if not people:
         return []
@@ -136,7 +136,7 @@ def _addressed(people: Sequence[Person], wanted: Selection, phase: str) -> list[
                 address=person.email,
                 name=person.name,
                 language=known(person.language),
-                values=_values(person, names, wanted),
+                values=_values(known(person.language), person.time_zone, names, wanted),
                 priority=PRIORITY[phase],
             )
         )
@@ -172,22 +172,31 @@ def _services_hit(company_ids: Collection[int], wanted: Selection) -> dict[int, 
     return found
 
 
-def _values(person: Person, services: Sequence[str], wanted: Selection) -> dict[str, str]:
-    language = known(person.language)
-    moments = {name: _written(moment, language, person.time_zone) for name, moment in wanted.moments.items()}
-    return {**moments, "affected": _affected(tuple(services), language, bool(wanted.component_ids))}
+def _values(language: str, time_zone: str, services: Sequence[str], wanted: Selection) -> dict[str, str]:
+    moments = {name: _written(moment, language, time_zone) for name, moment in wanted.moments.items()}
+    return {**moments, "affected": _affected(services, language, bool(wanted.component_ids))}
 
 
-@lru_cache(maxsize=4096)
-def _affected(services: tuple[str, ...], language: str, names_components: bool) -> str:
+def _affected(services: Sequence[str], language: str, names_components: bool) -> str:
     """One sentence on what this means for the reader."""
+    hit, hit_by_many, not_hit = _sentences(language)
+    if not services:
+        return not_hit if names_components else ""
+    named = ", ".join(services[:NAMED_AT_MOST])
+    more = len(services) - NAMED_AT_MOST
+    return hit_by_many % {"services": named, "number": more} if more > 0 else hit % {"services": named}
+
+
+@lru_cache
+def _sentences(language: str) -> tuple[str, str, str]:
+    """The sentences of a language with their places still open: filled per reader, translated once."""
+    places = {"services": "%(services)s", "number": "%(number)s"}
     with force_locale(language):
-        if not services:
-            return str(_("As far as we know, none of your services is affected.")) if names_components else ""
-        named = ", ".join(services[:NAMED_AT_MOST])
-        if len(services) > NAMED_AT_MOST:
-            named = _("%(services)s and %(number)s more", services=named, number=len(services) - NAMED_AT_MOST)
-        return str(_("Affected for you: %(services)s.", services=named))
+        return (
+            str(_("Affected for you: %(services)s.", **places)),
+            str(_("Affected for you: %(services)s and %(number)s more.", **places)),
+            str(_("As far as we know, none of your services is affected.")),
+        )
 
 
 @lru_cache(maxsize=4096)
