@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from queue import SimpleQueue
@@ -53,6 +53,9 @@ TICK_SECONDS = 1.0
 
 LAST_ANSWERS_SECONDS = 20.0
 """How long a process that is told to stop waits for the answers to what it has offered."""
+
+SLOW_SECONDS = 5.0
+"""How long an answer may take before what stands behind it looks for another connection."""
 
 IDLE_SECONDS = 0.25
 DATABASE_PATIENCE = 0.2
@@ -312,13 +315,13 @@ class Sender:
                 self._greet_new()
                 continue
             lane, conversation = key.data
-            if mask & selectors.EVENT_WRITE:
-                conversation.flush()
-                if not conversation.wants_to_write and not conversation.is_over:
-                    self._watch(conversation, lane, selectors.EVENT_READ)
             if mask & selectors.EVENT_READ:
                 conversation.receive()
             self._hear(lane, conversation)
+            if not conversation.is_over:
+                self._flush(lane, conversation)
+                if mask & selectors.EVENT_WRITE and not conversation.wants_to_write:
+                    self._watch(conversation, lane, selectors.EVENT_READ)
 
     def _hear(self, lane: Lane, conversation: Conversation) -> None:
         """Sort the answers of a conversation into what was sent and what was not."""
@@ -415,9 +418,12 @@ class Sender:
         """Close or give back what may not go. Of a broadcast that was stopped, that is everything that waits here."""
         stopped = self._close_unwanted(lane, [(mail.taken, mail.slice_id) for mail in mails])
         if stopped:
-            others = [each for each in lane.queue if each[0].broadcast_id in stopped]
-            lane.queue = deque(each for each in lane.queue if each[0].broadcast_id not in stopped)
-            self._close_unwanted(lane, others)
+            self._stop_waiting(lane, stopped)
+
+    def _stop_waiting(self, lane: Lane, broadcasts: Collection[int]) -> None:
+        others = [each for each in lane.queue if each[0].broadcast_id in broadcasts]
+        lane.queue = deque(each for each in lane.queue if each[0].broadcast_id not in broadcasts)
+        self._close_unwanted(lane, others)
 
     def _close_unwanted(self, lane: Lane, pairs: list[tuple[Taken, int]]) -> frozenset[int]:
         """Returns the broadcasts that were stopped; mails that may be sent after all come first again."""
@@ -438,7 +444,9 @@ class Sender:
             self._settled(each.slice_id)
             self._touched.add(each.delivery.broadcast_id)
         for broadcast_id in refused:
-            self._in_session(partial(leases.trip_breaker, broadcast_id, self.now()))
+            if self._in_session(partial(leases.trip_breaker, broadcast_id, self.now())):
+                for lane in self._lanes.values():
+                    self._stop_waiting(lane, {broadcast_id})
 
     def _settled(self, slice_id: int) -> None:
         if slice_id in self._slices:
@@ -461,6 +469,7 @@ class Sender:
             for conversation in list(lane.conversations):
                 conversation.check_patience(since)
                 self._hear(lane, conversation)
+                self._free_mail_behind(lane, conversation, since)
         if self._slices and since - self._last_renewal >= self.settings.lease_seconds / 4:
             self._last_renewal = since
             self._renew()
@@ -468,6 +477,13 @@ class Sender:
             self._nothing_due = False  # more may have become due since it was asked for
         self._stop_closed_areas()
         self._ring()
+
+    def _free_mail_behind(self, lane: Lane, conversation: Conversation, now: float) -> None:
+        """A mail whose envelope went ahead does not wait for a slow answer to the one before it."""
+        mail = cast(Mail | None, conversation.ahead)
+        if mail is not None and conversation.offered is not None and conversation.has_waited(now) > SLOW_SECONDS:
+            conversation.take_back()
+            lane.queue.appendleft((mail.taken, mail.slice_id))
 
     def _renew(self) -> None:
         """Keep the leases; when they are lost (this process was stopped for long), what was not offered is not ours."""

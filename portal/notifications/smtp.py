@@ -274,6 +274,10 @@ class Conversation:
         if not data and not self.is_over:
             self._break_off("the server closed the connection")
 
+    def has_waited(self, now: float) -> float:
+        """Seconds since the server last said something it owed us. `now` is of time.monotonic()."""
+        return now - self._waits_since if self._expected else 0.0
+
     def check_patience(self, now: float) -> None:
         """Break off when an answer, or room to write, has been waited for too long. `now` is of time.monotonic()."""
         if self.is_over:
