@@ -443,7 +443,10 @@ _STORE = (
     )
 )
 
-_TOPIC = select(Broadcast.topic).where(Broadcast.id == Delivery.broadcast_id).scalar_subquery()
+# Stands two levels below the UPDATE, where nothing is correlated by itself: without a word it would be any broadcast's.
+_TOPIC = (
+    select(Broadcast.topic).where(Broadcast.id == Delivery.broadcast_id).correlate(Delivery.__table__).scalar_subquery()
+)
 _MAY_GO = (
     exists().where(
         Broadcast.id == Delivery.broadcast_id,
