@@ -229,20 +229,33 @@
   document.addEventListener("htmx:after:swap", (event) => {
     const { ctx } = event.detail;
     const before = shown.get(ctx);
-    if (before) {
-      const root = document.getElementById(ctx.sourceElement.id) || ctx.sourceElement;
-      const changed = [...rowsOf(root)].filter(([id, text]) => before.get(id) !== text).map(([id]) => id);
-      for (const id of changed) mark(document.getElementById(id), changed);
-    }
+    if (before) markChanges(before, document.getElementById(ctx.sourceElement.id) || ctx.sourceElement);
     if (stream && named().join(" ") !== declared) close();
     connect();
   });
 
-  // Only the innermost of what changed is shown as fresh: a list is not fresh because a row of it is.
-  function mark(row, changed) {
-    if (!row || changed.some((id) => id !== row.id && row.querySelector(`#${CSS.escape(id)}`))) return;
-    row.classList.add("is-fresh");
-    setTimeout(() => row.classList.remove("is-fresh"), 2_000);
+  const fresh = new Set(); // ids of the rows that are marked at the moment
+
+  // A new row is marked whole; of what has changed only the innermost: a list is not fresh because a row of it is.
+  function markChanges(before, root) {
+    const now = [...rowsOf(root)].filter(([id, text]) => before.get(id) !== text).map(([id]) => document.getElementById(id));
+    const added = now.filter((row) => !before.has(row.id));
+    for (const row of now) {
+      const marked = before.has(row.id)
+        ? now.every((other) => other === row || !row.contains(other))
+        : added.every((other) => other === row || !other.contains(row));
+      if (marked) mark(row.id);
+    }
+    // The swap has put the classes of the server in place of those of marks that still last.
+    for (const id of fresh) document.getElementById(id)?.classList.add("is-fresh");
+  }
+
+  function mark(id) {
+    fresh.add(id);
+    later(`fresh ${id}`, 2_000, () => {
+      fresh.delete(id);
+      document.getElementById(id)?.classList.remove("is-fresh");
+    });
   }
 
   // ---- start ---------------------------------------------------------------------------------------------
