@@ -17,6 +17,7 @@ from portal.accounts.rules import text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.config import Settings
+from portal.database import Base
 from portal.errors import NotFound, RuleViolation
 from portal.extensions import db
 from portal.notifications.kinds import Content, Kind, Recipient, kind_named
@@ -155,8 +156,7 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
             why = _reason(*suppressed.get(address_key, (None, None)))
             row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": why}
         rows.append(row)
-    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    db.session.execute(insert(Delivery).on_conflict_do_nothing(), rows)
+    insert_new(Delivery, *rows)
 
 
 def _row(
@@ -325,22 +325,23 @@ def suppress(
     until: datetime | None = None,
 ) -> bool:
     """Send nothing of this scope to this address any more. Returns whether that is new; twice is harmless."""
-    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    added = db.session.scalar(
-        insert(Suppression)
-        .values(
-            address_key=text_key(address),
-            scope=scope,
-            reason=reason,
-            detail=detail,
-            delivery_id=delivery_id,
-            until=until,
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(Suppression.id)
+    return insert_new(
+        Suppression,
+        address_key=text_key(address),
+        scope=scope,
+        reason=reason,
+        detail=detail,
+        delivery_id=delivery_id,
+        until=until,
+        created_at=now,
     )
-    return added is not None
+
+
+def insert_new(model: type[Base], *rows: dict[str, Any], **values: Any) -> bool:
+    """Add rows that may be there already, or may be added by somebody else at this moment; whether any was new."""
+    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = insert(model).on_conflict_do_nothing().returning(*model.__table__.primary_key)
+    return db.session.execute(statement, list(rows) or [values]).first() is not None
 
 
 def why_suppressed(address_key: str, person_id: int | None, topic: str, now: datetime) -> str | None:

@@ -100,7 +100,7 @@ def prepare_relays(settings: Settings) -> None:
     fingerprint = hashlib.sha256(settings.smtp_url.encode()).hexdigest()
     relay = db.session.scalars(select(Relay).where(Relay.name == DEFAULT_RELAY)).one_or_none()
     if relay is None:
-        db.session.add(Relay(name=DEFAULT_RELAY, fingerprint=fingerprint))
+        actions.insert_new(Relay, name=DEFAULT_RELAY, fingerprint=fingerprint)
     elif relay.url is None and relay.fingerprint != fingerprint:
         relay.fingerprint = fingerprint
         relay.state, relay.paused_until, relay.pause_seconds, relay.failing_since = RelayState.UP, None, 0, None
