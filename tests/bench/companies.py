@@ -99,7 +99,8 @@ def _recorded(action: Callable[[], object]) -> list[tuple[str, Any]]:
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
-        statements.append((statement, parameters))
+        if not statement.startswith("BEGIN"):
+            statements.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", note)
     action()
