@@ -406,9 +406,7 @@ def _person_form(
 
 
 def _holding_form(form: NewHoldingForm | HoldingForm, wanted: Company, edited: Holding | None, status: int) -> Response:
-    form.component_ids.choices = choices_of(
-        (each, f"{title} ({group})" if group else title) for each, title, group in component_choices()
-    )
+    form.component_ids.choices = choices_of((each, title) for each, title, _group in component_choices())
     return render(
         "admin/companies/holding_form.html",
         "admin/companies/_holding_form.html",

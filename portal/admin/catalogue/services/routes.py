@@ -183,9 +183,7 @@ def _list(status: int = 200, notice: str = "") -> Response:
 
 
 def _form(form: NewServiceForm, edited: Service | None, status: int) -> Response:
-    form.component_ids.choices = choices_of(
-        (each, f"{title} ({group})" if group else title) for each, title, group in component_choices()
-    )
+    form.component_ids.choices = choices_of((each, title) for each, title, _group in component_choices())
     return render(
         "admin/catalogue/services/service_form.html",
         "admin/catalogue/services/_service_form.html",
