@@ -53,11 +53,12 @@ class Broadcast(Versioned, Base):
 class Slice(Base):
     """A lease on up to about 1,000 deliveries, held by one sending process until `leased_until`, for one relay.
 
+    Its id is never used again, because a process that lost its lease must not take the next one for its own.
     `connections` is how many it may hold to that relay; the sum over all live slices is bounded by the relay's.
     """
 
     __tablename__ = "delivery_slice"
-    __table_args__ = (Index("ix_delivery_slice_leased_until", "leased_until"),)
+    __table_args__ = (Index("ix_delivery_slice_leased_until", "leased_until"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     relay_id: Mapped[int] = mapped_column(ForeignKey("relay.id", ondelete="CASCADE"), index=True)

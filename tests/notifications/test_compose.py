@@ -57,7 +57,7 @@ def letter(to: str = "Alice", **values: str) -> Letter:
 
 
 def parsed(raw: bytes) -> EmailMessage:
-    return cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+    return message_from_bytes(raw, policy=policy.default)
 
 
 def part(message: EmailMessage, kind: str) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import timedelta
 from email import policy
 from email.parser import BytesParser
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -23,7 +24,7 @@ from tests.support.processes import wait_until
 from tests.support.smtp_sink import At, SmtpSink, Step
 
 
-def one(outbox: Outbox, address: str = "alice@people.test", **more: object) -> int:
+def one(outbox: Outbox, address: str = "alice@people.test", **more: Any) -> int:
     return outbox.queue("incident:1", [{"address": address, "name": "Alice", **more}])
 
 
@@ -32,7 +33,7 @@ def relay() -> Relay:
     return db.session.scalars(select(Relay)).one()
 
 
-def addresses(count: int) -> list[dict[str, object]]:
+def addresses(count: int) -> list[dict[str, Any]]:
     return [{"address": f"reader{index}@customers.test"} for index in range(count)]
 
 
@@ -61,7 +62,7 @@ def test_a_server_without_pipelining_is_spoken_to_step_by_step(outbox: Outbox, s
 
 
 def test_the_mail_is_the_one_that_was_written(outbox: Outbox, smtp_sink: SmtpSink) -> None:
-    people = [
+    people: list[dict[str, Any]] = [
         {"address": "zoë@bücher.test", "name": "x"},
         {"address": "zoe@bücher.test", "name": "Zoë Ärmel", "language": "de", "values": {"service": "Büro <1>"}},
     ]
@@ -426,7 +427,9 @@ def test_r46_nothing_goes_to_people_who_are_gone_or_deactivated(outbox: Outbox, 
 
 
 def test_a_closed_area_stops_its_mails_also_those_written_down_already(outbox: Outbox, smtp_sink: SmtpSink) -> None:
-    people = [{"address": f"c{company}@x.test", "company_ids": (company,)} for company in (1, 2, 3)]
+    people: list[dict[str, Any]] = [
+        {"address": f"c{company}@x.test", "company_ids": (company,)} for company in (1, 2, 3)
+    ]
     people.append({"address": "both@x.test", "company_ids": (1, 2)})
     CLOSED.add(3)
     outbox.queue("incident:1", people)

@@ -262,6 +262,7 @@ def upgrade() -> None:
             ["relay_id"], ["relay.id"], name=op.f("fk_delivery_slice_relay_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_slice")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("delivery_slice", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_slice_leased_until", ["leased_until"], unique=False)

@@ -1,0 +1,257 @@
+"""Claims, marks, results and what is left of a process that died: on the session, so on both databases."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from portal.audit.rules import SYSTEM
+from portal.config import Settings
+from portal.extensions import db
+from portal.notifications import actions, kinds, leases
+from portal.notifications.leases import Claim, Failed, Sent, Taken
+from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice
+from portal.notifications.rules import BroadcastState, DeliveryState, Failure
+from tests.conftest import NOW, counted_queries
+from tests.notifications.outbox import TEST_KIND, queue, states
+
+SOON = NOW + timedelta(seconds=1)
+LATER = NOW + timedelta(minutes=5)
+
+
+@pytest.fixture
+def outbox(session: None, app: Flask) -> Settings:
+    settings: Settings = app.config["SETTINGS"]
+    leases.prepare_relays(settings)
+    return settings
+
+
+def claim(settings: Settings, owner: str = "one", now: datetime = NOW) -> Claim:
+    found = leases.claim(owner, settings, now=now)
+    assert found is not None
+    return found
+
+
+def mark(found: Claim, *taken: Taken, sent: tuple[Sent, ...] = (), now: datetime = NOW) -> frozenset[int]:
+    return leases.store_and_mark(
+        db.session.connection(),
+        sent,
+        [each.id for each in taken],
+        slices=[found.slice_id],
+        relay_id=found.relay_id,
+        now=now,
+    )
+
+
+def delivery(taken: Taken) -> Delivery:
+    return db.session.scalars(
+        select(Delivery).where(Delivery.id == taken.id).execution_options(populate_existing=True)
+    ).one()
+
+
+def test_a_claim_is_leased_and_nobody_else_gets_it(outbox: Settings) -> None:
+    queue("incident:1", 5, now=NOW)
+    found = claim(outbox)
+    assert len(found.deliveries) == 5
+    assert states() == {"claimed": 5}
+    assert leases.claim("two", outbox, now=SOON) is None
+
+
+def test_a_claim_takes_a_bounded_number_of_queries(outbox: Settings) -> None:
+    counts = []
+    for number in (10, 400):
+        queue(f"incident:{number}", [{"address": f"x{number}-{index}@x.test"} for index in range(number)], now=NOW)
+        with counted_queries() as statements:
+            leases.close_slices([claim(outbox).slice_id])
+        counts.append(len(statements))
+        db.session.execute(update(Delivery).values(state=DeliveryState.SENT))
+    assert counts[1] <= counts[0]
+
+
+def test_connections_are_shared_out_and_come_back_with_the_lease(outbox: Settings) -> None:
+    settings = replace(outbox, connections_per_relay=3, slice_size=2)
+    queue("incident:1", 20, now=NOW)
+    assert claim(settings, "one").connections == 3
+    assert claim(settings, "one").connections == 3
+    assert leases.claim("two", settings, now=SOON) is None
+    assert leases.claim("two", settings, now=LATER) is not None
+
+
+def test_what_a_dead_process_had_only_claimed_is_in_no_doubt(outbox: Settings) -> None:
+    queue("incident:1", 3, now=NOW)
+    claim(outbox)
+    assert leases.release_expired(LATER) == 0
+    assert states() == {"pending": 3}
+    assert {each.in_doubt for each in db.session.scalars(select(Delivery))} == {0}
+    assert db.session.scalar(select(func.count()).select_from(Slice)) == 0
+
+
+def test_what_a_dead_process_was_sending_is_repeated_once_and_then_left_to_a_human(outbox: Settings) -> None:
+    queue("incident:1", 1, now=NOW)
+    ids = set()
+    for round_number, state in enumerate((DeliveryState.PENDING, DeliveryState.UNKNOWN), start=1):
+        at = NOW + timedelta(minutes=10 * round_number)
+        found = claim(outbox, now=at)
+        (taken,) = found.deliveries
+        ids.add(taken.message_id)
+        assert mark(found, taken, now=at) == {taken.id}
+        assert leases.release_expired(at + timedelta(minutes=5)) == 1
+        assert (delivery(taken).state, delivery(taken).in_doubt) == (state, round_number)
+        assert delivery(taken).next_attempt_at <= at
+    assert len(ids) == 1
+    assert db.session.scalar(select(func.count()).select_from(DeliveryAttempt)) == 2
+    leases.finish(LATER)
+    assert db.session.scalar(select(Broadcast.state)) is BroadcastState.DONE
+
+
+def test_a_kind_that_must_not_repeat_goes_to_a_human_at_once(outbox: Settings) -> None:
+    kinds.register(replace(TEST_KIND, name="once", repeat_in_doubt=False))
+    queue("incident:1", 1, now=NOW, kind="once")
+    found = claim(outbox)
+    mark(found, *found.deliveries)
+    leases.release_expired(LATER)
+    assert states() == {"unknown": 1}
+
+
+def test_a_mark_needs_the_lease(outbox: Settings) -> None:
+    queue("incident:1", 1, now=NOW)
+    old = claim(outbox)
+    leases.release_expired(LATER)
+    new = claim(outbox, "two", LATER)
+    assert mark(old, *old.deliveries, now=LATER) == frozenset()
+    assert mark(new, *new.deliveries, now=LATER) == {old.deliveries[0].id}
+
+
+def test_a_late_result_of_a_lost_lease_spares_the_second_copy(outbox: Settings) -> None:
+    """The process was only slow: its server took the mail, and saying so late is better than sending it twice."""
+    queue("incident:1", 2, now=NOW)
+    found = claim(outbox)
+    first, second = found.deliveries
+    mark(found, first, second)
+    leases.release_expired(LATER)
+    other = claim(outbox, "two", LATER)
+    assert mark(other, second, now=LATER) == {second.id}
+    results = tuple(Sent(each.id, NOW, 250, "2.0.0 Ok") for each in (first, second))
+    mark(found, sent=results, now=LATER)
+    assert delivery(first).state is DeliveryState.SENT
+    assert delivery(second).state is DeliveryState.SENDING  # somebody else's by now
+    assert mark(other, first, now=LATER) == frozenset()
+
+
+def test_the_same_result_twice_is_one_result(outbox: Settings) -> None:
+    queue("incident:1", 1, now=NOW)
+    found = claim(outbox)
+    (taken,) = found.deliveries
+    mark(found, taken)
+    for _ in range(2):
+        mark(found, sent=(Sent(taken.id, NOW, 250, "2.0.0 Ok"),), now=SOON)
+    assert (delivery(taken).state, delivery(taken).attempts, delivery(taken).slice_id) == ("sent", 1, None)
+
+
+def test_the_same_marks_twice_after_a_commit_whose_answer_was_lost(outbox: Settings) -> None:
+    queue("incident:1", 2, now=NOW)
+    found = claim(outbox)
+    assert mark(found, *found.deliveries) == mark(found, *found.deliveries)
+
+
+@pytest.mark.parametrize("failure", [Failure.SOFT, Failure.HARD, Failure.IN_DOUBT, Failure.RELAY])
+def test_a_failure_is_stored_only_by_whoever_holds_the_mail(outbox: Settings, failure: Failure) -> None:
+    queue("incident:1", 1, now=NOW)
+    found = claim(outbox)
+    (taken,) = found.deliveries
+    leases.release_expired(LATER)
+    other = claim(outbox, "two", LATER)
+    mark(other, taken, now=LATER)
+    leases.settle([Failed(taken, found.slice_id, NOW, failure, 451, "4.3.0 x")], "one", LATER)
+    assert delivery(taken).state is DeliveryState.SENDING
+    assert delivery(taken).attempts == 0
+
+
+def test_a_soft_failure_that_would_be_tried_too_late_is_given_up(outbox: Settings) -> None:
+    queue("incident:1", 1, now=NOW)
+    at = NOW + timedelta(hours=23, minutes=59, seconds=30)
+    found = claim(outbox, now=at)
+    (taken,) = found.deliveries
+    leases.settle([Failed(taken, found.slice_id, None, Failure.SOFT, 451, "4.3.0 later")], "one", at)
+    assert delivery(taken).state is DeliveryState.FAILED
+    assert delivery(taken).answer == "4.3.0 later"
+
+
+def test_a_soft_failure_of_a_cancelled_broadcast_is_cancelled(outbox: Settings) -> None:
+    broadcast = queue("incident:1", 2, now=NOW)
+    found = claim(outbox)
+    mark(found, found.deliveries[0])
+    assert actions.cancel(broadcast, by=SYSTEM, now=NOW) == 1
+    assert states() == {"sending": 1, "cancelled": 1}
+    leases.settle([Failed(found.deliveries[0], found.slice_id, NOW, Failure.SOFT, 451, "4.3.0 later")], "one", NOW)
+    assert states() == {"cancelled": 2}
+
+
+def test_a_stopped_process_that_comes_back_finds_its_lease_gone(outbox: Settings) -> None:
+    queue("incident:1", 1, now=NOW)
+    claim(outbox)
+    assert leases.renew("one", outbox, now=SOON)
+    assert not leases.renew("one", outbox, now=LATER + timedelta(minutes=5))
+
+
+def test_a_lease_that_is_renewed_is_not_released(outbox: Settings) -> None:
+    queue("incident:1", 1, now=NOW)
+    claim(outbox)
+    at = NOW
+    for _ in range(5):
+        at += timedelta(seconds=outbox.lease_seconds - 1)
+        assert leases.renew("one", outbox, now=at)
+        leases.release_expired(at)
+    assert states() == {"claimed": 1}
+
+
+def test_a_new_address_of_the_relay_mends_it(outbox: Settings) -> None:
+    relay = db.session.scalars(select(Relay)).one()
+    leases.rest_relay(relay.id, Failure.CONFIGURATION, "535 5.7.8 bad credentials", NOW)
+    leases.prepare_relays(outbox)
+    assert relay.state == "broken"
+    leases.prepare_relays(replace(outbox, smtp_url="smtp://me:better@127.0.0.1:25"))
+    assert relay.state == "up"
+
+
+def test_a_broadcast_queued_twice_is_one(outbox: Settings) -> None:
+    assert queue("incident:1", 3, now=NOW).id == queue("incident:1", 5, now=SOON).id
+    assert states() == {"pending": 3}
+
+
+def test_an_address_that_is_written_in_two_ways_gets_one_mail(outbox: Settings) -> None:
+    queue("incident:1", [{"address": "Alice@X.test"}, {"address": "alice@x.TEST"}], now=NOW)
+    assert states() == {"pending": 1}
+
+
+def test_expanding_twice_writes_nothing_twice(outbox: Settings) -> None:
+    broadcast = queue("incident:1", 1200, now=NOW)
+    actions.expand_step(broadcast.id, NOW)
+    broadcast.expand_cursor = None
+    while actions.expand_step(broadcast.id, NOW):
+        pass
+    assert states() == {"pending": 1200}
+    assert not actions.expand_step(broadcast.id, NOW)
+
+
+def test_a_broadcast_to_nobody_is_done_at_once(outbox: Settings) -> None:
+    assert queue("incident:1", 0, now=NOW).state is BroadcastState.DONE
+
+
+def test_publishing_to_a_thousand_takes_a_bounded_number_of_queries(outbox: Settings) -> None:
+    counts = []
+    for number in (10, 1000):
+        with counted_queries() as statements:
+            queue(f"incident:{number}", [{"address": f"x{number}-{index}@x.test"} for index in range(number)], now=NOW)
+        counts.append(len([each for each in statements if not each.startswith("INSERT INTO delivery ")]))
+    assert counts[0] == counts[1]
+
+
+def test_an_expired_broadcast_that_was_never_expanded_ends_too(outbox: Settings) -> None:
+    broadcast = queue("incident:1", 1200, now=NOW)
+    actions.expand_step(broadcast.id, NOW)
+    leases.expire(NOW + timedelta(hours=25))
+    assert states() == {"expired": 500}
+    assert leases.finish(NOW + timedelta(hours=25)) == [broadcast.id]
