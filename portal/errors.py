@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from portal.database import read_only
 from portal.extensions import db
 from portal.fragments import wants_fragment
 
@@ -142,6 +143,8 @@ def _csrf(_error: CSRFError) -> Response:
 
 def _database(error: OperationalError) -> Response:
     log.error("database does not answer: %s", error.orig)
+    # What the page reads it reads without asking for the lock that could not be had.
+    read_only.set(True)
     return answer(503, headers={"Retry-After": "5"})
 
 
