@@ -290,7 +290,8 @@ def refuse_status_reader() -> Response:
 def _note_seen(response: Response) -> Response:
     """Once a minute, in a transaction of its own, and never for what a page asks by itself."""
     person = viewer() if getattr(g, "host", "") and "_login_user" in g else None
-    if person is None or is_background() or clock.utcnow() - person.last_seen_at < SEEN_EVERY:
+    is_busy = response.status_code == 503
+    if person is None or is_busy or is_background() or clock.utcnow() - person.last_seen_at < SEEN_EVERY:
         return response
     events.rollback()
     read_only.set(False)
