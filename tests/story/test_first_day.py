@@ -53,9 +53,7 @@ def two_customers(product: Portal) -> list[Visitor]:
         for number, address in enumerate(addresses):
             company = accounts.add_company(f"Customer {number}", by=SYSTEM, now=clock.utcnow())
             domains.admit(company, domain, is_home=True, by=SYSTEM, now=clock.utcnow())
-            person = accounts.add_person(
-                f"Person {number}", address, password=PASSWORD, by=SYSTEM, now=clock.utcnow()
-            )
+            person = accounts.add_person(f"Person {number}", address, password=PASSWORD, by=SYSTEM, now=clock.utcnow())
             accounts.add_membership(person, company, by=SYSTEM, now=clock.utcnow())
         events.commit()
     visitors = [Visitor(product.port, HOST) for _ in addresses]
