@@ -4,10 +4,12 @@ They run in an app context, woken by RQ, by the timetable, or called by the puls
 Arguments are ids only.
 """
 
+import logging
 import threading
 import time
 
 from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import events
 from portal.accounts import actions as accounts
@@ -15,6 +17,8 @@ from portal.clock import utcnow
 from portal.config import Settings
 from portal.notifications import actions, leases, queries
 from portal.notifications.sending import Sender
+
+log = logging.getLogger(__name__)
 
 EXPANDING_SECONDS = 1.0
 """How long recipients are written down before those there are get their turn to be sent."""
@@ -24,7 +28,22 @@ SENDING_SECONDS = 25.0
 
 
 def expand(broadcast_id: int) -> None:
-    """Write down recipients of a broadcast for a while; wakes the sending, and itself while there are more."""
+    """Write down recipients of a broadcast for a while; wakes the sending, and itself while there are more.
+
+    A broadcast whose recipients cannot be worked out is paused with the reason, so that it holds up no other.
+    """
+    try:
+        _expand(broadcast_id)
+    except SQLAlchemyError:
+        raise
+    except Exception as trouble:
+        log.exception("the recipients of broadcast %s cannot be worked out", broadcast_id)
+        events.rollback()
+        actions.give_up_expanding(broadcast_id, f"{type(trouble).__name__}: {trouble}", utcnow())
+        events.commit()
+
+
+def _expand(broadcast_id: int) -> None:
     began = time.monotonic()
     while actions.expand_step(broadcast_id, utcnow()):
         events.wake("deliver")

@@ -15,7 +15,7 @@ from portal import events
 from portal.accounts.models import Person
 from portal.accounts.rules import text_key
 from portal.audit import actions as audit
-from portal.audit.rules import Actor
+from portal.audit.rules import SYSTEM, Actor
 from portal.config import Settings
 from portal.database import Base
 from portal.errors import NotFound, RuleViolation
@@ -117,6 +117,13 @@ def expand_step(broadcast_id: int, now: datetime) -> bool:
     db.session.flush()
     events.ring(events.broadcast_topic(broadcast.id))
     return cursor is not None
+
+
+def give_up_expanding(broadcast_id: int, reason: str, now: datetime) -> None:
+    """Pause a broadcast whose recipients cannot be worked out; a human decides what becomes of it."""
+    broadcast = db.session.get(Broadcast, broadcast_id)
+    if broadcast is not None and broadcast.state in ACTIVE:
+        pause(broadcast, f"Its recipients could not be worked out: {reason}", by=SYSTEM, now=now)
 
 
 def _expanded(broadcast: Broadcast, now: datetime) -> None:
