@@ -77,3 +77,26 @@ def test_live_topics_have_short_names() -> None:
     """They stand in a column of 100 characters."""
     longest = events.session_topic("f" * 64)
     assert len(longest) <= 100
+
+
+def test_only_leaving_a_list_takes_no_form_token(app: Flask) -> None:
+    """One click of a mail program has no session; whatever else writes has a form of ours."""
+    protection = app.extensions["csrf"]
+    assert protection._exempt_views == {"portal.public.unsubscribe.routes.leave"}
+    assert protection._exempt_blueprints == set()
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name)
+def test_templates_trust_no_text(path: Path) -> None:
+    """What is markup comes as such from `filters.markdown`; a template says so only of its own constants."""
+    text = path.read_text(encoding="utf-8").replace("{{ shapes[name]|safe }}", "")
+    assert not re.search(r"\|\s*safe\b|autoescape", text)
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_text_is_declared_safe_in_few_places(path: Path) -> None:
+    """Cleaned Markdown, and the error page that is shown when no template can be."""
+    text = path.read_text(encoding="utf-8")
+    if name(path) not in {"portal/filters.py", "portal/errors.py"}:
+        assert "Markup(" not in text
+    assert not re.search(r"render_template_string|\b(eval|exec)\(|\bpickle\b|yaml\.load\(|shell=True", text)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, jsonify, request
 from flask.testing import FlaskClient
-from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
@@ -35,8 +35,7 @@ def fault() -> Response:
 
 @probe.get("/probe/sql")
 def bad_sql() -> Response:
-    db.session.execute(text("SELECT canary FROM nowhere"))
-    return redirect_to("/")
+    raise OperationalError(f"SELECT {SECRET}", {}, Exception("the server closed the connection"))
 
 
 @probe.get("/probe/redirect")

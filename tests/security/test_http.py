@@ -37,7 +37,7 @@ ANSWERS: dict[str, tuple[int, Asking]] = {
     "too much": (413, lambda client: client.post("/sign-in", headers=STAFF, data={"email": "x" * 1_100_000})),
     "a missing slash": (308, lambda client: client.get("/probe/item/3", headers=STAFF)),
     "a fault": (500, lambda client: client.get("/probe/fault", headers=STAFF)),
-    "a broken statement": (503, lambda client: client.get("/probe/sql", headers=STAFF)),
+    "a lost database": (503, lambda client: client.get("/probe/sql", headers=STAFF)),
     "a redirect": (303, lambda client: client.get("/probe/redirect?to=/x", headers=STAFF)),
     "an htmx redirect": (
         204,

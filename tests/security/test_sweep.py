@@ -171,18 +171,14 @@ def send(client: FlaskClient, method: str, path: str, token: str, **form: str) -
     return client.open(path, method=method, data=form, headers={"HX-Request": "true", "X-CSRFToken": token})
 
 
-JUNK = [
+TEXTS = ("title", "name", "body", "email", "order", "move", "reference", "brand", "base_url", "accent", "topic", "key")
+NUMBERS = ("component_ids", "components", "service_ids", "service_id", "company_id", "domain_id", "home_id", "group_id")
+JUNK: list[dict[str, str]] = [
     {},
-    {"version": "0"},
-    {"version": "-1"},
-    {"version": str(2**70)},
-    {"version": "x", "title": "x" * 100_000, "name": "x" * 100_000, "body": "x" * 100_000},
-    dict.fromkeys(
-        ("title", "name", "body", "email", "order", "reference", "brand"), "\u202e\ufffe\U0001f4a3' OR 1=1 --"
-    ),
-    dict.fromkeys(
-        ("component_ids", "components", "service_id", "company_id", "domain_id", "group_id", "version"), str(2**70)
-    ),
+    {"version": "-1", **dict.fromkeys(TEXTS, "x" * 30_000), **dict.fromkeys(NUMBERS, "-1")},
+    {"version": "1", **dict.fromkeys(TEXTS, "\u202e\ufffe\U0001f4a3' OR 1=1 --"), **dict.fromkeys(NUMBERS, "x")},
+    {**dict.fromkeys(("version", *NUMBERS), str(2**70)), **dict.fromkeys(TEXTS, "x")},
+    {**dict.fromkeys(("version", *NUMBERS), str(2**31)), **dict.fromkeys(TEXTS, str(2**31))},
 ]
 
 
