@@ -217,11 +217,7 @@ def concerning(company_id: int, now: datetime) -> Concerning:
     mine, others = concerning_ids(company_id, now)
     if not mine:
         return Concerning((), others)
-    shown = db.session.scalars(
-        _shown(Viewpoint(company_id=company_id), with_changes=False)
-        .where(Incident.id.in_(mine[:OPEN_AT_MOST]))
-        .order_by(*_worst_first())
-    ).all()
+    shown = db.session.scalars(_concerning(), {"ids": mine[:OPEN_AT_MOST]}).all()
     return Concerning(shown, others)
 
 
@@ -255,6 +251,14 @@ def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenanc
     """Maintenance under way or ahead, soonest first, with components and updates, for this viewpoint."""
     statement = _open_maintenance(viewpoint.is_staff, viewpoint.company_id is not None)
     return db.session.scalars(statement, {"now": now, "company_id": viewpoint.company_id}).all()
+
+
+@cache
+def _concerning() -> Select[Incident]:
+    """The incidents of given `ids` as any company sees them, built once."""
+    any_company = Viewpoint(company_id=0)
+    wanted = Incident.id.in_(bindparam("ids", expanding=True))
+    return _shown(any_company, with_changes=False).where(wanted).order_by(*_worst_first())
 
 
 @cache

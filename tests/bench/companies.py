@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql import ClauseElement
 
 from portal import clock, create_app
 from portal.database import read_only
@@ -95,22 +96,23 @@ def _queries(app: Flask) -> Result:
     )
 
 
-def _recorded(action: Callable[[], object]) -> list[tuple[str, Any]]:
-    statements: list[tuple[str, Any]] = []
+def _recorded(action: Callable[[], object]) -> list[tuple[Any, Any]]:
+    """The statements an action has executed, as Core constructs, with their values."""
+    statements: list[tuple[Any, Any]] = []
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            statements.append((statement, parameters))
+    def note(_connection: object, statement: Any, many: Any, values: Any, _options: object) -> None:
+        if isinstance(statement, ClauseElement):
+            statements.append((statement, values or many))
 
-    event.listen(db.engine, "before_cursor_execute", note)
+    event.listen(db.engine, "before_execute", note)
     action()
-    event.remove(db.engine, "before_cursor_execute", note)
+    event.remove(db.engine, "before_execute", note)
     return statements
 
 
-def _replay(connection: Connection, statements: list[tuple[str, Any]]) -> None:
-    for statement, parameters in statements:
-        connection.exec_driver_sql(statement, parameters).all()
+def _replay(connection: Connection, statements: list[tuple[Any, Any]]) -> None:
+    for statement, values in statements:
+        connection.execute(statement, values or None).all()
 
 
 def _fastest(action: Callable[[], object], after: Callable[[], object]) -> float:

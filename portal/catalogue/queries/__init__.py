@@ -7,15 +7,31 @@ as many queries as one over three.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, distinct, func, or_, select, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    distinct,
+    func,
+    or_,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Component, ComponentGroup, Holding, HoldingDependency, Service, ServiceDependency
 from portal.catalogue.rules import Unreached
-from portal.domains.queries import companies_with_area
+from portal.database import UTCDateTime
+from portal.domains.queries import area_at_home
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.notifications.models import Preference, Suppression
@@ -171,19 +187,7 @@ def components_by_holding(company_id: int, now: datetime) -> dict[int, frozenset
 
     A holding that depends on nothing has an empty set.
     """
-    held = select(Holding.id, Holding.service_id).where(Holding.company_id == company_id, is_valid(Holding, now)).cte()
-    rows = db.session.execute(
-        union_all(
-            select(held.c.id, ServiceDependency.component_id).outerjoin(
-                ServiceDependency,
-                and_(ServiceDependency.service_id == held.c.service_id, is_valid(ServiceDependency, now)),
-            ),
-            select(held.c.id, HoldingDependency.component_id).join(
-                HoldingDependency,
-                and_(HoldingDependency.holding_id == held.c.id, is_valid(HoldingDependency, now)),
-            ),
-        )
-    )
+    rows = db.session.execute(_components_by_holding(), {"company_id": company_id, "now": now})
     found: dict[int, set[int]] = {}
     for holding_id, component_id in rows:
         components = found.setdefault(holding_id, set())
@@ -194,13 +198,42 @@ def components_by_holding(company_id: int, now: datetime) -> dict[int, frozenset
 
 def holdings_of_company(company_id: int, now: datetime) -> Sequence[Holding]:
     """What the company holds now, with the services, in the order customers see them. One query."""
-    return db.session.scalars(
+    return db.session.scalars(_holdings_of_company(), {"company_id": company_id, "now": now}).all()
+
+
+@cache
+def _components_by_holding() -> CompoundSelect[int, int]:
+    """Built once, as every poll of every open home asks it: `company_id` and `now` are given when it is executed."""
+    company_id, now = _given()
+    held = select(Holding.id, Holding.service_id).where(Holding.company_id == company_id, is_valid(Holding, now)).cte()
+    return union_all(
+        select(held.c.id, ServiceDependency.component_id).outerjoin(
+            ServiceDependency,
+            and_(ServiceDependency.service_id == held.c.service_id, is_valid(ServiceDependency, now)),
+        ),
+        select(held.c.id, HoldingDependency.component_id).join(
+            HoldingDependency,
+            and_(HoldingDependency.holding_id == held.c.id, is_valid(HoldingDependency, now)),
+        ),
+    )
+
+
+@cache
+def _holdings_of_company() -> Select[Holding]:
+    """Built once, like the one above."""
+    company_id, now = _given()
+    return (
         select(Holding)
         .join(Holding.service)
         .options(contains_eager(Holding.service))
         .where(Holding.company_id == company_id, is_valid(Holding, now))
         .order_by(Service.category, Service.position, Service.name_key, Holding.reference, Holding.id)
-    ).all()
+    )
+
+
+def _given() -> tuple[Any, Any]:
+    """The company and the moment that a statement built once is executed for."""
+    return bindparam("company_id", type_=Integer()), bindparam("now", type_=UTCDateTime())
 
 
 def component_groups() -> Sequence[ComponentGroup]:
@@ -291,9 +324,10 @@ def _people_in(companies: Select[int], company_ids: frozenset[int], now: datetim
         select(Preference.person_id).where(_opts_out()),
     )
     # One company that may be told is enough, so a person is unreachable only when none of theirs is.
-    gets_mail = and_(Membership.company_id.in_(companies_with_area(Area.STATUS)), Membership.person_id.not_in(barred))
+    shown = area_at_home(Area.STATUS, Membership.company_id)
+    gets_mail = and_(shown.is_open, Membership.person_id.not_in(barred))
     unreachable = (
-        select(Membership.person_id)
+        shown.joined(select(Membership.person_id))
         .where(Membership.company_id.in_(companies))
         .group_by(Membership.person_id)
         .having(func.max(case((gets_mail, 1), else_=0)) == 0)
