@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.rules import Role
@@ -30,6 +30,14 @@ class Person(Versioned, Base):
     """
 
     __tablename__ = "person"
+    __table_args__ = (
+        Index(
+            "ix_person_deactivated",
+            "id",
+            sqlite_where=text("deactivated_at IS NOT NULL"),
+            postgresql_where=text("deactivated_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200))

@@ -1,9 +1,11 @@
 """Reading portal domains, and whether an area is open on one."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.orm import contains_eager
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import aliased, contains_eager
 
 from portal.accounts.models import Company, Membership
 from portal.accounts.rules import text_key
@@ -156,36 +158,55 @@ def home_of(company_id: int) -> PortalDomain | None:
     ).one_or_none()
 
 
-def companies_with_area(area: Area) -> Select[int]:
-    """A statement selecting the ids of the companies whose home domain shows them this area; for automatic mail.
+@dataclass(frozen=True)
+class AreaAtHome:
+    """How a statement asks whether an area is open to a company on its home domain.
+
+    `joined` adds the home and its exception to the statement; `is_open` is the condition, false without a home.
+    """
+
+    joins: tuple[tuple[Any, ColumnElement[bool]], ...]
+    is_open: ColumnElement[bool]
+
+    def joined(self, statement: Select[int]) -> Select[int]:
+        for table, condition in self.joins:
+            statement = statement.outerjoin(table, condition)
+        return statement
+
+
+def area_at_home(area: Area, company_id: Any) -> AreaAtHome:
+    """Ask it of the company in this column. Joined row by row, so it costs what the statement's own rows cost.
 
     Reads the few portal domains at once, because which areas a domain has open is a list inside its row.
     """
     domains = db.session.execute(select(PortalDomain.id, PortalDomain.areas))
     switched_on = [domain_id for domain_id, areas in domains if area in areas]
-    return (
-        select(Admission.company_id)
-        .outerjoin(
-            AreaOverride,
-            and_(
-                AreaOverride.domain_id == Admission.domain_id,
-                AreaOverride.company_id == Admission.company_id,
-                AreaOverride.area == area,
+    home, exception = aliased(Admission), aliased(AreaOverride)
+    return AreaAtHome(
+        joins=(
+            (home, and_(home.company_id == company_id, home.is_home)),
+            (
+                exception,
+                and_(
+                    exception.domain_id == home.domain_id,
+                    exception.company_id == home.company_id,
+                    exception.area == area,
+                ),
             ),
-        )
-        .where(
-            Admission.is_home,
-            or_(
-                AreaOverride.is_open.is_(True),
-                and_(AreaOverride.is_open.is_(None), Admission.domain_id.in_(switched_on)),
-            ),
-        )
+        ),
+        is_open=or_(exception.is_open.is_(True), and_(exception.is_open.is_(None), home.domain_id.in_(switched_on))),
     )
+
+
+def companies_with_area(area: Area) -> Select[int]:
+    """A statement selecting the ids of the companies whose home domain shows them this area; for automatic mail."""
+    shown = area_at_home(area, Company.id)
+    return shown.joined(select(Company.id)).where(shown.is_open)
 
 
 def companies_with_area_open(area: Area, company_ids: Collection[int]) -> frozenset[int]:
     """Those of the companies whose home domain shows them this area. Two queries."""
-    return frozenset(db.session.scalars(companies_with_area(area).where(Admission.company_id.in_(company_ids))))
+    return frozenset(db.session.scalars(companies_with_area(area).where(Company.id.in_(company_ids))))
 
 
 def companies_with_status_open(company_ids: Collection[int]) -> frozenset[int]:

@@ -116,6 +116,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
         sa.UniqueConstraint("email_key", name=op.f("uq_person_email_key")),
     )
+    with op.batch_alter_table("person", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_person_deactivated",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("deactivated_at IS NOT NULL"),
+            postgresql_where=sa.text("deactivated_at IS NOT NULL"),
+        )
+
     op.create_table(
         "portal_domain",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -753,6 +762,13 @@ def downgrade() -> None:
     op.drop_table("service")
     op.drop_table("relay")
     op.drop_table("portal_domain")
+    with op.batch_alter_table("person", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_person_deactivated",
+            sqlite_where=sa.text("deactivated_at IS NOT NULL"),
+            postgresql_where=sa.text("deactivated_at IS NOT NULL"),
+        )
+
     op.drop_table("person")
     op.drop_table("live_topic")
     op.drop_table("list_order")
