@@ -257,22 +257,23 @@ def bar_paths(days: str) -> list[tuple[str, int, str]]:
 
 _kept: OrderedDict[tuple[Hashable, ...], Markup] = OrderedDict()
 _keeping = threading.Lock()
-KEPT_AT_MOST = 4096
-"""Pieces of pages kept in each process, about a kilobyte each."""
+KEPT_AT_MOST = 2048
+"""Pieces of pages kept in each process, one to three kilobytes each."""
 
 
-def kept(macro: Macro, argument: Any, key: Hashable) -> Markup:
-    """What a macro makes of its argument, made once for each key and language.
+def kept(macro: Macro, key: Hashable, *arguments: Any) -> Markup:
+    """What a macro makes of its arguments, made once for each key.
 
-    For macros that stand in long lists and depend on nothing but what the key holds: no clock, no viewer.
+    For macros that stand in long lists. The key holds everything that shows: values and not ids, the language, and
+    where there are times also the zone and the minute.
     """
-    place = (macro.name, language(), key)
+    place = (macro.name, key)
     with _keeping:
         found = _kept.get(place)
         if found is not None:
             _kept.move_to_end(place)
             return found
-    made = Markup(macro(argument))  # noqa: S704  # macros escape what they are given
+    made = Markup(macro(*arguments))  # noqa: S704  # macros escape what they are given
     with _keeping:
         _kept[place] = made
         while len(_kept) > KEPT_AT_MOST:

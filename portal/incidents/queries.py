@@ -315,10 +315,9 @@ def history_bars(
     """
     last_day = now.date()
     first_day = last_day - timedelta(days=HISTORY_SHOWN - 1)
-    packed = {
-        row.component_id: row
-        for row in db.session.scalars(select(ComponentHistory).where(ComponentHistory.component_id.in_(component_ids)))
-    }
+    columns = (ComponentHistory.component_id, ComponentHistory.days, ComponentHistory.last_day)
+    rows = db.session.execute(select(*columns).where(ComponentHistory.component_id.in_(component_ids)))
+    packed = {row.component_id: row for row in rows}
     everyone = _visible_to(Incident, SIGNED_OUT, now)
     lasting = _stretches(component_ids, and_(everyone, ImpactInterval.to_at.is_(None)))
     extra: Mapping[int, list[Interval]] = {}

@@ -4,7 +4,7 @@ The same pages serve somebody signed in, who sees what concerns the own company 
 out, whose page is rendered once for all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -110,6 +110,7 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
         "has_more": len(past) > RECENT,
         "checked_at": now.replace(second=0, microsecond=0),
         "is_signed_out": viewpoint.is_signed_out,
+        "shown": _shown_at(now),
     }
 
 
@@ -206,6 +207,18 @@ def _since_creation(bar: HistoryBar, component: Component) -> HistoryBar:
         return bar
     known_from = min(unknown, len(bar.days) - len(bar.days.lstrip("0")))
     return replace(bar, days="-" * known_from + bar.days[known_from:])
+
+
+def _shown_at(now: datetime) -> Callable[[Incident], tuple[Any, ...]]:
+    """All that the article of an open incident shows, so that it need not be rendered twice within a minute."""
+    minute, zone = now.replace(second=0, microsecond=0), str(reader_zone())
+
+    def shown(incident: Incident) -> tuple[Any, ...]:
+        hit = tuple((each.component.title, each.severity) for each in incident.components)
+        updates = tuple((each.state, each.visibility, each.body, each.posted_at) for each in incident.updates)
+        return incident.public_id, incident.title, incident.state, incident.started_at, hit, updates, minute, zone
+
+    return shown
 
 
 def _is_under_way(maintenance: Maintenance, now: datetime) -> bool:
