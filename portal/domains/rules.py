@@ -48,6 +48,12 @@ AREA_WORDS: dict[Area, AreaWords] = {
         "Services",
         "Each customer’s own services with their references, and how each of them is right now.",
     ),
+    Area.JOBS: AreaWords("Jobs", "Each customer’s jobs with their public status, and booking new ones."),
+    Area.QUOTES: AreaWords("Quotes", "Each customer’s quotes, to read, accept or decline."),
+    Area.MESSAGES: AreaWords("Messages", "Writing to and fro with your staff about jobs, quotes and anything else."),
+    Area.ALERTS: AreaWords("Alerts", "Thresholds customers set themselves, and the notices they raise."),
+    Area.TICKETS: AreaWords("Tickets", "Reporting a problem, and following what becomes of it."),
+    Area.CHAT: AreaWords("Chat", "A live conversation with your staff, from every page."),
 }
 
 
