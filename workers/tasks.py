@@ -15,7 +15,7 @@ from portal import events
 from portal.accounts import actions as accounts
 from portal.clock import utcnow
 from portal.config import Settings
-from portal.notifications import actions, leases, queries
+from portal.notifications import actions, endings, leases, queries
 from portal.notifications.sending import Sender
 
 log = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ def _put_right() -> None:
     """Take back what dead processes held; close what has expired or is complete."""
     now = utcnow()
     leases.release_expired(now)
-    leases.expire(now)
-    leases.finish(now)
+    endings.expire(now)
+    endings.finish(now)
     events.commit()
 
 

@@ -6,11 +6,14 @@ Everything due is a row here; Redis only makes it sooner. Progress is counted fr
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.database import Base, Versioned
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
+
+RAW: Any = {"synchronize_session": False}
+"""Execution options of statements over many rows: the session need not know, nobody holds these rows as objects."""
 
 IS_DUE = text("state = 'pending'")
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
@@ -208,3 +211,7 @@ class Relay(Versioned, Base):
     pause_seconds: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None]
     last_answer: Mapped[str | None] = mapped_column(String(500))
+
+
+IS_PENDING = Delivery.state == literal_column("'pending'")
+"""Written out and not bound, because only so the databases see that the partial index on it answers."""

@@ -29,11 +29,12 @@ from portal import events
 from portal.config import Settings
 from portal.database import read_only
 from portal.extensions import db
-from portal.notifications import leases
+from portal.notifications import endings, leases, relays, results
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
 from portal.notifications.kinds import BUILT_IN, kind_named
-from portal.notifications.leases import Claim, Failed, Sent, Taken
+from portal.notifications.leases import Claim, Taken
 from portal.notifications.models import Broadcast
+from portal.notifications.results import Failed, Sent
 from portal.notifications.rules import (
     RELAY_AT_FAULT,
     Failure,
@@ -130,7 +131,7 @@ class Sender:
         """Send, and return how many mails were taken by a server."""
         read_only.set(False)
         try:
-            self._in_session(lambda: leases.prepare_relays(self.settings))
+            self._in_session(lambda: relays.prepare_relays(self.settings))
             while not self._is_told_to_stop():
                 self._claim()
                 if self._nothing_due and not any(lane.is_busy for lane in self._lanes.values()):
@@ -261,7 +262,7 @@ class Sender:
             return
         lane.is_resting = True
         log.warning("relay %s rests (%s): %s", lane.relay_id, failure, text)
-        self._in_session(lambda: leases.rest_relay(lane.relay_id, failure, text, self.now()))
+        self._in_session(lambda: relays.rest_relay(lane.relay_id, failure, text, self.now()))
         self._empty(lane)
         self._nothing_due = False
 
@@ -336,7 +337,7 @@ class Sender:
         if answer.code is not None and 200 <= answer.code < 300:
             if not lane.has_worked:
                 lane.has_worked = True
-                self._in_session(lambda: leases.relay_works(lane.relay_id))
+                self._in_session(lambda: relays.relay_works(lane.relay_id))
             self._done.append(Sent(mail.taken.id, cast(datetime, mail.since), answer.code, answer.text))
             self._settled(mail.slice_id)
             self.sent += 1
@@ -383,7 +384,7 @@ class Sender:
             done, self._done = self._done, []
             granted = self._in_transaction(
                 partial(
-                    leases.store_and_mark,
+                    results.store_and_mark,
                     sent=done,
                     ids=mails.keys(),
                     slices=self._slices.keys(),
@@ -428,7 +429,7 @@ class Sender:
     def _close_unwanted(self, lane: Lane, pairs: list[tuple[Taken, int]]) -> frozenset[int]:
         """Returns the broadcasts that were stopped; mails that may be sent after all come first again."""
         ids = [taken.id for taken, _slice_id in pairs]
-        outcome = self._in_session(lambda: leases.turn_away(ids, self._slices.keys(), self.now()))
+        outcome = self._in_session(lambda: results.turn_away(ids, self._slices.keys(), self.now()))
         for taken, slice_id in pairs:
             self._touched.add(taken.broadcast_id)
             if taken.id in outcome.left:
@@ -439,12 +440,12 @@ class Sender:
 
     def _settle(self) -> None:
         failed, self._failed = self._failed, []
-        refused = self._in_session(lambda: leases.settle(failed, self.owner, self.now()))
+        refused = self._in_session(lambda: results.settle(failed, self.owner, self.now()))
         for each in failed:
             self._settled(each.slice_id)
             self._touched.add(each.delivery.broadcast_id)
         for broadcast_id in refused:
-            if self._in_session(partial(leases.trip_breaker, broadcast_id, self.now())):
+            if self._in_session(partial(endings.trip_breaker, broadcast_id, self.now())):
                 for lane in self._lanes.values():
                     self._stop_waiting(lane, {broadcast_id})
 
@@ -513,7 +514,7 @@ class Sender:
             self._in_session(lambda: self._ring_and_finish(touched))
 
     def _ring_and_finish(self, touched: set[int]) -> None:
-        leases.finish(self.now(), touched)
+        endings.finish(self.now(), touched)
         events.ring(*[events.broadcast_topic(each) for each in touched])
 
     # The end.

@@ -10,9 +10,10 @@ from sqlalchemy import func, select, update
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions, kinds, leases
-from portal.notifications.leases import Claim, Failed, Sent, Taken
+from portal.notifications import actions, endings, kinds, leases, relays, results
+from portal.notifications.leases import Claim, Taken
 from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice
+from portal.notifications.results import Failed, Sent
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure
 from tests.conftest import NOW, counted_queries
 from tests.notifications.outbox import TEST_KIND, queue, states
@@ -24,7 +25,7 @@ LATER = NOW + timedelta(minutes=5)
 @pytest.fixture
 def outbox(session: None, app: Flask) -> Settings:
     settings: Settings = app.config["SETTINGS"]
-    leases.prepare_relays(settings)
+    relays.prepare_relays(settings)
     return settings
 
 
@@ -35,7 +36,7 @@ def claim(settings: Settings, owner: str = "one", now: datetime = NOW) -> Claim:
 
 
 def mark(found: Claim, *taken: Taken, sent: tuple[Sent, ...] = (), now: datetime = NOW) -> frozenset[int]:
-    return leases.store_and_mark(
+    return results.store_and_mark(
         db.session.connection(),
         sent,
         [each.id for each in taken],
@@ -102,7 +103,7 @@ def test_what_a_dead_process_was_sending_is_repeated_once_and_then_left_to_a_hum
         assert delivery(taken).next_attempt_at <= at
     assert len(ids) == 1
     assert db.session.scalar(select(func.count()).select_from(DeliveryAttempt)) == 2
-    leases.finish(LATER)
+    endings.finish(LATER)
     assert db.session.scalar(select(Broadcast.state)) is BroadcastState.DONE
 
 
@@ -164,7 +165,7 @@ def test_a_failure_is_stored_only_by_whoever_holds_the_mail(outbox: Settings, fa
     leases.release_expired(LATER)
     other = claim(outbox, "two", LATER)
     mark(other, taken, now=LATER)
-    leases.settle([Failed(taken, found.slice_id, NOW, failure, 451, "4.3.0 x")], "one", LATER)
+    results.settle([Failed(taken, found.slice_id, NOW, failure, 451, "4.3.0 x")], "one", LATER)
     assert delivery(taken).state is DeliveryState.SENDING
     assert delivery(taken).attempts == 0
 
@@ -174,7 +175,7 @@ def test_a_soft_failure_that_would_be_tried_too_late_is_given_up(outbox: Setting
     at = NOW + timedelta(hours=23, minutes=59, seconds=30)
     found = claim(outbox, now=at)
     (taken,) = found.deliveries
-    leases.settle([Failed(taken, found.slice_id, None, Failure.SOFT, 451, "4.3.0 later")], "one", at)
+    results.settle([Failed(taken, found.slice_id, None, Failure.SOFT, 451, "4.3.0 later")], "one", at)
     assert delivery(taken).state is DeliveryState.FAILED
     assert delivery(taken).answer == "4.3.0 later"
 
@@ -185,7 +186,7 @@ def test_a_soft_failure_of_a_cancelled_broadcast_is_cancelled(outbox: Settings) 
     mark(found, found.deliveries[0])
     assert actions.cancel(broadcast, by=SYSTEM, now=NOW) == 1
     assert states() == {"sending": 1, "cancelled": 1}
-    leases.settle([Failed(found.deliveries[0], found.slice_id, NOW, Failure.SOFT, 451, "4.3.0 later")], "one", NOW)
+    results.settle([Failed(found.deliveries[0], found.slice_id, NOW, Failure.SOFT, 451, "4.3.0 later")], "one", NOW)
     assert states() == {"cancelled": 2}
 
 
@@ -209,10 +210,10 @@ def test_a_lease_that_is_renewed_is_not_released(outbox: Settings) -> None:
 
 def test_a_new_address_of_the_relay_mends_it(outbox: Settings) -> None:
     relay = db.session.scalars(select(Relay)).one()
-    leases.rest_relay(relay.id, Failure.CONFIGURATION, "535 5.7.8 bad credentials", NOW)
-    leases.prepare_relays(outbox)
+    relays.rest_relay(relay.id, Failure.CONFIGURATION, "535 5.7.8 bad credentials", NOW)
+    relays.prepare_relays(outbox)
     assert relay.state == "broken"
-    leases.prepare_relays(replace(outbox, smtp_url="smtp://me:better@127.0.0.1:25"))
+    relays.prepare_relays(replace(outbox, smtp_url="smtp://me:better@127.0.0.1:25"))
     assert relay.state == "up"
 
 
@@ -252,6 +253,6 @@ def test_publishing_to_a_thousand_takes_a_bounded_number_of_queries(outbox: Sett
 def test_an_expired_broadcast_that_was_never_expanded_ends_too(outbox: Settings) -> None:
     broadcast = queue("incident:1", 1200, now=NOW)
     actions.expand_step(broadcast.id, NOW)
-    leases.expire(NOW + timedelta(hours=25))
+    endings.expire(NOW + timedelta(hours=25))
     assert states() == {"expired": 500}
-    assert leases.finish(NOW + timedelta(hours=25)) == [broadcast.id]
+    assert endings.finish(NOW + timedelta(hours=25)) == [broadcast.id]

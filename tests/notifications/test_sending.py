@@ -16,7 +16,7 @@ from portal.accounts.models import Person
 from portal.audit.rules import SYSTEM
 from portal.database import read_only
 from portal.extensions import db
-from portal.notifications import actions, leases
+from portal.notifications import actions, endings
 from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Suppression
 from portal.notifications.rules import BroadcastState, DeliveryState, RelayState
 from tests.notifications.outbox import CLOSED, TEST_KIND, Outbox
@@ -313,8 +313,8 @@ def test_r34_after_a_day_without_a_relay_what_is_too_old_is_expired(outbox: Outb
     young = outbox.queue("incident:2", 10)
     smtp_sink.forgive()
     assert outbox.send() == 10
-    leases.expire(outbox.now())
-    leases.finish(outbox.now())
+    endings.expire(outbox.now())
+    endings.finish(outbox.now())
     events.commit()
     assert outbox.states() == {"expired": 10, "sent": 10}
     assert outbox.broadcast(old).state is outbox.broadcast(young).state is BroadcastState.DONE

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from portal import clock, events
 from portal.extensions import db
-from portal.notifications import leases
+from portal.notifications import leases, relays
 from portal.notifications.kinds import Kind, register
 from portal.notifications.models import Delivery
 from portal.notifications.rules import BroadcastState
@@ -73,7 +73,7 @@ def test_r11_a_job_that_is_queued_fifty_times_sends_once(
 def test_mails_of_a_dead_process_are_taken_up_by_the_next_beat(outbox: Outbox, smtp_sink: SmtpSink) -> None:
     outbox.queue("incident:1", 10)
     long_ago = clock.utcnow() - timedelta(minutes=10)
-    leases.prepare_relays(outbox.settings)
+    relays.prepare_relays(outbox.settings)
     for delivery in db.session.scalars(select(Delivery)):
         delivery.next_attempt_at = long_ago
     assert leases.claim("a dead one", outbox.settings, now=long_ago) is not None
