@@ -180,7 +180,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class Letter:
-    """What is one recipient's own of a mail."""
+    """What is one recipient's own of a mail. `address` is as `envelope_address` returns it."""
 
     message_id: str
     thread_root: str
@@ -247,7 +247,7 @@ class Wording:
                 (
                     *(b"Message-ID: ", letter.message_id.encode("ascii"), b"\r\nDate: ", _date(letter.date)),
                     *(b"\r\nFrom: ", mailbox(values["brand"], self.sender)),
-                    *(b"\r\nTo: ", mailbox(letter.name, envelope_address(letter.address))),
+                    *(b"\r\nTo: ", mailbox(letter.name, letter.address)),
                     *(b"\r\nSubject: ", self._fixed_subject or self._subject_of(values)),
                     *(b"\r\nReferences: ", root := letter.thread_root.encode("ascii"), b"\r\nIn-Reply-To: ", root),
                     *(b"\r\nList-Unsubscribe: <", _link(values["unsubscribe_url"]), b">\r\n"),

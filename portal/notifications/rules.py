@@ -264,7 +264,8 @@ def name_key(secret: str) -> bytes:
 
 def message_id(key: bytes, of: str, domain: str) -> str:
     """The Message-ID of a delivery (`of` is its dedupe key), angle brackets included."""
-    token = base64.b32encode(hmac.digest(key, of.encode(), "sha256"))[:26].decode("ascii").lower()
+    # 20 bytes make 32 letters, of which 26 are kept; encoding the rest too would only cost time.
+    token = base64.b32encode(hmac.digest(key, of.encode(), "sha256")[:20])[:26].decode("ascii").lower()
     return f"<{token}@{domain}>"
 
 

@@ -67,8 +67,8 @@ class Mail(Parcel):
 
     __slots__ = ("since", "slice_id", "taken")
 
-    def __init__(self, taken: Taken, slice_id: int, sender: str, body: bytes) -> None:
-        super().__init__(sender, envelope_address(taken.address), body)
+    def __init__(self, taken: Taken, slice_id: int, sender: str, recipient: str, body: bytes) -> None:
+        super().__init__(sender, recipient, body)
         self.taken = taken
         self.slice_id = slice_id
         self.since: datetime | None = None
@@ -212,8 +212,9 @@ class Sender:
             root = thread_root(
                 self._key, self._threads[taken.broadcast_id], taken.address_key, self.settings.mail_domain
             )
-            letter = Letter(taken.message_id, root, taken.address, taken.name, taken.first_attempt_at, taken.values)
-            return Mail(taken, slice_id, wording.sender, wording.fill(letter))
+            address = envelope_address(taken.address)
+            letter = Letter(taken.message_id, root, address, taken.name, taken.first_attempt_at, taken.values)
+            return Mail(taken, slice_id, wording.sender, address, wording.fill(letter))
         except ComposeError as refusal:
             self._failed.append(Failed(taken, slice_id, None, Failure.POISON, None, f"Not composed: {refusal}."))
             return None
