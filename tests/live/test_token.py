@@ -20,6 +20,7 @@ from portal.domains.rules import Area
 from portal.extensions import db
 from portal.live import MAX_TOPICS, TOKEN_LIFE, Token, read_token
 from portal.public.live import routes
+from portal.public.status.cache import LOOK_EVERY
 from tests.conftest import NOW, STAFF_HOST, Cast, SignIn, counted_queries
 
 
@@ -30,6 +31,7 @@ def heard(client: FlaskClient, settings: Settings, query: str = "") -> Token:
     told = json.loads(answer.data)
     assert told["renew"] == TOKEN_LIFE
     assert 0 <= told["spread"] <= 400
+    assert told["wait"] in {0, routes.AFTER_LOOK}
     token = read_token(settings, parse_qs(urlsplit(told["url"]).query)["token"][0], time.time())
     assert token is not None
     return token
@@ -66,6 +68,8 @@ def test_signed_out_hears_the_public_page_only(
     token = heard(visitor("a.portal.test"), settings, "?topic=staff&topic=broadcast:1")
     assert token.topics == (f"public:{cast.domain_a.id}",)
     assert token.ends == ""
+    # The kept page is looked at again within LOOK_EVERY: a page that asked sooner might be given the old one.
+    assert visitor("a.portal.test").get("/live-token").get_json()["wait"] > LOOK_EVERY * 1000
 
 
 @pytest.mark.parametrize("areas", [set(), {Area.JOBS}])

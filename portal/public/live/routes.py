@@ -10,12 +10,16 @@ from portal.domains.queries import is_admitted
 from portal.domains.rules import Area
 from portal.headers import live_origin, page_origin
 from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
+from portal.public.status.cache import LOOK_EVERY
 
 blueprint = Blueprint("public_live", __name__)
 access.anyone(blueprint)
 
 SPREAD = 300
 """Milliseconds over which pages spread their requests after a bell, so that a thousand do not come at once."""
+
+AFTER_LOOK = int(LOOK_EVERY * 1000) + 50
+"""Milliseconds a signed-out page waits after a bell: by then every process has looked for a new version of its copy."""
 
 MOST_WANTED = 10
 """Topics a staff page may ask for beside the one of all staff."""
@@ -25,8 +29,9 @@ _BROADCAST = re.compile(r"broadcast:[1-9]\d{0,18}")
 
 @blueprint.get("/live-token")
 def live_token() -> Response:
-    """The stream's address for this viewer: JSON with `url`, `renew` (seconds), `spread` (ms) and `poll`.
+    """The stream's address for this viewer: JSON with `url`, `renew` (seconds), `wait` and `spread` (ms) and `poll`.
 
+    After a bell the page waits for `wait` and then for a random part of `spread`.
     `poll` is true where there are more topics than a token holds, so that the page polls for the rest.
     """
     topics = _topics()
@@ -44,6 +49,7 @@ def live_token() -> Response:
     answer = {
         "url": f"{live_origin(settings, request.host)}/live?token={token}",
         "renew": TOKEN_LIFE,
+        "wait": AFTER_LOOK if viewer is None else 0,
         "spread": SPREAD,
         "poll": len(topics) > MAX_TOPICS,
     }

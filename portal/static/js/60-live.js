@@ -17,6 +17,7 @@
 
   let stream = null;
   let state = "idle"; // idle, connecting, open, late, refused
+  let wait = 0;
   let spread = 300;
   let pollsToo = false;
   let retry = FIRST_RETRY;
@@ -66,7 +67,7 @@
 
   function ring(topic) {
     rung.add(topic);
-    if (!document.hidden && !timers.refresh) later("refresh", seconds(0, spread), refresh);
+    if (!document.hidden && !timers.refresh) later("refresh", seconds(wait, wait + spread), refresh);
   }
 
   function poll() {
@@ -107,6 +108,7 @@
     } catch {
       return lose();
     }
+    wait = Math.min(told.wait, 500);
     spread = Math.min(told.spread, 400);
     pollsToo = told.poll;
     if (pollsToo) startPolling();
