@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -215,5 +215,8 @@ INCIDENT = register(
         recipients=recipients,
         allowed=companies_with_status_open,
         variables=frozenset({"affected", "since", "fixed", "next_update"}),
+        # A mail about an incident that a relay would not take for a day tells nobody anything new.
+        expires_after=timedelta(hours=24),
+        priority=10,
     )
 )

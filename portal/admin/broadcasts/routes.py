@@ -134,7 +134,11 @@ def _render(found: Broadcast, fragment: str, now: datetime) -> Response:
         (word, here(show=None if shown is Shown.ALL else shown.value), shown is context["shown"])
         for shown, word in FILTERS.items()
     ]
-    context["ledger"] = queries.ledger(found.id, page_wanted(), shown=context["shown"], text=context["text"])
+    page = page_wanted()
+    context["ledger_address"] = here(
+        show=context["shown"] if context["shown"] is not Shown.ALL else None, page=page if page > 1 else None
+    )
+    context["ledger"] = queries.ledger(found.id, page, shown=context["shown"], text=context["text"])
     return render("admin/broadcasts/broadcast.html", fragment, **context)
 
 

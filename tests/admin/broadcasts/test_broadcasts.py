@@ -106,7 +106,7 @@ def test_the_ledger_is_filtered_by_state(
     client = sign_in(cast.ada)
     fragment = client.get(f"/admin/broadcasts/{broadcast.id}?show={show}", headers={"HX-Request": "true"})
     text = fragment.get_data(as_text=True)
-    assert text.lstrip().startswith('<div class="ledger" id="ledger">')
+    assert text.lstrip().startswith('<div class="ledger" id="ledger"')
     assert text.count("<details") == found
 
 
