@@ -85,6 +85,17 @@ def status_is_open_to_somebody(domain: PortalDomain) -> bool:
     return db.session.scalar(found.limit(1)) is not None
 
 
+def domains_showing_status() -> list[int]:
+    """The ids of the domains on which anybody, signed in or not, may see what is up. Two queries."""
+    by_exception = set(
+        db.session.scalars(
+            select(AreaOverride.domain_id).where(AreaOverride.area == Area.STATUS, AreaOverride.is_open).distinct()
+        )
+    )
+    shown = {Area.STATUS, Area.PUBLIC_STATUS}
+    return [domain.id for domain in all_domains() if shown & set(domain.areas) or domain.id in by_exception]
+
+
 def domain_by_id(domain_id: int) -> PortalDomain | None:
     return db.session.get(PortalDomain, domain_id)
 

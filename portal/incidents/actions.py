@@ -20,7 +20,7 @@ from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import OWN, Component
 from portal.catalogue.queries import companies_reached_directly, company_reached_select, services_reached
-from portal.domains.queries import all_domains
+from portal.domains.queries import domains_showing_status
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.filters import markdown
@@ -490,7 +490,7 @@ def _ring_customers(components: Collection[int], audiences: Collection[Audience]
     events.ring(*map(events.service_topic, services), *map(events.company_topic, companies))
     reaches_nobody = db.session.scalar(company_reached_select(wanted, now).limit(1)) is None
     if Audience.EVERYONE in audiences or reaches_nobody:
-        events.ring(*(events.public_topic(domain.id) for domain in all_domains()))
+        events.ring(*map(events.public_topic, domains_showing_status()))
 
 
 # Checks

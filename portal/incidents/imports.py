@@ -16,7 +16,7 @@ from portal import events, plaintext
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import OWN, Component, ComponentGroup
-from portal.domains.queries import all_domains
+from portal.domains.queries import domains_showing_status
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.incidents.models import (
@@ -154,7 +154,7 @@ def import_statuspage(data: object, *, by: Actor, now: datetime, progress: Progr
         components=len(history.components),
     )
     if report.created or report.updated:
-        events.ring(events.STAFF, *(events.public_topic(domain.id) for domain in all_domains()))
+        events.ring(events.STAFF, *map(events.public_topic, domains_showing_status()))
         after = {"source": history.source, "created": report.created, "updated": report.updated}
         audit.record("incident.import", object_kind="incident", object_id=None, by=by, now=now, after=after)
     return report

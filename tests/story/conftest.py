@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ from tests.conftest import REPOSITORY
 from tests.support.product import Portal
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
 
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: "ViewportSize" = {"width": 1280, "height": 900}
+PHONE: "ViewportSize" = {"width": 390, "height": 844}
 AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = REPOSITORY / "tests" / "screenshots"
 
@@ -25,10 +26,22 @@ PICTURES = REPOSITORY / "tests" / "screenshots"
 @pytest.fixture
 def business(product: Portal) -> Portal:
     """The product with the demo business in it."""
+    fill(product)
+    return product
+
+
+@pytest.fixture
+def business_once() -> Iterator[Portal]:
+    """The same on SQLite whatever engine the tests run on, for what does not depend on it."""
+    with Portal() as product:
+        fill(product)
+        yield product
+
+
+def fill(product: Portal) -> None:
     with product.database():
         demo.load(clock.utcnow(), port=product.port)
         events.commit()
-    return product
 
 
 @dataclass
@@ -52,10 +65,16 @@ NOT_OVER_HTTP = "The Cross-Origin-Opener-Policy header has been ignored, because
 @pytest.fixture
 def visit(browser: "Browser", business: Portal) -> Iterator[Visits]:
     """Open a window on a host, signed in if an address is given, and hold its console against it at the end."""
+    with windows(browser, business) as on:
+        yield on
+
+
+@contextmanager
+def windows(browser: "Browser", business: Portal) -> Iterator[Visits]:
     made: list[Visit] = []
 
     def on(host: str, email: str | None = None, **options: Any) -> Visit:
-        context = browser.new_context(viewport=options.pop("viewport", DESKTOP), **options)
+        context = browser.new_context(viewport=DESKTOP, **options)
         page = context.new_page()
         page.set_default_timeout(20_000)
         visit = Visit(page, business.address(host), [])
@@ -83,6 +102,9 @@ def visit(browser: "Browser", business: Portal) -> Iterator[Visits]:
 
 def violations(page: "Page") -> list[str]:
     """What axe finds against WCAG 2.2 AA and good practice, a line each."""
+    # A change of scheme or width is looked at once it has been drawn.
+    page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map(each => each.finished))")
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(

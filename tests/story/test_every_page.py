@@ -1,15 +1,17 @@
 """Every page that links lead to, in both schemes and at both widths: axe finds nothing, nothing overflows."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.story.conftest import DESKTOP, PHONE, Visit, Visits, violations
+from tests.story.conftest import DESKTOP, PHONE, Visit, violations, windows
+from tests.support.product import Portal
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -22,31 +24,40 @@ VISITORS = [
     ("north.localhost", None, "/status"),
     ("south.localhost", "customer@baeckerei-huber.example", "/"),
 ]
-LOOKS = [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)]
+LOOKS: "list[tuple[Literal['light', 'dark'], ViewportSize]]" = [
+    ("light", DESKTOP),
+    ("dark", DESKTOP),
+    ("light", PHONE),
+    ("dark", PHONE),
+]
 
 
-@pytest.mark.parametrize(
-    ("host", "email", "start"), VISITORS, ids=["staff", "customer", "signed out", "customer in German"]
-)
-def test_every_page_is_accessible_in_every_look(visit: Visits, host: str, email: str | None, start: str) -> None:
-    window = visit(host, email)
+def test_every_page_is_accessible_in_every_look(browser: "Browser", business_once: Portal) -> None:
     found: list[str] = []
-    kinds = kinds_of_pages(window, start)
-    assert 1 <= len(kinds) < KINDS_AT_MOST
-    for path in kinds.values():
-        for scheme, size in LOOKS:
-            window.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            window.page.set_viewport_size(size)  # type: ignore[arg-type]
-            window.open(path)
-            where = f"{path} {scheme} {size['width']}"
-            found += [f"{where}: {line}" for line in violations(window.page)]
-            found += [f"{where}: {line}" for line in overflow(window.page)]
+    with windows(browser, business_once) as visit:
+        for host, email, start in VISITORS:
+            window = visit(host, email, reduced_motion="reduce")
+            paths = []
+            for path in pages(window, start):
+                paths.append(path)
+                found += [f"{email or 'signed out'} {path} {line}" for line in flaws(window.page)]
+            assert 1 <= len(paths) < KINDS_AT_MOST
     assert not found, "\n".join(found)
 
 
-def kinds_of_pages(window: Visit, start: str) -> dict[str, str]:
-    """One address for each kind of page that can be reached by links, ids and queries folded."""
-    kinds: dict[str, str] = {}
+def flaws(page: "Page") -> list[str]:
+    """What is wrong with a page in any look, a line each."""
+    found: list[str] = []
+    for scheme, size in LOOKS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        found += [f"{scheme} {size['width']}: {line}" for line in (*violations(page), *overflow(page))]
+    return found
+
+
+def pages(window: Visit, start: str) -> Iterator[str]:
+    """Open one page of each kind that can be reached by links, ids and queries folded, and give its address."""
+    kinds: set[str] = set()
     waiting = [start]
     while waiting and len(kinds) < KINDS_AT_MOST:
         path = waiting.pop(0)
@@ -57,10 +68,10 @@ def kinds_of_pages(window: Visit, start: str) -> dict[str, str]:
         if answer is None or "text/html" not in answer.headers.get("content-type", ""):
             continue
         assert answer.status == 200, f"{path} answered {answer.status}"
-        kinds[kind] = path
+        kinds.add(kind)
         links = window.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
         waiting += [link.removeprefix(window.address) for link in links if link.startswith(window.address + "/")]
-    return kinds
+        yield path
 
 
 def overflow(page: "Page") -> list[str]:
