@@ -101,10 +101,10 @@ def queue_broadcast(
 def expand_step(broadcast_id: int, now: datetime) -> bool:
     """Write down the next recipients of a broadcast and move its cursor with them; whether there are more.
 
-    Safe to run twice and by two workers at once: the second finds the row taken, or the deliveries written.
+    Safe to run twice and by two workers at once: the second waits for the row, and goes on where the first stopped.
     """
     broadcast = db.session.scalars(
-        select(Broadcast).where(Broadcast.id == broadcast_id).with_for_update(skip_locked=True)
+        select(Broadcast).where(Broadcast.id == broadcast_id).with_for_update()
     ).one_or_none()
     if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
         return False

@@ -210,8 +210,9 @@ def broadcasts(page: int, *, open_only: bool = False, text: str = "") -> Page[Br
     return _page(statement, page)
 
 
-def broadcast_for_staff(broadcast_id: int) -> Broadcast | None:
-    return db.session.get(Broadcast, broadcast_id)
+def broadcast_for_staff(broadcast_id: int, *, to_steer: bool = False) -> Broadcast | None:
+    """One broadcast; with `to_steer` locked, so that the worker does not change it under the hand that steers it."""
+    return db.session.get(Broadcast, broadcast_id, with_for_update=to_steer)
 
 
 class Shown(StrEnum):

@@ -15,9 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
 from flask_babel import force_locale
@@ -77,14 +78,21 @@ class Mail(Parcel):
 class Lane:
     """One relay as this process uses it: its connections, and the mails that wait for one."""
 
-    def __init__(self, relay_id: int, url: str) -> None:
+    def __init__(self, relay_id: int) -> None:
         self.relay_id = relay_id
-        self.route = Route.of(url)
-        self.wanted = 1
+        self.route = Route("localhost", 25, "smtp")
+        self.wanted = 0
         self.connecting = 0
         self.conversations: list[Conversation] = []
         self.queue: deque[tuple[Taken, int]] = deque()
         self.has_worked = False
+        self.is_resting = False
+
+    def take_up(self, url: str, connections: int) -> None:
+        """Use it for the mails of a claim; one that rested is tried anew, while old connections may still wait."""
+        self.route = Route.of(url)
+        self.wanted = connections
+        self.has_worked = self.has_worked and not self.is_resting
         self.is_resting = False
 
     @property
@@ -125,7 +133,6 @@ class Sender:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._connection: Connection | None = None
         self._last_tick = self._last_renewal = time.monotonic()
-        self._over = False
 
     def run(self) -> int:
         """Send, and return how many mails were taken by a server."""
@@ -168,9 +175,9 @@ class Sender:
             return
         self._load(claim)
         lane = self._lanes.get(claim.relay_id)
-        if lane is None or lane.is_resting:
-            lane = self._lanes[claim.relay_id] = Lane(claim.relay_id, claim.relay_url)
-        lane.wanted = claim.connections
+        if lane is None:
+            lane = self._lanes[claim.relay_id] = Lane(claim.relay_id)
+        lane.take_up(claim.relay_url, claim.connections)
         lane.queue.extend((each, claim.slice_id) for each in claim.deliveries)
         self._slices[claim.slice_id] = len(claim.deliveries)
         self._touched.update(each.broadcast_id for each in claim.deliveries)
@@ -237,17 +244,26 @@ class Sender:
             answer: Link | Refusal = connect(lane.route, self.settings.mail_domain)
         except Refusal as refusal:
             answer = refusal
-        if self._over and isinstance(answer, Link):
-            answer.sock.close()
-            return
         self._links.put((lane, answer))
-        self._wake.send(b"!")
+        try:
+            self._wake.send(b"!")
+        except OSError:  # the loop has ended in the meantime
+            self._discard_links()
+
+    def _discard_links(self) -> None:
+        while not self._links.empty():
+            with suppress(Empty):
+                _lane, answer = self._links.get_nowait()
+                if isinstance(answer, Link):
+                    answer.sock.close()
 
     def _greet_new(self) -> None:
         while not self._links.empty():
             lane, answer = self._links.get()
             lane.connecting -= 1
-            if isinstance(answer, Link):
+            if isinstance(answer, Link) and lane.is_resting:
+                answer.sock.close()
+            elif isinstance(answer, Link):
                 conversation = Conversation(answer)
                 lane.conversations.append(conversation)
                 self._selector.register(conversation.sock, selectors.EVENT_READ, (lane, conversation))
@@ -545,7 +561,6 @@ class Sender:
                 self._hear(lane, conversation)
 
     def _close(self) -> None:
-        self._over = True
         for lane in self._lanes.values():
             for conversation in lane.conversations:
                 conversation.close()
@@ -555,6 +570,7 @@ class Sender:
         self._selector.close()
         self._woken.close()
         self._wake.close()
+        self._discard_links()
 
     # The database.
 

@@ -99,8 +99,8 @@ def mend_relay(broadcast_id: int, relay_id: int) -> Response:
     return _done(broadcast_id, "The relay is tried again now.")
 
 
-def _found(broadcast_id: int) -> Broadcast:
-    found = queries.broadcast_for_staff(broadcast_id)
+def _found(broadcast_id: int, *, to_steer: bool = False) -> Broadcast:
+    found = queries.broadcast_for_staff(broadcast_id, to_steer=to_steer)
     if found is None:
         abort(404)
     return found
@@ -108,7 +108,7 @@ def _found(broadcast_id: int) -> Broadcast:
 
 def _steered(broadcast_id: int) -> Broadcast:
     access.require(Permission.BROADCASTS_STEER)
-    return _found(broadcast_id)
+    return _found(broadcast_id, to_steer=True)
 
 
 def _done(broadcast_id: int, sentence: str) -> Response:
