@@ -25,6 +25,7 @@ from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Holding
 from portal.domains import actions as domains
 from portal.extensions import babel, db
+from portal.incidents import mails
 from portal.incidents.actions import compose
 from portal.incidents.mails import recipients
 from portal.incidents.queries import incident_for_staff
@@ -139,14 +140,21 @@ def bracketed() -> Translations:
 
 @pytest.fixture
 def pseudo(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Everybody reads German, and German is the pseudo-locale. What was kept of pages is forgotten before and after."""
-    filters._kept.clear()
+    """Everybody reads German, and German is the pseudo-locale. What was kept of texts is forgotten before and after."""
+    forget()
     for reader in (cast.alice, cast.charlie, cast.domain_a, cast.domain_b):
         reader.language = "de"
     events.commit()
     monkeypatch.setitem(babel.domain_instance.cache, "de", bracketed())
     yield
+    forget()
+
+
+def forget() -> None:
+    """What a process keeps of translated texts."""
     filters._kept.clear()
+    mails._sentences.cache_clear()
+    mails._written.cache_clear()
 
 
 DATA = [
