@@ -1,5 +1,8 @@
 """The Flask extensions, created unbound; `create_app` binds them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from flask import g, request
 from flask_babel import Babel
 from flask_login import LoginManager
@@ -8,6 +11,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from htmx_flask import Htmx
+from sqlalchemy import Executable, Row
 
 from portal.database import Base
 
@@ -31,3 +35,12 @@ csrf = FormProtection()
 migrate = Migrate()
 babel = Babel()
 htmx = Htmx()
+
+
+def rows(statement: Executable, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The rows of a statement that selects columns, read on the session's own connection and in its transaction.
+
+    For statements built once that every open page asks: it leaves out what the ORM does for each statement, which
+    costs more than they do. What the session has not flushed is not seen.
+    """
+    return db.session.connection().execute(statement, values).all()

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portal.accounts.rules import Viewpoint
-from portal.catalogue.models import Holding
-from portal.catalogue.queries import components_by_holding, holdings_of_company
-from portal.incidents.models import Incident, Maintenance
-from portal.incidents.queries import concerning, open_maintenance
+from portal.catalogue.queries import HeldService, components_by_holding, services_held
+from portal.incidents.queries.open_now import OpenIncident, OpenWork, concerning, open_work
 from portal.incidents.rules import (
     OPEN_MAINTENANCE,
     STATUS_OF_SEVERITY,
@@ -46,7 +44,7 @@ class Concern:
     `severity` is the worst on what the company depends on; where it touches nothing of theirs, the worst anywhere.
     """
 
-    incident: Incident
+    incident: OpenIncident
     severity: Severity
     services: tuple[ServiceLine, ...]
 
@@ -55,7 +53,7 @@ class Concern:
 class PlannedWork:
     """Maintenance under way on what the company uses, and those of its services it touches."""
 
-    maintenance: Maintenance
+    maintenance: OpenWork
     services: tuple[ServiceLine, ...]
 
 
@@ -77,17 +75,17 @@ def service_lines(company_id: int, now: datetime, *, shows_incidents: bool = Tru
     """
     if shows_incidents:
         return company_picture(company_id, now).lines
-    return [_plain(holding) for holding in holdings_of_company(company_id, now)]
+    return [ServiceLine(*held, status=None) for held in services_held(company_id, now)]
 
 
 def company_picture(company_id: int, now: datetime) -> CompanyPicture:
     """Everything a company's home says of its services. At most twelve queries, whatever it holds."""
-    holdings = holdings_of_company(company_id, now)
+    holdings = services_held(company_id, now)
     depends = components_by_holding(company_id, now)
     open_now = concerning(company_id, now)
-    work = [each for each in open_maintenance(Viewpoint(company_id=company_id), now) if _is_under_way(each, now)]
+    work = [each for each in open_work(Viewpoint(company_id=company_id), now) if _is_under_way(each, now)]
     causes = [_cause_of_incident(each) for each in open_now.mine] + [_cause_of_work(each) for each in work]
-    lines = [_line(holding, depends.get(holding.id, frozenset()), causes) for holding in holdings]
+    lines = [_line(held, depends.get(held.holding_id, frozenset()), causes) for held in holdings]
 
     def touched(cause: Cause) -> tuple[ServiceLine, ...]:
         named = cause.statuses.keys()
@@ -99,29 +97,19 @@ def company_picture(company_id: int, now: datetime) -> CompanyPicture:
     return CompanyPicture(lines, concerns, [each for each in planned if each.services], open_now.others)
 
 
-def _plain(holding: Holding) -> ServiceLine:
-    service = holding.service
-    return ServiceLine(holding.id, service.id, service.name, service.category, holding.reference, None)
-
-
-def _line(holding: Holding, components: Collection[int], causes: Sequence[Cause]) -> ServiceLine:
+def _line(held: HeldService, components: Collection[int], causes: Sequence[Cause]) -> ServiceLine:
     status = effective_service_status(ServiceStatus.NORMAL, [cause.on(components) for cause in causes])
     cause = main_cause(components, causes)
-    service = holding.service
     return ServiceLine(
-        holding.id,
-        service.id,
-        service.name,
-        service.category,
-        holding.reference,
-        status,
+        *held,
+        status=status,
         reason=cause.title if cause else "",
         since=cause.since if cause else None,
         incident=cause.public_id if cause else None,
     )
 
 
-def _cause_of_incident(incident: Incident) -> Cause:
+def _cause_of_incident(incident: OpenIncident) -> Cause:
     statuses = {
         each.component_id: STATUS_OF_SEVERITY[each.severity]
         for each in incident.components
@@ -130,15 +118,15 @@ def _cause_of_incident(incident: Incident) -> Cause:
     return Cause(incident.title, incident.started_at, statuses, incident.public_id)
 
 
-def _cause_of_work(maintenance: Maintenance) -> Cause:
+def _cause_of_work(maintenance: OpenWork) -> Cause:
     components = (each.component_id for each in maintenance.components)
     return Cause(maintenance.title, maintenance.starts_at, dict.fromkeys(components, ComponentStatus.MAINTENANCE))
 
 
-def _severity(incident: Incident, own_components: Collection[int]) -> Severity:
+def _severity(incident: OpenIncident, own_components: Collection[int]) -> Severity:
     own = [each.severity for each in incident.components if each.component_id in own_components]
     return worst(own or [each.severity for each in incident.components])
 
 
-def _is_under_way(maintenance: Maintenance, now: datetime) -> bool:
+def _is_under_way(maintenance: OpenWork, now: datetime) -> bool:
     return maintenance_state(maintenance.state, maintenance.starts_at, maintenance.ends_at, now) in OPEN_MAINTENANCE

@@ -9,10 +9,11 @@ import pytest
 
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
 from portal.audit.rules import SYSTEM
-from portal.catalogue.queries import company_reached_select
+from portal.catalogue.queries import all_components, company_reached_select
 from portal.extensions import db
 from portal.incidents import actions, queries
 from portal.incidents.models import Incident, Maintenance, MaintenanceComponent
+from portal.incidents.queries import open_now
 from portal.incidents.rules import (
     Audience,
     ComponentStatus,
@@ -76,6 +77,12 @@ def test_the_condition_and_the_rule_agree(world: World, viewpoints: dict[str, Vi
                     if incident in queries.open_incidents(viewpoint, LATER)
                 }
                 assert is_open == wanted
+                is_open_now = {
+                    name
+                    for name, viewpoint in viewpoints.items()
+                    if incident.id in {each.id for each in open_now.open_now(viewpoint, LATER)}
+                }
+                assert is_open_now == wanted
 
 
 def test_who_was_affected_when_it_was_fixed_still_sees_it(
@@ -99,10 +106,11 @@ def test_private_reports_leak_nowhere(world: World, cast: Cast, viewpoints: dict
         viewpoint = viewpoints[name]
         assert queries.component_statuses(viewpoint, LATER) == before
         assert queries.open_incidents(viewpoint, LATER) == []
+        assert open_now.open_now(viewpoint, LATER) == []
         assert queries.search(viewpoint, "CANARY", LATER) == []
         assert set(queries.history_bars([world.trunk.id], LATER, viewpoint)[world.trunk.id].days) == {"0"}
         assert queries.page_status(viewpoint, LATER).indicator == "none"
-    assert queries.concerning(cast.a.id, LATER) == queries.Concerning((), 0)
+    assert open_now.concerning(cast.a.id, LATER) == open_now.Concerning((), 0)
     assert queries.component_statuses(STAFF, LATER)[world.trunk.id] is ComponentStatus.MAJOR_OUTAGE
     assert queries.history_bars([world.trunk.id], LATER, STAFF)[world.trunk.id].days.endswith("03")
 
@@ -195,19 +203,49 @@ def test_what_concerns_a_company_and_what_does_not(world: World, cast: Cast) -> 
     report("Fibre, theirs", {world.fibre.id: MAJOR}, audience=Audience.AFFECTED)
     report("Private", {world.trunk.id: MAJOR}, visibility=Visibility.PRIVATE)
     say(report("Fixed", {world.trunk.id: MAJOR}), State.FIXED)
-    found = queries.concerning(cast.a.id, LATER)
-    assert list(found.mine) == [mine, unknown, direct]
+    found = open_now.concerning(cast.a.id, LATER)
+    assert [each.id for each in found.mine] == [mine.id, unknown.id, direct.id]
     assert found.others == 1
     world.holding_a.valid_to = NOW
     world.holding_b.service_id = world.telephony.id
     db.session.flush()
-    assert mine not in queries.concerning(cast.a.id, LATER).mine
+    assert mine.id not in open_now.concerning_ids(cast.a.id, LATER)[0]
 
 
 def test_a_severity_cleared_still_concerns_whom_it_hit(world: World, cast: Cast) -> None:
     incident = report("Trunk", {world.trunk.id: MAJOR})
     say(incident, State.WATCHING, named={world.trunk.id: Severity.NONE})
-    assert list(queries.concerning(cast.a.id, LATER).mine) == [incident]
+    assert [each.id for each in open_now.concerning(cast.a.id, LATER).mine] == [incident.id]
+
+
+def test_rows_say_what_entities_say(world: World, viewpoints: dict[str, Viewpoint]) -> None:
+    """From every viewpoint: the same incidents and work in the same order, with the same updates and days."""
+    components = [world.trunk.id, world.fibre.id, world.spare.id]
+    fill(components, 2)
+    say(report("Told in private", {world.trunk.id: MAJOR}), None, "PRIVATE NOTE", visibility=Visibility.PRIVATE)
+    report("Private", {world.spare.id: MAJOR}, visibility=Visibility.PRIVATE)
+    maintain(world.fibre.id, audience=Audience.AFFECTED)
+    for name, viewpoint in viewpoints.items():
+        incidents = open_now.open_now(viewpoint, LATER)
+        assert [_told(each) for each in incidents] == [_told(each) for each in queries.open_incidents(viewpoint, LATER)]
+        assert any(update.body == "PRIVATE NOTE" for each in incidents for update in each.updates) is (name == "staff")
+        work = [_worked(each) for each in open_now.open_work(viewpoint, LATER)]
+        assert work == [_worked(each) for each in queries.open_maintenance(viewpoint, LATER)]
+        known = queries.histories(all_components(), LATER, viewpoint)
+        assert {key: each.bar for key, each in known.items()} == queries.history_bars(known, LATER, viewpoint)
+        assert {key: each.uptime for key, each in known.items()} == queries.uptimes(all_components(), LATER, viewpoint)
+
+
+def _told(incident: Incident | open_now.OpenIncident) -> tuple[Any, ...]:
+    hits = sorted((each.component_id, each.severity, each.component.title) for each in incident.components)
+    updates = [(each.state, each.visibility, each.body, each.posted_at) for each in incident.updates]
+    return incident.id, incident.public_id, incident.title, incident.state, incident.started_at, hits, updates
+
+
+def _worked(work: Maintenance | open_now.OpenWork) -> tuple[Any, ...]:
+    components = sorted((each.component_id, each.component.title) for each in work.components)
+    updates = [(each.body, each.posted_at) for each in work.updates]
+    return work.id, work.public_id, work.title, work.state, work.starts_at, work.ends_at, components, updates
 
 
 def test_open_incidents_stand_worst_first(world: World) -> None:
@@ -282,9 +320,13 @@ READS: dict[str, Callable[[Viewpoint, list[int]], Any]] = {
     "statuses": lambda viewpoint, _components: queries.component_statuses(viewpoint, LATER),
     "page": lambda viewpoint, _components: queries.page_status(viewpoint, LATER),
     "bars": lambda viewpoint, components: queries.history_bars(components, LATER, viewpoint),
-    "concerning": lambda viewpoint, _components: queries.concerning(viewpoint.company_id or 1, LATER),
+    "concerning": lambda viewpoint, _components: open_now.concerning(viewpoint.company_id or 1, LATER),
     "history": lambda _viewpoint, _components: queries.report_history(queries.Filters(text="n"), 1),
     "maintenance": lambda viewpoint, _components: queries.open_maintenance(viewpoint, LATER),
+    "open now": lambda viewpoint, _components: open_now.open_now(viewpoint, LATER),
+    "work": lambda viewpoint, _components: open_now.open_work(viewpoint, LATER),
+    "fixed": lambda viewpoint, _components: queries.recently_fixed(viewpoint, 9, LATER),
+    "histories": lambda viewpoint, _components: queries.histories(all_components(), LATER, viewpoint),
 }
 
 

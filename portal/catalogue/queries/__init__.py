@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,7 +33,7 @@ from portal.catalogue.rules import Unreached
 from portal.database import UTCDateTime
 from portal.domains.queries import area_at_home
 from portal.domains.rules import Area
-from portal.extensions import db
+from portal.extensions import db, rows
 from portal.notifications.models import Preference, Suppression
 from portal.notifications.rules import SuppressionReason
 
@@ -45,6 +45,34 @@ SHOWN_UNREACHABLE = 50
 
 Components = Collection[int] | Select[int]
 """Component ids, or a statement that selects them."""
+
+
+class GroupName(NamedTuple):
+    """A group as the heading over its components."""
+
+    id: int
+    name: str
+
+
+class LiveComponent(NamedTuple):
+    """What pages show of a component that is not archived."""
+
+    id: int
+    public_id: str
+    title: str
+    description: str | None
+    created_at: datetime
+    group: GroupName | None
+
+
+class HeldService(NamedTuple):
+    """What a company sees of a holding: its service, and its own reference for it."""
+
+    holding_id: int
+    service_id: int
+    name: str
+    category: str
+    reference: str
 
 
 @dataclass(frozen=True)
@@ -187,9 +215,8 @@ def components_by_holding(company_id: int, now: datetime) -> dict[int, frozenset
 
     A holding that depends on nothing has an empty set.
     """
-    rows = db.session.execute(_components_by_holding(), {"company_id": company_id, "now": now})
     found: dict[int, set[int]] = {}
-    for holding_id, component_id in rows:
+    for holding_id, component_id in rows(_components_by_holding(), company_id=company_id, now=now):
         components = found.setdefault(holding_id, set())
         if component_id is not None:
             components.add(component_id)
@@ -198,7 +225,21 @@ def components_by_holding(company_id: int, now: datetime) -> dict[int, frozenset
 
 def holdings_of_company(company_id: int, now: datetime) -> Sequence[Holding]:
     """What the company holds now, with the services, in the order customers see them. One query."""
-    return db.session.scalars(_holdings_of_company(), {"company_id": company_id, "now": now}).all()
+    return db.session.scalars(
+        select(Holding)
+        .join(Holding.service)
+        .options(contains_eager(Holding.service))
+        .where(Holding.company_id == company_id, is_valid(Holding, now))
+        .order_by(*_AS_CUSTOMERS_SEE)
+    ).all()
+
+
+def services_held(company_id: int, now: datetime) -> list[HeldService]:
+    """What `holdings_of_company` finds, as rows. One query."""
+    return [HeldService._make(row) for row in rows(_services_held(), company_id=company_id, now=now)]
+
+
+_AS_CUSTOMERS_SEE = (Service.category, Service.position, Service.name_key, Holding.reference, Holding.id)
 
 
 @cache
@@ -219,15 +260,14 @@ def _components_by_holding() -> CompoundSelect[int, int]:
 
 
 @cache
-def _holdings_of_company() -> Select[Holding]:
+def _services_held() -> Select[*tuple[Any, ...]]:
     """Built once, like the one above."""
     company_id, now = _given()
     return (
-        select(Holding)
-        .join(Holding.service)
-        .options(contains_eager(Holding.service))
+        select(Holding.id, Service.id, Service.name, Service.category, Holding.reference)
+        .join(Service, Service.id == Holding.service_id)
         .where(Holding.company_id == company_id, is_valid(Holding, now))
-        .order_by(Service.category, Service.position, Service.name_key, Holding.reference, Holding.id)
+        .order_by(*_AS_CUSTOMERS_SEE)
     )
 
 
@@ -245,6 +285,16 @@ def group_by_id(group_id: int) -> ComponentGroup | None:
     return db.session.get(ComponentGroup, group_id)
 
 
+_UNGROUPED_FIRST = (
+    case((Component.group_id.is_(None), 0), else_=1),
+    ComponentGroup.position,
+    ComponentGroup.id,
+    Component.position,
+    Component.id,
+)
+"""The order of the list, over components with their groups."""
+
+
 def all_components() -> Sequence[Component]:
     """Every component that is not archived, with its group, in the order of the list: ungrouped ones first."""
     return db.session.scalars(
@@ -252,14 +302,35 @@ def all_components() -> Sequence[Component]:
         .outerjoin(Component.group)
         .options(contains_eager(Component.group))
         .where(Component.archived_at.is_(None))
-        .order_by(
-            case((Component.group_id.is_(None), 0), else_=1),
-            ComponentGroup.position,
-            ComponentGroup.id,
-            Component.position,
-            Component.id,
-        )
+        .order_by(*_UNGROUPED_FIRST)
     ).all()
+
+
+def live_components() -> list[LiveComponent]:
+    """What `all_components` finds, as rows. One query."""
+    return [
+        LiveComponent._make((*columns, GroupName(group_id, group_name) if group_id is not None else None))
+        for *columns, group_id, group_name in rows(_live_components())
+    ]
+
+
+@cache
+def _live_components() -> Select[*tuple[Any, ...]]:
+    each = Component
+    return (
+        select(
+            each.id,
+            each.public_id,
+            each.title,
+            each.description,
+            each.created_at,
+            ComponentGroup.id,
+            ComponentGroup.name,
+        )
+        .outerjoin(ComponentGroup, ComponentGroup.id == each.group_id)
+        .where(each.archived_at.is_(None))
+        .order_by(*_UNGROUPED_FIRST)
+    )
 
 
 def component_choices() -> list[tuple[int, str, str]]:

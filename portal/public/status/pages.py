@@ -16,23 +16,20 @@ from babel.numbers import format_decimal
 from flask import render_template
 
 from portal.accounts.rules import SIGNED_OUT, Viewpoint
-from portal.catalogue.models import Component, ComponentGroup
-from portal.catalogue.queries import all_components, components_of_company
+from portal.catalogue.queries import GroupName, LiveComponent, components_of_company, live_components
 from portal.domains.models import PortalDomain
-from portal.incidents.models import Incident, Maintenance
+from portal.incidents.models import Incident
 from portal.incidents.queries import (
+    FixedIncident,
     HistoryBar,
     Page,
-    component_statuses,
-    concerning_ids,
-    history_bars,
-    open_incidents,
-    open_maintenance,
+    histories,
     past_incidents,
     recently_fixed,
-    uptimes,
+    statuses_of,
     visible_incident,
 )
+from portal.incidents.queries.open_now import OpenIncident, OpenWork, concerning_ids, open_now, open_work
 from portal.incidents.rules import OPEN_MAINTENANCE, ComponentStatus, maintenance_state, roll_up
 from portal.language import current, reader_zone, written_for_everybody
 from portal.services.queries import company_picture
@@ -45,7 +42,7 @@ RECENT = 8
 class ComponentLine:
     """A component on the status page. `uptime` is a finished text; `is_mine`, whether the company depends on it."""
 
-    component: Component
+    component: LiveComponent
     status: ComponentStatus
     bar: HistoryBar
     uptime: str
@@ -62,7 +59,7 @@ class ComponentLine:
 class Group:
     """Components under their heading; the first group may have none."""
 
-    group: ComponentGroup | None
+    group: GroupName | None
     lines: list[ComponentLine]
 
 
@@ -71,29 +68,26 @@ class Day:
     """The incidents that began on one day of the reader's zone."""
 
     day: date
-    incidents: list[Incident]
+    incidents: list[Incident | FixedIncident]
 
 
 def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     """Everything the status page shows. A fixed number of queries, however many rows there are."""
-    incidents = open_incidents(viewpoint, now)
+    incidents = open_now(viewpoint, now)
     past = recently_fixed(viewpoint, RECENT + 1, now)
-    maintenance = open_maintenance(viewpoint, now)
-    # After the timelines, which load the components they name anew and without their groups.
-    components = all_components()
-    ids = [component.id for component in components]
-    statuses = component_statuses(viewpoint, now)
+    maintenance = open_work(viewpoint, now)
+    components = live_components()
+    statuses = statuses_of((component.id for component in components), viewpoint, now)
     company_id = viewpoint.company_id
     mine = components_of_company(company_id, now) if company_id is not None else frozenset()
     concerned = concerning_ids(company_id, now)[0] if company_id is not None and incidents else []
-    bars = history_bars(ids, now, viewpoint)
-    up = uptimes(components, now, viewpoint)
+    known = histories(components, now, viewpoint)
     lines = [
         ComponentLine(
             component,
-            statuses.get(component.id, ComponentStatus.OPERATIONAL),
-            _since_creation(bars[component.id], component),
-            percent(up[component.id]),
+            statuses[component.id],
+            _since_creation(known[component.id].bar, component.created_at),
+            percent(known[component.id].uptime),
             component.id in mine,
         )
         for component in components
@@ -127,7 +121,6 @@ def incident_view(viewpoint: Viewpoint, public_id: str, now: datetime) -> dict[s
 
     `services` are those of the reader's company that it touches.
     """
-    # First, because it loads the incidents it names anew and with less of their timelines.
     picture = company_picture(viewpoint.company_id, now) if viewpoint.company_id is not None else None
     incident = visible_incident(viewpoint, public_id, now)
     if incident is None:
@@ -191,7 +184,7 @@ def _percent(hundredths: int, language: str) -> str:
     return str(format_decimal(hundredths / 100, "0.##", locale=language)) + "\u202f%"
 
 
-def by_day(incidents: Sequence[Incident]) -> list[Day]:
+def by_day(incidents: Sequence[Incident | FixedIncident]) -> list[Day]:
     """Incidents, in their order, under the days they began on in the reader's zone."""
     zone = reader_zone()
     return [
@@ -200,20 +193,20 @@ def by_day(incidents: Sequence[Incident]) -> list[Day]:
     ]
 
 
-def _since_creation(bar: HistoryBar, component: Component) -> HistoryBar:
+def _since_creation(bar: HistoryBar, created_at: datetime) -> HistoryBar:
     """The bar with the quiet days before the component existed marked as unknown rather than well."""
-    unknown = min(max((component.created_at.date() - bar.first_day).days, 0), len(bar.days) - 1)
+    unknown = min(max((created_at.date() - bar.first_day).days, 0), len(bar.days) - 1)
     if not unknown:
         return bar
     known_from = min(unknown, len(bar.days) - len(bar.days.lstrip("0")))
     return replace(bar, days="-" * known_from + bar.days[known_from:])
 
 
-def _shown_at(now: datetime) -> Callable[[Incident], tuple[Any, ...]]:
+def _shown_at(now: datetime) -> Callable[[OpenIncident], tuple[Any, ...]]:
     """All that the article of an open incident shows, so that it need not be rendered twice within a minute."""
     minute, zone = now.replace(second=0, microsecond=0), str(reader_zone())
 
-    def shown(incident: Incident) -> tuple[Any, ...]:
+    def shown(incident: OpenIncident) -> tuple[Any, ...]:
         hit = tuple((each.component.title, each.severity) for each in incident.components)
         updates = tuple((each.state, each.visibility, each.body, each.posted_at) for each in incident.updates)
         return incident.public_id, incident.title, incident.state, incident.started_at, hit, updates, minute, zone
@@ -221,6 +214,6 @@ def _shown_at(now: datetime) -> Callable[[Incident], tuple[Any, ...]]:
     return shown
 
 
-def _is_under_way(maintenance: Maintenance, now: datetime) -> bool:
+def _is_under_way(maintenance: OpenWork, now: datetime) -> bool:
     state = maintenance_state(maintenance.state, maintenance.starts_at, maintenance.ends_at, now)
     return state in OPEN_MAINTENANCE

@@ -8,32 +8,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    String,
-    and_,
-    bindparam,
-    case,
-    cast,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, exists, func, or_, select, true
 from sqlalchemy.orm import selectinload
 
 from portal.accounts.models import Company
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
-from portal.catalogue.models import Component, Holding, HoldingDependency, ServiceDependency
-from portal.catalogue.queries import company_reached_select, is_valid
+from portal.catalogue.models import Component
+from portal.catalogue.queries import company_reached_select
 from portal.database import UTCDateTime
-from portal.extensions import db
+from portal.extensions import db, rows
 from portal.incidents.models import (
     ComponentHistory,
     ImpactInterval,
@@ -44,11 +29,19 @@ from portal.incidents.models import (
     MaintenanceComponent,
     SeverityChange,
 )
+from portal.incidents.queries.conditions import (
+    given,
+    is_ahead_or_under_way,
+    is_under_way,
+    kind_of,
+    not_ended,
+    visible_to,
+    visible_to_kind,
+    worst_first,
+)
+from portal.incidents.queries.open_now import OPEN_AT_MOST
 from portal.incidents.rules import (
-    OPEN_MAINTENANCE,
-    Audience,
     ComponentStatus,
-    Impact,
     Interval,
     MaintenanceState,
     PageStatus,
@@ -64,9 +57,6 @@ from portal.incidents.rules import (
 )
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
-
-OPEN_AT_MOST = 100
-"""How many open incidents a page shows; a business with more has other troubles than a list."""
 
 PER_PAGE = 25
 HISTORY_SHOWN = 90
@@ -87,12 +77,14 @@ class Page(Generic[T]):
     per_page: int = PER_PAGE
 
 
-@dataclass(frozen=True)
-class Concerning:
-    """The open incidents that concern one company, worst first, and how many others it may see."""
+class FixedIncident(NamedTuple):
+    """What a list of past incidents says of one."""
 
-    mine: Sequence[Incident]
-    others: int
+    public_id: str
+    title: str
+    state: State
+    started_at: datetime
+    resolved_at: datetime
 
 
 @dataclass(frozen=True)
@@ -102,6 +94,22 @@ class HistoryBar:
     component_id: int
     first_day: date
     days: str
+
+
+class History(NamedTuple):
+    """The last days of a component, and the share of them it was up, 0 to 1."""
+
+    bar: HistoryBar
+    uptime: float
+
+
+class Dated(Protocol):
+    """A component, or as much of one as its history is counted from."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def created_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,8 @@ def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
     """The open incidents that exist from this viewpoint, worst first, with components and updates. Three queries."""
     return db.session.scalars(
         _shown(viewpoint, with_changes=False)
-        .where(Incident.resolved_at.is_(None), _visible_to(Incident, viewpoint, now))
-        .order_by(*_worst_first())
+        .where(Incident.resolved_at.is_(None), visible_to(Incident, viewpoint, now))
+        .order_by(*worst_first())
         .limit(OPEN_AT_MOST)
     ).all()
 
@@ -128,7 +136,7 @@ def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
 def open_incident_heads(limit: int) -> Sequence[Incident]:
     """Open incidents as staff see them, worst first, without their timelines. One query."""
     return db.session.scalars(
-        select(Incident).where(Incident.resolved_at.is_(None)).order_by(*_worst_first()).limit(limit)
+        select(Incident).where(Incident.resolved_at.is_(None)).order_by(*worst_first()).limit(limit)
     ).all()
 
 
@@ -136,7 +144,7 @@ def visible_incident(viewpoint: Viewpoint, public_id: str, now: datetime) -> Inc
     """The incident with this public id, if it exists from this viewpoint."""
     return db.session.scalars(
         _shown(viewpoint)
-        .where(Incident.public_id == public_id, _visible_to(Incident, viewpoint, now))
+        .where(Incident.public_id == public_id, visible_to(Incident, viewpoint, now))
         .order_by(Incident.id)
         .limit(1)
     ).one_or_none()
@@ -153,18 +161,26 @@ def incident_for_staff(incident_id: int) -> Incident | None:
 
 def past_incidents(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Incident] | None:
     """Fixed incidents, newest first, 25 a page. None for a page that does not exist (page 1 always does)."""
-    condition = and_(Incident.resolved_at.is_not(None), _visible_to(Incident, viewpoint, now))
+    condition = and_(Incident.resolved_at.is_not(None), visible_to(Incident, viewpoint, now))
     return _page(_shown(viewpoint), condition, page)
 
 
-def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[Incident]:
-    """The last fixed incidents, newest first, without components or timelines. One query."""
-    return db.session.scalars(
-        select(Incident)
-        .where(Incident.resolved_at.is_not(None), _visible_to(Incident, viewpoint, now))
+def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[FixedIncident]:
+    """The last fixed incidents, newest first, as rows. One query."""
+    statement = _recently_fixed(kind_of(viewpoint))
+    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit)
+    return [FixedIncident._make(row) for row in found]
+
+
+@cache
+def _recently_fixed(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
+    """Built once for each kind of viewpoint, as all that the status page asks: building costs more than running."""
+    return (
+        select(Incident.public_id, Incident.title, Incident.state, Incident.started_at, Incident.resolved_at)
+        .where(Incident.resolved_at.is_not(None), visible_to_kind(Incident, kind))
         .order_by(Incident.started_at.desc(), Incident.id.desc())
-        .limit(limit)
-    ).all()
+        .limit(bindparam("limit", type_=Integer()))
+    )
 
 
 def report_history(filters: Filters, page: int) -> Page[Incident] | None:
@@ -180,117 +196,71 @@ def updates_for(viewpoint: Viewpoint, incident: Incident) -> list[IncidentUpdate
 
 def component_statuses(viewpoint: Viewpoint, now: datetime) -> dict[int, ComponentStatus]:
     """The effective status of every live component, for this viewpoint. Three queries."""
+    live = db.session.scalars(select(Component.id).where(Component.archived_at.is_(None))).all()
+    return statuses_of(live, viewpoint, now)
+
+
+def statuses_of(component_ids: Iterable[int], viewpoint: Viewpoint, now: datetime) -> dict[int, ComponentStatus]:
+    """The effective status of each of these components, for this viewpoint. Two queries."""
     impacts: dict[int, list[Severity]] = {}
-    rows = db.session.execute(
+    for component_id, severity in rows(_standing(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id):
+        impacts.setdefault(component_id, []).append(severity)
+    maintained = components_under_maintenance(viewpoint, now)
+    return {
+        component_id: effective_status(impacts.get(component_id, ()), under_maintenance=component_id in maintained)
+        for component_id in component_ids
+    }
+
+
+@cache
+def _standing(kind: Viewpoint) -> Select[int, Severity]:
+    """The severities that stand, of all open incidents."""
+    return (
         select(IncidentComponent.component_id, IncidentComponent.severity)
         .join(Incident, Incident.id == IncidentComponent.incident_id)
         .where(
             Incident.resolved_at.is_(None),
             IncidentComponent.severity != Severity.NONE,
-            _visible_to(Incident, viewpoint, now),
+            visible_to_kind(Incident, kind),
         )
     )
-    for component_id, severity in rows:
-        impacts.setdefault(component_id, []).append(severity)
-    maintained = components_under_maintenance(viewpoint, now)
-    live = db.session.scalars(select(Component.id).where(Component.archived_at.is_(None)))
-    return {
-        component_id: effective_status(impacts.get(component_id, ()), under_maintenance=component_id in maintained)
-        for component_id in live
-    }
 
 
 def page_status(viewpoint: Viewpoint, now: datetime) -> PageStatus:
     """The roll-up of the whole page, for this viewpoint. Four queries."""
     impacts = db.session.scalars(
-        select(Incident.impact).where(Incident.resolved_at.is_(None), _visible_to(Incident, viewpoint, now)).distinct()
+        select(Incident.impact).where(Incident.resolved_at.is_(None), visible_to(Incident, viewpoint, now)).distinct()
     ).all()
     return roll_up(list(component_statuses(viewpoint, now).values()), impacts)
 
 
-def concerning(company_id: int, now: datetime) -> Concerning:
-    """What concerns this company among the open incidents it may see, and how many others there are.
-
-    An incident concerns it if its components reach it, or reach nobody. Only the open incidents and what this
-    company holds are touched. At most four queries.
-    """
-    mine, others = concerning_ids(company_id, now)
-    if not mine:
-        return Concerning((), others)
-    shown = db.session.scalars(_concerning(), {"ids": mine[:OPEN_AT_MOST]}).all()
-    return Concerning(shown, others)
-
-
-def concerning_ids(company_id: int, now: datetime) -> tuple[list[int], int]:
-    """The open incidents that concern this company, worst first, and how many others it may see. One query."""
-    heads = db.session.execute(_open_heads(), {"now": now, "company_id": company_id}).all()
-    mine = [incident_id for incident_id, _, reaches_it, reaches_any in heads if reaches_it or not reaches_any]
-    others = sum(
-        1
-        for _, audience, reaches_it, reaches_any in heads
-        if reaches_any and not reaches_it and audience is Audience.EVERYONE
-    )
-    return mine, others
-
-
-@cache
-def _open_heads() -> Select[int, Audience, bool, bool]:
-    """The open public incidents and whom they reach: `now` and `company_id` are given when it is executed.
-
-    Built once: with its four ways through the graph it costs more to build than to run.
-    """
-    now, company_id = _given()
-    return (
-        select(Incident.id, Incident.audience, _reaches(Incident, now, company_id), _reaches(Incident, now))
-        .where(Incident.resolved_at.is_(None), Incident.visibility == Visibility.PUBLIC)
-        .order_by(*_worst_first())
-    )
-
-
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:
     """Maintenance under way or ahead, soonest first, with components and updates, for this viewpoint."""
-    statement = _open_maintenance(viewpoint.is_staff, viewpoint.company_id is not None)
-    return db.session.scalars(statement, {"now": now, "company_id": viewpoint.company_id}).all()
-
-
-@cache
-def _concerning() -> Select[Incident]:
-    """The incidents of given `ids` as any company sees them, built once."""
-    any_company = Viewpoint(company_id=0)
-    wanted = Incident.id.in_(bindparam("ids", expanding=True))
-    return _shown(any_company, with_changes=False).where(wanted).order_by(*_worst_first())
-
-
-@cache
-def _open_maintenance(is_staff: bool, is_company: bool) -> Select[Any]:
-    """Open maintenance for a kind of viewpoint, built once as `_open_heads` is."""
-    now, company_id = _given()
-    viewpoint = Viewpoint(is_staff=is_staff, company_id=company_id if is_company else None)
-    return (
+    return db.session.scalars(
         select(Maintenance)
         .options(
             selectinload(Maintenance.components).joinedload(MaintenanceComponent.component),
             selectinload(Maintenance.updates),
         )
-        .where(_is_ahead_or_under_way(now), _visible_to(Maintenance, viewpoint, now))
+        .where(is_ahead_or_under_way(now), visible_to(Maintenance, viewpoint, now))
         .order_by(Maintenance.starts_at, Maintenance.id)
         .limit(OPEN_AT_MOST)
-    )
-
-
-def _given() -> tuple[Any, Any]:
-    """The moment and the company that a statement built once is executed for."""
-    return bindparam("now", type_=UTCDateTime()), bindparam("company_id", type_=Integer())
+    ).all()
 
 
 def components_under_maintenance(viewpoint: Viewpoint, now: datetime) -> frozenset[int]:
     """The components that are being worked on now, for this viewpoint. One query."""
-    return frozenset(
-        db.session.scalars(
-            select(MaintenanceComponent.component_id)
-            .join(Maintenance, Maintenance.id == MaintenanceComponent.maintenance_id)
-            .where(_is_under_way(now), _visible_to(Maintenance, viewpoint, now))
-        )
+    found = rows(_under_maintenance(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id)
+    return frozenset(component_id for (component_id,) in found)
+
+
+@cache
+def _under_maintenance(kind: Viewpoint) -> Select[int]:
+    now, _ = given()
+    return (
+        select(MaintenanceComponent.component_id)
+        .join(Maintenance, Maintenance.id == MaintenanceComponent.maintenance_id)
+        .where(is_under_way(now), visible_to_kind(Maintenance, kind))
     )
 
 
@@ -299,56 +269,38 @@ def next_boundary(now: datetime) -> datetime | None:
     begins = select(Maintenance.starts_at.label("at")).where(
         Maintenance.starts_at > now, Maintenance.state == MaintenanceState.SCHEDULED
     )
-    ends = select(Maintenance.ends_at.label("at")).where(Maintenance.ends_at > now, _not_ended())
+    ends = select(Maintenance.ends_at.label("at")).where(Maintenance.ends_at > now, not_ended())
     moments = begins.union_all(ends).subquery()
     found: datetime | None = db.session.scalar(select(func.min(moments.c.at)))
     return found
 
 
+def histories(components: Collection[Dated], now: datetime, viewpoint: Viewpoint) -> dict[int, History]:
+    """The bar and the uptime of each component, as the two functions below say. Two queries for both."""
+    ids = [component.id for component in components]
+    recent = _recent(ids, now, viewpoint)
+    bars, shares = _bars(ids, recent, now), _shares(components, recent, now)
+    return {component_id: History(bars[component_id], shares[component_id]) for component_id in ids}
+
+
 def history_bars(
     component_ids: Collection[int], now: datetime, viewpoint: Viewpoint = SIGNED_OUT
 ) -> dict[int, HistoryBar]:
-    """The last 90 days of each component. Two queries signed out, three for another viewpoint.
+    """The last 90 days of each component. Two queries.
 
     Packed days end when they were last written; what is still open fills the days since then. What only this
     viewpoint sees (reports for the affected, private ones for staff) is laid over it.
     """
-    last_day = now.date()
-    first_day = last_day - timedelta(days=HISTORY_SHOWN - 1)
-    columns = (ComponentHistory.component_id, ComponentHistory.days, ComponentHistory.last_day)
-    rows = db.session.execute(select(*columns).where(ComponentHistory.component_id.in_(component_ids)))
-    packed = {row.component_id: row for row in rows}
-    everyone = _visible_to(Incident, SIGNED_OUT, now)
-    lasting = _stretches(component_ids, and_(everyone, ImpactInterval.to_at.is_(None)))
-    extra: Mapping[int, list[Interval]] = {}
-    if not viewpoint.is_signed_out:
-        since = or_(ImpactInterval.to_at.is_(None), ImpactInterval.to_at > day_start(first_day))
-        extra = _stretches(component_ids, and_(since, _visible_to(Incident, viewpoint, now), ~everyone))
-    bars = {}
-    for component_id in component_ids:
-        days = pack_days([*lasting.get(component_id, ()), *extra.get(component_id, ())], first_day, last_day)
-        if row := packed.get(component_id):
-            days = overlaid(days, _moved(row.days, date.fromisoformat(row.last_day), last_day))
-        bars[component_id] = HistoryBar(component_id, first_day, days)
-    return bars
+    return _bars(component_ids, _recent(component_ids, now, viewpoint), now)
 
 
-def uptimes(components: Collection[Component], now: datetime, viewpoint: Viewpoint | None = None) -> dict[int, float]:
+def uptimes(components: Collection[Dated], now: datetime, viewpoint: Viewpoint | None = None) -> dict[int, float]:
     """The share of the last 90 days (UTC) each component was up, 0 to 1, for this viewpoint. One query.
 
     Counted by `rules.down_seconds`, from the component's creation if that is later and nothing is known before.
     """
-    begin = day_start(now.date() - timedelta(days=HISTORY_SHOWN - 1))
-    recent = or_(ImpactInterval.to_at.is_(None), ImpactInterval.to_at > begin)
-    visible = _visible_to(Incident, viewpoint or Viewpoint(), now)
-    stretches = _stretches([component.id for component in components], and_(recent, visible))
-    shares = {}
-    for component in components:
-        hits = stretches.get(component.id, [])
-        since = max(begin, min([component.created_at, *(hit.from_at for hit in hits)]))
-        span = (now - since).total_seconds()
-        shares[component.id] = 1 - down_seconds(hits, since, now) / span if span > 0 else 1.0
-    return shares
+    ids = [component.id for component in components]
+    return _shares(components, _recent(ids, now, viewpoint or SIGNED_OUT), now)
 
 
 def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
@@ -398,7 +350,7 @@ def search(viewpoint: Viewpoint, text: str, now: datetime, limit: int = 10) -> S
         return ()
     return db.session.scalars(
         select(Incident)
-        .where(_visible_to(Incident, viewpoint, now), _holds_text(wanted, viewpoint))
+        .where(visible_to(Incident, viewpoint, now), _holds_text(wanted, viewpoint))
         .order_by(Incident.started_at.desc(), Incident.id.desc())
         .limit(limit)
     ).all()
@@ -426,11 +378,6 @@ def _shown(viewpoint: Viewpoint, *, with_changes: bool = True) -> Select[Any]:
         )
         .execution_options(populate_existing=True)
     )
-
-
-def _worst_first() -> tuple[ColumnElement[Any], ...]:
-    weight = case({impact.value: number for number, impact in enumerate(Impact)}, value=cast(Incident.impact, String))
-    return weight.desc(), Incident.started_at.desc(), Incident.id.desc()
 
 
 def _page(shown: Select[Any], condition: ColumnElement[bool], page: int) -> Page[Incident] | None:
@@ -471,85 +418,87 @@ def _holds_text(text: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     return or_(Incident.title.icontains(text, autoescape=True), in_update)
 
 
-# Who sees what
+# The last days
 
 
-def _visible_to(row: Any, viewpoint: Viewpoint, now: datetime) -> ColumnElement[bool]:
-    """`rules.is_visible` as a condition over incidents or maintenance; a test holds the two together."""
-    if viewpoint.is_staff:
-        return true()
-    public = row.visibility == Visibility.PUBLIC
-    for_everyone = row.audience == Audience.EVERYONE
-    if viewpoint.company_id is None:
-        return and_(public, for_everyone)
-    return and_(public, or_(for_everyone, _reaches(row, now, viewpoint.company_id), ~_reaches(row, now)))
+class _Recent(NamedTuple):
+    """What hit components in the days shown, by component: all of it, and what packed days do not hold."""
+
+    known: Mapping[int, Sequence[Interval]]
+    unpacked: Mapping[int, Sequence[Interval]]
 
 
-def _reaches(row: Any, now: datetime, company_id: int | None = None) -> ColumnElement[bool]:
-    """Whether the components named by an incident or maintenance reach this company, or any at all.
+def _first_day(now: datetime) -> date:
+    return now.date() - timedelta(days=HISTORY_SHOWN - 1)
 
-    Decided when it ended, or now. Follows the graph from the row's few components, through indexes that begin
-    with the service and the company, so the number of companies does not matter.
+
+def _recent(component_ids: Collection[int], now: datetime, viewpoint: Viewpoint) -> _Recent:
+    """The stretches of the days shown that exist from this viewpoint. One query.
+
+    Packed days hold what is visible to everyone and has ended.
     """
-    moment = _moment_of(row, now)
-    named: Any = IncidentComponent if row is Incident else MaintenanceComponent
-    belongs = (IncidentComponent.incident_id if row is Incident else MaintenanceComponent.maintenance_id) == row.id
-    whose = Holding.company_id == company_id if company_id is not None else Company.archived_at.is_(None)
+    known: dict[int, list[Interval]] = {}
+    unpacked: dict[int, list[Interval]] = {}
+    values = {"now": now, "company_id": viewpoint.company_id, "begin": day_start(_first_day(now))}
+    found = rows(_stretches(kind_of(viewpoint)), component_ids=list(component_ids), **values)
+    for component_id, severity, from_at, to_at, is_for_everyone in found:
+        stretch = Interval(severity, from_at, to_at)
+        known.setdefault(component_id, []).append(stretch)
+        if to_at is None or not is_for_everyone:
+            unpacked.setdefault(component_id, []).append(stretch)
+    return _Recent(known, unpacked)
 
-    def over(dependency: Any, joined: ColumnElement[bool]) -> ColumnElement[bool]:
-        holds = (
-            select(1)
-            .select_from(named)
-            .join(dependency, dependency.component_id == named.component_id)
-            .join(Holding, joined)
-            .where(belongs, is_valid(dependency, moment), is_valid(Holding, moment), whose)
+
+@cache
+def _stretches(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
+    begin = bindparam("begin", type_=UTCDateTime())
+    return (
+        select(
+            ImpactInterval.component_id,
+            ImpactInterval.severity,
+            ImpactInterval.from_at,
+            ImpactInterval.to_at,
+            visible_to_kind(Incident, SIGNED_OUT),
         )
-        if company_id is None:
-            holds = holds.join(Company, Company.id == Holding.company_id)
-        return holds.correlate(row).exists()
-
-    return or_(
-        over(ServiceDependency, Holding.service_id == ServiceDependency.service_id),
-        over(HoldingDependency, Holding.id == HoldingDependency.holding_id),
-    )
-
-
-def _moment_of(row: Any, now: Any) -> Any:
-    at = now if isinstance(now, ColumnElement) else literal(now, UTCDateTime())
-    if row is Incident:
-        return func.coalesce(Incident.resolved_at, at)
-    return case((Maintenance.ends_at < at, Maintenance.ends_at), else_=at)
-
-
-# Maintenance by the clock: `rules.maintenance_state` as conditions
-
-
-def _not_ended() -> ColumnElement[bool]:
-    return Maintenance.state.not_in([MaintenanceState.CANCELLED, MaintenanceState.COMPLETED])
-
-
-def _is_under_way(now: datetime) -> ColumnElement[bool]:
-    begun = or_(Maintenance.starts_at <= now, Maintenance.state.in_(OPEN_MAINTENANCE))
-    return and_(_not_ended(), begun, Maintenance.ends_at > now)
-
-
-def _is_ahead_or_under_way(now: datetime) -> ColumnElement[bool]:
-    return and_(_not_ended(), Maintenance.ends_at > now)
-
-
-# Packed days
-
-
-def _stretches(component_ids: Collection[int], condition: ColumnElement[bool]) -> dict[int, list[Interval]]:
-    rows = db.session.execute(
-        select(ImpactInterval.component_id, ImpactInterval.severity, ImpactInterval.from_at, ImpactInterval.to_at)
         .join(Incident, Incident.id == ImpactInterval.incident_id)
-        .where(ImpactInterval.component_id.in_(component_ids), condition)
+        .where(
+            ImpactInterval.component_id.in_(bindparam("component_ids", expanding=True)),
+            or_(ImpactInterval.to_at.is_(None), ImpactInterval.to_at > begin),
+            visible_to_kind(Incident, kind),
+        )
     )
-    found: dict[int, list[Interval]] = {}
-    for component_id, severity, from_at, to_at in rows:
-        found.setdefault(component_id, []).append(Interval(severity, from_at, to_at))
-    return found
+
+
+@cache
+def _packed() -> Select[int, str, str]:
+    return select(ComponentHistory.component_id, ComponentHistory.days, ComponentHistory.last_day).where(
+        ComponentHistory.component_id.in_(bindparam("component_ids", expanding=True))
+    )
+
+
+def _bars(component_ids: Collection[int], recent: _Recent, now: datetime) -> dict[int, HistoryBar]:
+    """Packed days with what they do not hold laid over them. One query."""
+    first_day, last_day, quiet = _first_day(now), now.date(), "0" * HISTORY_SHOWN
+    packed = {row[0]: row for row in rows(_packed(), component_ids=list(component_ids))}
+    bars = {}
+    for component_id in component_ids:
+        stretches = recent.unpacked.get(component_id)
+        days = pack_days(stretches, first_day, last_day) if stretches else quiet
+        if row := packed.get(component_id):
+            days = overlaid(days, _moved(row.days, date.fromisoformat(row.last_day), last_day))
+        bars[component_id] = HistoryBar(component_id, first_day, days)
+    return bars
+
+
+def _shares(components: Collection[Dated], recent: _Recent, now: datetime) -> dict[int, float]:
+    begin = day_start(_first_day(now))
+    shares = {}
+    for component in components:
+        hits = recent.known.get(component.id, ())
+        since = max(begin, min([component.created_at, *(hit.from_at for hit in hits)]))
+        span = (now - since).total_seconds()
+        shares[component.id] = 1 - down_seconds(hits, since, now) / span if span > 0 else 1.0
+    return shares
 
 
 def _moved(days: str, written: date, last_day: date) -> str:
