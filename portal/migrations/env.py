@@ -26,6 +26,8 @@ def run_migrations() -> None:
     read_only.set(False)
     with current_app.app_context(), db.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
+            # Lock and time-out are of this connection: it must end with the migration, not go back to the pool.
+            connection.detach()
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
             connection.commit()

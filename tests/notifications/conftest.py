@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.database import read_only
-from portal.extensions import db
-from tests.notifications.outbox import CLOSED, Outbox, make_outbox
+from tests.notifications.outbox import Outbox, opened
 from tests.support.smtp_sink import SmtpSink
 
 
@@ -30,12 +28,5 @@ def environment(database_url: str, smtp_sink: SmtpSink, tmp_path: Path) -> dict[
 
 @pytest.fixture
 def outbox(environment: dict[str, str]) -> Iterator[Outbox]:
-    made = make_outbox(environment)
-    with made.app.app_context():
-        read_only.set(False)
-        try:
-            yield made
-        finally:
-            CLOSED.clear()
-            db.session.remove()
-            db.engine.dispose()
+    with opened(environment) as found:
+        yield found

@@ -1,6 +1,7 @@
 """A kind of broadcast for tests, and an installation's outbox on a database and a relay of its own."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 
 from portal import clock, create_app, events
 from portal.config import Settings
+from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import actions, kinds
 from portal.notifications.kinds import Content, Cursor, Kind, Recipient
@@ -158,9 +160,17 @@ class Outbox:
 OPEN = {DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.SENDING}
 
 
-def make_outbox(environment: dict[str, str]) -> Outbox:
+@contextmanager
+def opened(environment: dict[str, str]) -> Iterator[Outbox]:
+    """An outbox on the database of this environment, in an app context that may write."""
     settings = Settings.from_environment(environment)
     app = create_app(settings)
     with app.app_context():
         upgrade()
-    return Outbox(app, settings)
+        read_only.set(False)
+        try:
+            yield Outbox(app, settings)
+        finally:
+            CLOSED.clear()
+            db.session.remove()
+            db.engine.dispose()

@@ -20,7 +20,7 @@ from portal.notifications import smtp
 from portal.notifications.models import Relay
 from portal.notifications.rules import Failure, RelayState, Stage, classify
 from portal.notifications.smtp import Conversation, Link, Parcel, Refusal, Route, connect
-from tests.notifications.outbox import Outbox, make_outbox
+from tests.notifications.outbox import Outbox, opened
 from tests.support.smtp_sink import At, SmtpSink, Step
 
 # The server of these tests cannot tell that TLS was there before the first byte, and warns.
@@ -119,8 +119,7 @@ def test_mails_go_out_encrypted_and_signed_in(
 ) -> None:
     address, inbox = server
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
-    outbox = make_outbox({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")})
-    with outbox.app.app_context():
+    with opened({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")}) as outbox:
         outbox.queue("incident:1", 40)
         assert outbox.send() == 40
     assert len({each.rcpt_tos[0] for each in inbox.received}) == 40
@@ -130,8 +129,7 @@ def test_r28_a_certificate_nobody_signed_is_refused_and_nothing_is_sent_in_plain
     environment: dict[str, str], server: tuple[str, Inbox]
 ) -> None:
     address, inbox = server
-    outbox = make_outbox({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")})
-    with outbox.app.app_context():
+    with opened({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")}) as outbox:
         outbox.queue("incident:1", 5)
         assert outbox.send() == 0
         assert relay_state(outbox) is RelayState.PAUSED
@@ -147,14 +145,12 @@ def test_r28_a_wrong_password_waits_for_an_admin(
 ) -> None:
     address, _inbox = server
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
-    outbox = make_outbox({**environment, "PORTAL_SMTP_URL": address.format(login="me:wrong")})
-    with outbox.app.app_context():
+    with opened({**environment, "PORTAL_SMTP_URL": address.format(login="me:wrong")}) as outbox:
         outbox.queue("incident:1", 5)
         assert outbox.send() == 0
         assert relay_state(outbox) is RelayState.BROKEN
         assert outbox.states() == {"pending": 5}
-    mended = make_outbox({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")})
-    with mended.app.app_context():
+    with opened({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")}) as mended:
         assert mended.send() == 5
 
 
