@@ -41,6 +41,9 @@ def rows(statement: Executable, **values: Any) -> Sequence[Row[*tuple[Any, ...]]
     """The rows of a statement that selects columns, read on the session's own connection and in its transaction.
 
     For statements built once that every open page asks: it leaves out what the ORM does for each statement, which
-    costs more than they do. What the session has not flushed is not seen.
+    costs more than they do. What is pending is flushed first, as the ORM does it.
     """
-    return db.session.connection().execute(statement, values).all()
+    session = db.session()
+    if session.autoflush:
+        session.flush()
+    return session.connection().execute(statement, values).all()

@@ -4,19 +4,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager
 
 from portal.accounts.models import Company, Membership
 from portal.accounts.rules import text_key
 from portal.domains.models import Admission, AreaOverride, PortalDomain
 from portal.domains.rules import Area, area_is_open
-from portal.extensions import db
+from portal.extensions import db, rows
 
 
 def domain_by_host(host: str) -> PortalDomain | None:
     """The portal domain with this normalised host name."""
-    return db.session.scalars(select(PortalDomain).where(PortalDomain.host == host)).one_or_none()
+    return db.session.scalars(_BY_HOST, {"host": host}).one_or_none()
+
+
+_BY_HOST = select(PortalDomain).where(PortalDomain.host == bindparam("host"))
+"""Built once, as are the other statements of this module that every request executes."""
 
 
 def all_domains() -> Sequence[PortalDomain]:
@@ -27,14 +31,14 @@ def open_areas(domain: PortalDomain, company_id: int | None) -> frozenset[Area]:
     """The areas that are open on this domain for this company (None: for somebody signed out). At most one query."""
     overrides: dict[Area, bool] = {}
     if company_id is not None:
-        rows = db.session.execute(
-            select(AreaOverride.area, AreaOverride.is_open).where(
-                AreaOverride.domain_id == domain.id, AreaOverride.company_id == company_id
-            )
-        )
-        overrides = {row.area: row.is_open for row in rows}
+        overrides = dict[Area, bool](rows(_OVERRIDES, domain_id=domain.id, company_id=company_id))
     switched_on = frozenset(Area(area) for area in domain.areas)
     return frozenset(area for area in Area if area_is_open(area, switched_on, overrides))
+
+
+_OVERRIDES = select(AreaOverride.area, AreaOverride.is_open).where(
+    AreaOverride.domain_id == bindparam("domain_id"), AreaOverride.company_id == bindparam("company_id")
+)
 
 
 def overrides_on(domain_id: int, at_most: int = 50) -> Sequence[AreaOverride]:
@@ -60,8 +64,12 @@ def overrides_on(domain_id: int, at_most: int = 50) -> Sequence[AreaOverride]:
 
 def is_admitted(company_id: int, domain_id: int) -> bool:
     """Whether the people of this company may sign in on this domain."""
-    found = select(Admission.id).where(Admission.company_id == company_id, Admission.domain_id == domain_id)
-    return db.session.scalar(found) is not None
+    return bool(rows(_ADMISSION, company_id=company_id, domain_id=domain_id))
+
+
+_ADMISSION = select(Admission.id).where(
+    Admission.company_id == bindparam("company_id"), Admission.domain_id == bindparam("domain_id")
+)
 
 
 def companies_here(person_id: int, domain_id: int) -> Sequence[Company]:
