@@ -479,13 +479,16 @@ def _packed() -> Select[int, str, str]:
 def _bars(component_ids: Collection[int], recent: _Recent, now: datetime) -> dict[int, HistoryBar]:
     """Packed days with what they do not hold laid over them. One query."""
     first_day, last_day, quiet = _first_day(now), now.date(), "0" * HISTORY_SHOWN
-    packed = {row[0]: row for row in rows(_packed(), component_ids=list(component_ids))}
+    packed = {
+        component_id: _moved(days, date.fromisoformat(written), last_day)
+        for component_id, days, written in rows(_packed(), component_ids=list(component_ids))
+    }
     bars = {}
     for component_id in component_ids:
         stretches = recent.unpacked.get(component_id)
         days = pack_days(stretches, first_day, last_day) if stretches else quiet
-        if row := packed.get(component_id):
-            days = overlaid(days, _moved(row.days, date.fromisoformat(row.last_day), last_day))
+        if component_id in packed:
+            days = overlaid(days, packed[component_id])
         bars[component_id] = HistoryBar(component_id, first_day, days)
     return bars
 

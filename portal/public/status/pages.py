@@ -82,12 +82,13 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     mine = components_of_company(company_id, now) if company_id is not None else frozenset()
     concerned = concerning_ids(company_id, now)[0] if company_id is not None and incidents else []
     known = histories(components, now, viewpoint)
+    spoken = current()
     lines = [
         ComponentLine(
             component,
             statuses[component.id],
             _since_creation(known[component.id].bar, component.created_at),
-            percent(known[component.id].uptime),
+            percent(known[component.id].uptime, spoken),
             component.id in mine,
         )
         for component in components
@@ -101,6 +102,7 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
         "under_way": [each for each in maintenance if _is_under_way(each, now)],
         "ahead": [each for each in maintenance if not _is_under_way(each, now)],
         "days": by_day(past[:RECENT]),
+        "past": (str(reader_zone()), *past[:RECENT]),
         "has_more": len(past) > RECENT,
         "checked_at": now.replace(second=0, microsecond=0),
         "is_signed_out": viewpoint.is_signed_out,
@@ -173,10 +175,10 @@ def _for_everybody(domain: PortalDomain, language: str) -> Iterator[dict[str, An
         yield {"is_cached": True, "zone": domain.time_zone}
 
 
-def percent(share: float) -> str:
-    """A share of time as it is shown: two places, and never rounded up to a perfect record."""
+def percent(share: float, language: str) -> str:
+    """A share of time as it is shown in a language: two places, and never rounded up to a perfect record."""
     shown = min(share, 0.9999) if share < 1 else 1.0
-    return _percent(int(shown * 10_000), current())
+    return _percent(int(shown * 10_000), language)
 
 
 @lru_cache(maxsize=1024)

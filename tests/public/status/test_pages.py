@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 import pytest
-from flask import Flask
 
 from portal import clock
 from portal.accounts.rules import Viewpoint
@@ -26,9 +25,8 @@ from tests.incidents.conftest import World
         (0.0, "0"),
     ],
 )
-def test_uptime_is_never_rounded_up_to_a_perfect_record(app: Flask, share: float, shown: str) -> None:
-    with app.test_request_context():
-        assert percent(share) == f"{shown}\u202f%"
+def test_uptime_is_never_rounded_up_to_a_perfect_record(share: float, shown: str) -> None:
+    assert percent(share, "en") == f"{shown}\u202f%"
 
 
 def bar(days: str) -> HistoryBar:
