@@ -5,7 +5,7 @@ import re
 from flask import Blueprint, Response, abort, current_app, json, request
 
 from portal import access, clock, events
-from portal.catalogue.queries import holdings_of_company
+from portal.catalogue.queries import services_held
 from portal.domains.queries import is_admitted
 from portal.domains.rules import Area
 from portal.headers import live_origin, page_origin
@@ -66,7 +66,7 @@ def _topics() -> list[str]:
     everybody = [events.public_topic(domain.id)]
     is_ours = viewpoint.company_id is not None and is_admitted(viewpoint.company_id, domain.id)
     if viewpoint.company_id is not None and is_ours and {Area.STATUS, Area.SERVICES} & areas:
-        held = {holding.service_id for holding in holdings_of_company(viewpoint.company_id, clock.utcnow())}
+        held = {each.service_id for each in services_held(viewpoint.company_id, clock.utcnow())}
         own = [events.company_topic(viewpoint.company_id)]
         return everybody + own + [events.service_topic(service_id) for service_id in sorted(held)]
     return everybody if Area.PUBLIC_STATUS in areas else []
