@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.story.conftest import Visits
+from tests.story.test_every_page import flaws
 from tests.support.product import Portal
 from tests.support.smtp_sink import SmtpSink
 
@@ -44,6 +45,10 @@ def test_from_publishing_to_the_last_mail(
     [mail] = smtp_sink.to(KIRKSTALL)
     assert mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert business.address(NORTH) in mail.headers["List-Unsubscribe"]
+
+    leave = visit(NORTH).page
+    leave.goto(mail.headers["List-Unsubscribe"].strip("<>"))
+    assert flaws(leave) == []
 
     resolve(staff)
     expect(customer.locator("#banner")).not_to_contain_text(TITLE, timeout=SOON)
