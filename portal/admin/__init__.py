@@ -14,4 +14,13 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.portals.routes import blueprint as portals
     from portal.admin.styleguide.routes import blueprint as styleguide
 
-    return [dashboard, incidents, components, services, companies, broadcasts, portals, styleguide]
+    return [
+        dashboard,
+        incidents,
+        components,
+        services,
+        companies,
+        broadcasts,
+        portals,
+        styleguide,
+    ]

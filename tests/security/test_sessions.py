@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from portal import clock
 from portal.accounts import actions as accounts
+from portal.accounts.actions import passwords
 from portal.accounts.models import Company, Membership, Person, Session
 from portal.audit.rules import SYSTEM
 from portal.domains import actions as domains
@@ -66,14 +67,14 @@ def test_a01_everybody_costs_one_hash(
     cast: Cast, visitor: Callable[[str], FlaskClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []
-    real = accounts._hasher.verify
+    real = passwords._hasher.verify
 
     class Counting:
         def verify(self, stored: str, password: str) -> bool:
             checked.append(stored)
             return real(stored, password)
 
-    monkeypatch.setattr(accounts, "_hasher", Counting())
+    monkeypatch.setattr(passwords, "_hasher", Counting())
     for email in ("nobody@people.test", cast.alice.email, "x" * 250):
         before = len(checked)
         assert enter(visitor(A_HOST), email, "a wrong password 12").status_code == 422

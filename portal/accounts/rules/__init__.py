@@ -25,15 +25,24 @@ class Permission(StrEnum):
     BROADCASTS_STEER = "broadcasts:steer"
     COMPANIES_READ = "companies:read"
     COMPANIES_EDIT = "companies:edit"
+    COMPANIES_VIEW_AS = "companies:view-as"
     PORTALS_EDIT = "portals:edit"
+    PEOPLE_EDIT = "people:edit"
+    TOKENS_EDIT = "tokens:edit"
+    RECORDS_IMPORT = "records:import"
+    RECORDS_EXPORT = "records:export"
+    RETENTION_EDIT = "retention:edit"
+    AUDIT_READ = "audit:read"
+    OPERATION_STEER = "operation:steer"
 
 
 ALLOWED: dict[Role, frozenset[Permission]] = {
-    Role.OFFICE: frozenset({Permission.STAFF_ENTER, Permission.COMPANIES_READ}),
+    Role.OFFICE: frozenset({Permission.STAFF_ENTER, Permission.COMPANIES_READ, Permission.COMPANIES_VIEW_AS}),
     Role.STATUS: frozenset(
         {
             Permission.STAFF_ENTER,
             Permission.COMPANIES_READ,
+            Permission.COMPANIES_VIEW_AS,
             Permission.INCIDENTS_PUBLISH,
             Permission.CATALOGUE_EDIT,
             Permission.BROADCASTS_STEER,

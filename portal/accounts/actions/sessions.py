@@ -1,0 +1,90 @@
+"""Opening, ending and forgetting sessions."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select, update
+
+from portal import events
+from portal.accounts.models import Company, Person, Session
+from portal.accounts.rules import LIFETIMES
+from portal.audit import actions as audit
+from portal.audit.rules import Actor
+from portal.extensions import db
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def open_session(person: Person, company_id: int | None, host: str, *, ip: str, user_agent: str, now: datetime) -> str:
+    """Open a session and return the token for its cookie, which is stored nowhere."""
+    token = secrets.token_urlsafe(32)
+    db.session.add(
+        Session(
+            token_hash=token_hash(token),
+            person_id=person.id,
+            company_id=company_id,
+            host=host,
+            ip=ip[:45],
+            user_agent=user_agent[:300],
+            created_at=now,
+            last_seen_at=now,
+        )
+    )
+    actor = Actor(person.email, person.id, ip)
+    audit.record("session.open", object_kind="person", object_id=person.id, company_id=company_id, by=actor, now=now)
+    return token
+
+
+def end_sessions(person_id: int, *, by: Actor, now: datetime, company_id: int | None = None) -> int:
+    """End every session of a person, or only those for one company; returns how many. Their open pages are told."""
+    of_person = (Session.person_id == person_id, Session.revoked_at.is_(None))
+    for_company = () if company_id is None else (Session.company_id == company_id,)
+    session_ids = db.session.scalars(select(Session.id).where(*of_person, *for_company)).all()
+    for session_id in session_ids:
+        end_session(session_id, by=by, now=now)
+    return len(session_ids)
+
+
+def end_session(session_id: int, *, by: Actor, now: datetime) -> None:
+    """End a session; ending it twice is harmless. Its open pages are told."""
+    session = db.session.get(Session, session_id)
+    if session is None or session.revoked_at:
+        return
+    session.revoked_at = now
+    events.ring(events.session_topic(session.token_hash))
+    audit.record("session.end", object_kind="person", object_id=session.person_id, by=by, now=now)
+
+
+def choose_company(session_id: int, company: Company, *, by: Actor, now: datetime) -> None:
+    """From now on this session acts for this company; that its person may, the caller has seen to."""
+    session = db.session.get(Session, session_id)
+    if session is None or session.company_id == company.id:
+        return
+    before, session.company_id = session.company_id, company.id
+    audit.record(
+        "session.company",
+        object_kind="person",
+        object_id=session.person_id,
+        company_id=company.id,
+        by=by,
+        now=now,
+        before={"company_id": before},
+        after={"company_id": company.id},
+    )
+
+
+def note_seen(session_id: int, now: datetime) -> None:
+    """Remember that the session was used; called at most once a minute, in a transaction of its own."""
+    db.session.execute(update(Session).where(Session.id == session_id).values(last_seen_at=now))
+
+
+def prune_sessions(now: datetime) -> None:
+    """Forget sessions that nobody can use any more: ended a week ago, or older than any may become."""
+    week, oldest = timedelta(days=7), max(each.absolute for each in LIFETIMES.values())
+    db.session.execute(
+        delete(Session).where(or_(Session.revoked_at < now - week, Session.created_at < now - oldest)),
+        execution_options={"synchronize_session": False},
+    )
