@@ -33,6 +33,7 @@ GRACE = 25.0
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LINE_LIMIT = 65_536
+_OURS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -114,10 +115,15 @@ class Supervisor:
         read, write = os.pipe2(os.O_CLOEXEC)
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            os.close(read)
-            self._become(child.process, write)
+        # A signal that reached the fork while it still has our handlers would be swallowed there, so it waits.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(read)
+                self._become(child.process, write)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
         os.close(write)
         os.set_blocking(read, False)
         self._selector.register(read, selectors.EVENT_READ, child)
@@ -129,8 +135,9 @@ class Supervisor:
         try:
             os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            for number in _OURS:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
             die_with_parent(self._pid)
             _libc.prctl(_PR_SET_NAME, process.name.encode(), 0, 0, 0)
             self._selector.close()

@@ -92,6 +92,22 @@ def test_everything_ends_in_good_order_when_asked(supervised: Supervised, number
     wait_until(lambda: not any(is_alive(pid) for pid in below), what="the end of all")
 
 
+def test_a_child_that_is_just_being_started_hears_that_it_should_end(tmp_path: Path) -> None:
+    """The signal comes in the moment between the fork and the start of the command line."""
+    body = """
+        class Slow(Supervisor):
+            def _become(self, process, output):
+                os.kill(os.getpid(), signal.SIGTERM)
+                super()._become(process, output)
+
+        supervisor = Slow([Process("late", ["sleep", "600"])], say)
+        print("ready", flush=True)
+        supervisor.run()
+    """
+    with Supervised(tmp_path, body) as server:
+        wait_until(lambda: "late | was ended by signal 15" in server.log())
+
+
 def test_nothing_outlives_a_supervisor_that_is_killed(supervised: Supervised) -> None:
     children = set(children_of(supervised.pid).values())
     os.kill(supervised.pid, signal.SIGKILL)
