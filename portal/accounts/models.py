@@ -1,22 +1,29 @@
 """Companies, people, who acts for whom, and who is signed in where."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.rules import Role
+from portal.accounts.rules.links import Purpose
+from portal.accounts.rules.tokens import Scope
 from portal.database import Base, Versioned
 
 
 class Company(Versioned, Base):
-    """A customer company. `name_key` is the compared form of its name."""
+    """A customer company. `name_key` is the compared form of its name.
+
+    `external_id` is what another system of ours calls it; imports find it again by that.
+    """
 
     __tablename__ = "company"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     name_key: Mapped[str] = mapped_column(String(200), unique=True)
+    external_id: Mapped[str | None] = mapped_column(String(120), index=True, unique=True)
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 
@@ -26,7 +33,9 @@ class Company(Versioned, Base):
 class Person(Versioned, Base):
     """One e-mail address, installation-wide; `role` is set for staff only.
 
-    `password_hash` is None while the person has never chosen a password and so cannot sign in.
+    `password_hash` is None while the person has never chosen a password and so cannot sign in. `password_stamp`
+    is raised by every change of it and by every way back in: mailed links are bound to it and die with it.
+    `anonymised_at` is when everything that names them was taken out of this row.
     """
 
     __tablename__ = "person"
@@ -49,6 +58,9 @@ class Person(Versioned, Base):
     time_zone: Mapped[str] = mapped_column(String(64), default="Europe/London")
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
+    password_stamp: Mapped[int] = mapped_column(default=0, server_default="0")
+    password_changed_at: Mapped[datetime | None]
+    anonymised_at: Mapped[datetime | None]
 
     memberships: Mapped[list["Membership"]] = relationship(back_populates="person", lazy="raise_on_sql")
 
@@ -72,6 +84,8 @@ class Session(Base):
     """One signed-in browser on one host. The cookie holds a random token; only its SHA-256 is stored.
 
     `host` is where it was opened, and it answers nowhere else. `company_id` is the chosen company of a customer.
+    `confirmed_at` is when the password was last typed in it, `second_factor_at` when a code of the second factor was.
+    `is_view_as` marks a session in which staff (`viewed_by_id`) look, and only look, through a customer's eyes.
     """
 
     __tablename__ = "session"
@@ -86,6 +100,143 @@ class Session(Base):
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    second_factor_at: Mapped[datetime | None]
+    is_view_as: Mapped[bool] = mapped_column(default=False, server_default=false())
+    viewed_by_id: Mapped[int | None]
 
     person: Mapped[Person] = relationship(lazy="raise_on_sql")
     company: Mapped[Company | None] = relationship(lazy="raise_on_sql")
+
+
+class MailedLink(Base):
+    """A link that proves who one is because it came by mail: single use, for one person and one purpose.
+
+    Only the SHA-256 of its token is stored; the token itself is derived from the secret key, the id and `nonce` when
+    the mail is composed, and stands in no row. `address` is where it was mailed to; for a change of address that is
+    the new one. It opens nothing once `used_at` or `revoked_at` is set, after `expires_at`, or, where
+    `password_stamp` is not None, once the person's own has moved on. `details` is what the purpose needs beside.
+    """
+
+    __tablename__ = "mailed_link"
+    __table_args__ = (
+        Index("ix_mailed_link_person_id_purpose", "person_id", "purpose"),
+        Index("ix_mailed_link_expires_at", "expires_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[Purpose]
+    nonce: Mapped[str] = mapped_column(String(64))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    address: Mapped[str] = mapped_column(String(254))
+    password_stamp: Mapped[int | None]
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_by_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    person: Mapped[Person] = relationship(lazy="raise_on_sql")
+
+
+class ThrottleBucket(Base):
+    """How many tries of one kind somebody has left. No row means all of them.
+
+    `subject` is the SHA-256 of whom it is about, so that the table names nobody. `level` is what was left at
+    `updated_at`; from `full_at` on the row says nothing and may go. `told_at` is when its owner was last told.
+    """
+
+    __tablename__ = "throttle_bucket"
+    __table_args__ = (Index("ix_throttle_bucket_full_at", "full_at"),)
+
+    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    level: Mapped[float]
+    updated_at: Mapped[datetime]
+    full_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+
+
+class SecondFactor(Base):
+    """The secret an authenticator app shares with us, sealed with a key made of the installation's secret key.
+
+    It counts from `confirmed_at` on, when a first code of it was right. `last_step` is the time step of the last code
+    that was taken: neither it nor an earlier one is taken again.
+    """
+
+    __tablename__ = "second_factor"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), primary_key=True)
+    sealed_secret: Mapped[str] = mapped_column(String(300))
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+
+
+class RecoveryCode(Base):
+    """One of the codes that stand in for a lost authenticator, each for once. Only its SHA-256 is stored."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (UniqueConstraint("person_id", "code_hash"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    code_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class SignInPolicy(Versioned, Base):
+    """What signing in asks of everybody in this installation: one row, none until an administrator decides."""
+
+    __tablename__ = "sign_in_policy"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    second_factor_required: Mapped[bool] = mapped_column(default=False)
+
+
+class ApiToken(Base):
+    """A key of the API. Only its SHA-256 is stored; `hint` is how it begins and ends, to tell it from others.
+
+    With `company_id` it sees what the people of that company could see. It lives no longer than its maker's right
+    to make one; `created_by_id` is None for those made at the command line.
+    """
+
+    __tablename__ = "api_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    hint: Mapped[str] = mapped_column(String(12))
+    scope: Mapped[Scope]
+    company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"), index=True)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    company: Mapped[Company | None] = relationship(lazy="raise_on_sql")
+    created_by: Mapped[Person | None] = relationship(lazy="raise_on_sql")
+
+
+class ApiAnswer(Base):
+    """What a token was answered when it sent this Idempotency-Key, written with the change the answer tells of.
+
+    `request_hash` is of method, path and body, so that the same key with another request is noticed.
+    """
+
+    __tablename__ = "api_answer"
+    __table_args__ = (UniqueConstraint("token_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_id: Mapped[int] = mapped_column(ForeignKey("api_token.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(255))
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    location: Mapped[str | None] = mapped_column(String(300))
+    etag: Mapped[str | None] = mapped_column(String(100))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(index=True)
