@@ -29,7 +29,10 @@ class ComponentGroup(Versioned, Base):
 
 
 class Component(Versioned, Base):
-    """A carrier, route, host or anything else that can break."""
+    """A carrier, route, host or anything else that can break.
+
+    `external_id` is what another system of ours calls it; imports find it again by that.
+    """
 
     __tablename__ = "component"
     __table_args__ = (UniqueConstraint("source", "public_id"), Index("ix_component_group_id", "group_id"))
@@ -38,6 +41,7 @@ class Component(Versioned, Base):
     public_id: Mapped[str] = mapped_column(String(40))
     source: Mapped[str] = mapped_column(String(40), default=OWN)
     title: Mapped[str] = mapped_column(String(200))
+    external_id: Mapped[str | None] = mapped_column(String(120), index=True, unique=True)
     description: Mapped[str | None] = mapped_column(Text)
     group_id: Mapped[int | None] = mapped_column(ForeignKey("component_group.id", ondelete="SET NULL"))
     position: Mapped[int] = mapped_column(default=0)
