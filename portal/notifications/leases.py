@@ -17,6 +17,7 @@ from portal.extensions import db
 from portal.notifications import actions
 from portal.notifications.kinds import kind_named
 from portal.notifications.models import IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
+from portal.notifications.queries import pause_of_all
 from portal.notifications.relays import allowance, free_connections, usable_relays
 from portal.notifications.rules import (
     ACTIVE,
@@ -65,9 +66,11 @@ class Claim:
 def claim(owner: str, settings: Settings, *, now: datetime) -> Claim | None:
     """Lease the next deliveries to this process: the most urgent that are due, over the first relay that takes more.
 
-    None when nothing is due, or no relay takes more mails or connections now.
+    None when nothing is due, no relay takes more mails or connections now, or the installation sends nothing.
     """
     release_expired(now)
+    if pause_of_all() is not None:
+        return None
     for relay in usable_relays(now):
         connections = free_connections(relay, owner, settings, now)
         room = min(settings.slice_size, allowance(relay, now))

@@ -6,7 +6,18 @@ Everything due is a row here; Redis only makes it sooner. Progress is counted fr
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, literal_column, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.database import Base, Versioned
@@ -211,6 +222,27 @@ class Relay(Versioned, Base):
     pause_seconds: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None]
     last_answer: Mapped[str | None] = mapped_column(String(500))
+
+
+class Outbound(Versioned, Base):
+    """Whether this copy of the data may send. One row, whose id is 1, made by the migration.
+
+    `fingerprint` is a hash of where the data lies, as the first sending process found it (None: not looked yet);
+    elsewhere it is a copy, and a copy must not send what the original sends too. While `paused_at` is set nothing is
+    offered to any server, for the `reason` given. `installation_id` is another after each restore. `backed_up_at` and
+    `backup_bytes` tell of the last file `portal backup` made.
+    """
+
+    __tablename__ = "outbound"
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    installation_id: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    paused_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(500))
+    backed_up_at: Mapped[datetime | None]
+    backup_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
 
 IS_PENDING = Delivery.state == literal_column("'pending'")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import defer
@@ -19,6 +19,7 @@ from portal.notifications.models import (
     Broadcast,
     Delivery,
     DeliveryAttempt,
+    Outbound,
     Preference,
     Relay,
     Suppression,
@@ -43,6 +44,23 @@ PACE_WINDOW = timedelta(minutes=1)
 
 EXPECTED_PER_SECOND = 100.0
 """The pace an estimate goes by while nothing was sent yet: what a modest relay takes over two kept connections."""
+
+
+MAY_SEND = ~exists().where(Outbound.paused_at.is_not(None))
+"""The condition under which anything may be offered to a server, for statements that mark what goes next."""
+
+
+class Pause(NamedTuple):
+    """That the whole installation sends nothing: since when, and why."""
+
+    since: datetime
+    reason: str
+
+
+def pause_of_all() -> Pause | None:
+    """The pause of the whole installation, None while it sends. One small query."""
+    row = db.session.execute(select(Outbound.paused_at, Outbound.reason).where(Outbound.paused_at.is_not(None))).first()
+    return Pause(row.paused_at, row.reason or "") if row else None
 
 
 # Who may be written to.

@@ -14,6 +14,7 @@ from portal.notifications import actions
 from portal.notifications.kinds import kind_named
 from portal.notifications.leases import Taken, close_cancelled, note_attempt
 from portal.notifications.models import Broadcast, Delivery, Preference, Suppression
+from portal.notifications.queries import MAY_SEND, pause_of_all
 from portal.notifications.rules import (
     ACTIVE,
     EVERY_TOPIC,
@@ -77,6 +78,7 @@ _TOPIC = (
     select(Broadcast.topic).where(Broadcast.id == Delivery.broadcast_id).correlate(Delivery.__table__).scalar_subquery()
 )
 _MAY_GO = (
+    MAY_SEND,
     exists().where(
         Broadcast.id == Delivery.broadcast_id,
         Broadcast.state.in_(ACTIVE),
@@ -250,11 +252,15 @@ def turn_away(ids: Collection[int], slices: Collection[int], now: datetime) -> T
         .with_for_update(of=Delivery)
     ).all()
     left, stopped = set(), set()
+    is_paused = pause_of_all() is not None
     for delivery, broadcast, person_id, deactivated_at in rows:
         has_login = delivery.person_id is None or (person_id is not None and deactivated_at is None)
-        if broadcast.state not in ACTIVE or broadcast.expires_at <= now:
+        if is_paused or broadcast.state not in ACTIVE or broadcast.expires_at <= now:
             stopped.add(broadcast.id)
-        if (ruling := _why_not(delivery, broadcast, has_login, now)) is None:
+        ruling = _why_not(delivery, broadcast, has_login, now)
+        if ruling is None and is_paused:
+            ruling = DeliveryState.PENDING, None
+        if ruling is None:
             left.add(delivery.id)
             continue
         delivery.slice_id = None

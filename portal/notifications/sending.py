@@ -30,11 +30,12 @@ from portal import events
 from portal.config import Settings
 from portal.database import read_only
 from portal.extensions import db
-from portal.notifications import endings, leases, relays, results
+from portal.notifications import endings, leases, outbound, relays, results
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
 from portal.notifications.kinds import BUILT_IN, kind_named
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.models import Broadcast
+from portal.notifications.queries import pause_of_all
 from portal.notifications.results import Failed, Sent
 from portal.notifications.rules import (
     RELAY_AT_FAULT,
@@ -126,6 +127,7 @@ class Sender:
         self._failed: list[Failed] = []
         self._touched: set[int] = set()
         self._nothing_due = False
+        self._is_paused = False
         self._selector = selectors.DefaultSelector()
         self._links: SimpleQueue[tuple[Lane, Link | Refusal]] = SimpleQueue()
         self._woken, self._wake = socket.socketpair()
@@ -139,12 +141,13 @@ class Sender:
         read_only.set(False)
         try:
             self._in_session(lambda: relays.prepare_relays(self.settings))
+            self._is_paused = self._in_session(lambda: outbound.recognise(self.now())) is not None
             while not self._is_told_to_stop():
                 self._claim()
                 if self._nothing_due and not any(lane.is_busy for lane in self._lanes.values()):
                     break
                 self._turn()
-            self.was_cut_short = self._is_told_to_stop()
+            self.was_cut_short = self._is_told_to_stop() and not self._is_paused
             self._let_go()
             self._await_last_answers()
         finally:
@@ -152,7 +155,7 @@ class Sender:
         return self.sent
 
     def _is_told_to_stop(self) -> bool:
-        return self.stop.is_set() or time.monotonic() > self.deadline
+        return self.stop.is_set() or self._is_paused or time.monotonic() > self.deadline
 
     def _turn(self) -> None:
         """Once around: read what has come, commit, offer, begin, connect."""
@@ -493,6 +496,7 @@ class Sender:
             self._renew()
         if any(lane.is_busy for lane in self._lanes.values()):
             self._nothing_due = False  # more may have become due since it was asked for
+        self._is_paused = self._in_session(pause_of_all) is not None
         self._stop_closed_areas()
         self._ring()
 
