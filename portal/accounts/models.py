@@ -35,6 +35,7 @@ class Person(Versioned, Base):
 
     `password_hash` is None while the person has never chosen a password and so cannot sign in. `password_stamp`
     is raised by every change of it and by every way back in: mailed links are bound to it and die with it.
+    `last_signed_in_at` outlives the sessions it speaks of; it is None for somebody who has never signed in.
     `anonymised_at` is when everything that names them was taken out of this row.
     """
 
@@ -60,6 +61,7 @@ class Person(Versioned, Base):
     deactivated_at: Mapped[datetime | None]
     password_stamp: Mapped[int] = mapped_column(default=0, server_default="0")
     password_changed_at: Mapped[datetime | None]
+    last_signed_in_at: Mapped[datetime | None]
     anonymised_at: Mapped[datetime | None]
 
     memberships: Mapped[list["Membership"]] = relationship(back_populates="person", lazy="raise_on_sql")
@@ -85,10 +87,19 @@ class Session(Base):
 
     `host` is where it was opened, and it answers nowhere else. `company_id` is the chosen company of a customer.
     `confirmed_at` is when the password was last typed in it, `second_factor_at` when a code of the second factor was.
-    `is_view_as` marks a session in which staff (`viewed_by_id`) look, and only look, through a customer's eyes.
+    `is_view_as` marks one in which staff (`person_id`) look, and only look, through the eyes of the company; it was
+    opened from their own session `opened_from_id` and ends with that one.
     """
 
     __tablename__ = "session"
+    __table_args__ = (
+        Index(
+            "ix_session_opened_from_id",
+            "opened_from_id",
+            sqlite_where=text("opened_from_id IS NOT NULL"),
+            postgresql_where=text("opened_from_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
@@ -103,7 +114,7 @@ class Session(Base):
     confirmed_at: Mapped[datetime | None]
     second_factor_at: Mapped[datetime | None]
     is_view_as: Mapped[bool] = mapped_column(default=False, server_default=false())
-    viewed_by_id: Mapped[int | None]
+    opened_from_id: Mapped[int | None]
 
     person: Mapped[Person] = relationship(lazy="raise_on_sql")
     company: Mapped[Company | None] = relationship(lazy="raise_on_sql")

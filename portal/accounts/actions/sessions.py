@@ -33,6 +33,11 @@ def open_session(person: Person, company_id: int | None, host: str, *, ip: str, 
             last_seen_at=now,
         )
     )
+    # Past the row's version: a form somebody has open on this person is not made stale by it.
+    db.session.execute(
+        update(Person).where(Person.id == person.id).values(last_signed_in_at=now),
+        execution_options={"synchronize_session": False},
+    )
     actor = Actor(person.email, person.id, ip)
     audit.record("session.open", object_kind="person", object_id=person.id, company_id=company_id, by=actor, now=now)
     return token
@@ -49,13 +54,19 @@ def end_sessions(person_id: int, *, by: Actor, now: datetime, company_id: int | 
 
 
 def end_session(session_id: int, *, by: Actor, now: datetime) -> None:
-    """End a session; ending it twice is harmless. Its open pages are told."""
+    """End a session, and the looks of staff that were opened from it; ending it twice is harmless.
+
+    Its open pages are told.
+    """
     session = db.session.get(Session, session_id)
     if session is None or session.revoked_at:
         return
     session.revoked_at = now
     events.ring(events.session_topic(session.token_hash))
     audit.record("session.end", object_kind="person", object_id=session.person_id, by=by, now=now)
+    looks = select(Session.id).where(Session.opened_from_id == session_id, Session.revoked_at.is_(None))
+    for look_id in db.session.scalars(looks).all():
+        end_session(look_id, by=by, now=now)
 
 
 def choose_company(session_id: int, company: Company, *, by: Actor, now: datetime) -> None:

@@ -18,13 +18,14 @@ COLUMNS = {
     "person": (
         sa.Column("password_stamp", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_signed_in_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("anonymised_at", sa.DateTime(timezone=True), nullable=True),
     ),
     "session": (
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("second_factor_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("is_view_as", sa.Boolean(), nullable=False, server_default=sa.false()),
-        sa.Column("viewed_by_id", sa.Integer(), nullable=True),
+        sa.Column("opened_from_id", sa.Integer(), nullable=True),
     ),
 }
 
@@ -35,6 +36,8 @@ def upgrade() -> None:
         for column in columns:
             if column.name not in there:
                 op.add_column(table, column.copy())
+    _remember_last_sign_ins()
+    _partial_index("session", "ix_session_opened_from_id", "opened_from_id")
     tables = set(sa.inspect(op.get_bind()).get_table_names())
     if "mailed_link" not in tables:
         op.create_table(
@@ -114,6 +117,8 @@ def downgrade() -> None:
     for table in ("sign_in_policy", "recovery_code", "second_factor", "throttle_bucket", "mailed_link"):
         if table in tables:
             op.drop_table(table)
+    if "ix_session_opened_from_id" in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes("session")}:
+        op.drop_index("ix_session_opened_from_id", "session")
     for table, columns in COLUMNS.items():
         there = _columns_of(table)
         for column in columns:
@@ -128,3 +133,18 @@ def _columns_of(table: str) -> set[str]:
 def _index(table: str, name: str, columns: list[str]) -> None:
     if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
         op.create_index(name, table, columns)
+
+
+def _partial_index(table: str, name: str, column: str) -> None:
+    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
+        there = sa.text(f"{column} IS NOT NULL")
+        op.create_index(name, table, [column], sqlite_where=there, postgresql_where=there)
+
+
+def _remember_last_sign_ins() -> None:
+    """From the audit, which has told of every session opened since the first release."""
+    op.execute(
+        "UPDATE person SET last_signed_in_at = (SELECT max(audit_entry.at) FROM audit_entry"
+        " WHERE audit_entry.action = 'session.open' AND audit_entry.object_kind = 'person'"
+        " AND audit_entry.object_id = person.id) WHERE last_signed_in_at IS NULL"
+    )
