@@ -7,7 +7,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, Unique
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.rules import Role
-from portal.accounts.rules.links import Purpose
+from portal.accounts.rules.links import Letter, Purpose
 from portal.accounts.rules.tokens import Scope
 from portal.database import Base, Versioned
 
@@ -150,6 +150,39 @@ class MailedLink(Base):
     revoked_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship(lazy="raise_on_sql")
+
+
+class AccountMail(Base):
+    """A mail about somebody's account that is still to be written; the outbox looks here and writes it.
+
+    `kind` says which mail. Who asks for a way back in is known by `address` only, and whether anybody has it is found
+    out later, so that the asking takes as long for everybody. `host` is where it was asked for. `handled_at` is when
+    the outbox had done what there was to do.
+    """
+
+    __tablename__ = "account_mail"
+    __table_args__ = (
+        Index(
+            "ix_account_mail_waiting",
+            "id",
+            sqlite_where=text("handled_at IS NULL"),
+            postgresql_where=text("handled_at IS NULL"),
+        ),
+        Index("ix_account_mail_handled_at", "handled_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[Letter]
+    address: Mapped[str] = mapped_column(String(254))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    link_id: Mapped[int | None] = mapped_column(ForeignKey("mailed_link.id", ondelete="CASCADE"), index=True)
+    host: Mapped[str] = mapped_column(String(255), default="")
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    created_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+
+    link: Mapped[MailedLink | None] = relationship(lazy="raise_on_sql")
+    person: Mapped[Person | None] = relationship(lazy="raise_on_sql")
 
 
 class ThrottleBucket(Base):

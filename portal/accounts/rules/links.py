@@ -17,6 +17,20 @@ class Purpose(StrEnum):
     VIEW_AS = "view-as"
 
 
+class Letter(StrEnum):
+    """The mails about an account: those that carry a link, and those that tell its owner what was done."""
+
+    INVITATION = "invitation"
+    RESET = "reset"
+    EMAIL_CHANGE = "email-change"
+    EMAIL_CHANGED = "email-changed"
+    EMAIL_TAKEN = "email-taken"
+    PASSWORD_CHANGED = "password-changed"
+    THROTTLED = "throttled"
+    SECOND_FACTOR_ON = "second-factor-on"
+    SECOND_FACTOR_OFF = "second-factor-off"
+
+
 LIVES = {
     Purpose.INVITATION: timedelta(days=7),
     Purpose.RESET: timedelta(minutes=30),
@@ -30,10 +44,10 @@ UNBOUND = frozenset({Purpose.EMAIL_UNDO})
 """Purposes whose links outlive a change of password: the way back must stay open when a thief has changed it too."""
 
 
-def derived_token(secret_key: str, purpose: Purpose, link_id: int, nonce: str) -> str:
-    """The token of a link, 256 bits as URL-safe text. Another purpose, link or installation makes another token."""
+def derived_token(secret_key: str, purpose: Purpose, person_id: int, nonce: str) -> str:
+    """The token of a link, 256 bits as URL-safe text. Another purpose, person or installation makes another token."""
     key = hashlib.sha256(b"mailed link\0" + secret_key.encode()).digest()
-    message = f"{purpose}\0{link_id}\0{nonce}".encode()
+    message = f"{purpose}\0{person_id}\0{nonce}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).rstrip(b"=").decode("ascii")
 
 

@@ -6,6 +6,8 @@ Revision ID: 0002
 Revises: 0001
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -63,6 +65,31 @@ def upgrade() -> None:
         )
     _index("mailed_link", "ix_mailed_link_person_id_purpose", ["person_id", "purpose"])
     _index("mailed_link", "ix_mailed_link_expires_at", ["expires_at"])
+    if "account_mail" not in tables:
+        op.create_table(
+            "account_mail",
+            sa.Column("id", sa.Integer(), nullable=False),
+            sa.Column("kind", sa.String(length=24), nullable=False),
+            sa.Column("address", sa.String(length=254), nullable=False),
+            sa.Column("person_id", sa.Integer(), nullable=True),
+            sa.Column("link_id", sa.Integer(), nullable=True),
+            sa.Column("host", sa.String(length=255), nullable=False),
+            sa.Column("details", sa.JSON(), nullable=False),
+            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+            sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
+            sa.ForeignKeyConstraint(
+                ["person_id"], ["person.id"], name=op.f("fk_account_mail_person_id"), ondelete="CASCADE"
+            ),
+            sa.ForeignKeyConstraint(
+                ["link_id"], ["mailed_link.id"], name=op.f("fk_account_mail_link_id"), ondelete="CASCADE"
+            ),
+            sa.PrimaryKeyConstraint("id", name=op.f("pk_account_mail")),
+        )
+    waiting = sa.text("handled_at IS NULL")
+    _index("account_mail", "ix_account_mail_waiting", ["id"], sqlite_where=waiting, postgresql_where=waiting)
+    _index("account_mail", "ix_account_mail_handled_at", ["handled_at"])
+    _index("account_mail", "ix_account_mail_person_id", ["person_id"])
+    _index("account_mail", "ix_account_mail_link_id", ["link_id"])
     if "throttle_bucket" not in tables:
         op.create_table(
             "throttle_bucket",
@@ -114,7 +141,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     tables = set(sa.inspect(op.get_bind()).get_table_names())
-    for table in ("sign_in_policy", "recovery_code", "second_factor", "throttle_bucket", "mailed_link"):
+    for table in ("sign_in_policy", "recovery_code", "second_factor", "throttle_bucket", "account_mail", "mailed_link"):
         if table in tables:
             op.drop_table(table)
     if "ix_session_opened_from_id" in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes("session")}:
@@ -130,9 +157,9 @@ def _columns_of(table: str) -> set[str]:
     return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
 
 
-def _index(table: str, name: str, columns: list[str]) -> None:
+def _index(table: str, name: str, columns: list[str], **options: Any) -> None:
     if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, columns)
+        op.create_index(name, table, columns, **options)
 
 
 def _partial_index(table: str, name: str, column: str) -> None:
