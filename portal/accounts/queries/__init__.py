@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.orm import aliased, joinedload
 
 from portal.accounts.models import Company, Membership, Person, Session
 from portal.accounts.rules import Role, session_is_live, text_key
+from portal.accounts.rules.view_as import look_is_live
 from portal.extensions import db, rows
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who is signed in, as requests see them: one person, at most one chosen company, one host."""
+    """Who is signed in, as requests see them: one person, at most one chosen company, one host.
+
+    With `is_view_as` it is somebody of staff who looks through the eyes of the company: they have no staff role here
+    and may change nothing.
+    """
 
     person_id: int
     name: str
@@ -28,6 +34,7 @@ class Viewer:
     token_hash: str
     host: str
     last_seen_at: datetime
+    is_view_as: bool = False
 
     @property
     def is_staff(self) -> bool:
@@ -46,21 +53,14 @@ def viewer_by_token(token_hash: str, host: str, now: datetime) -> Viewer | None:
     found = next(iter(rows(_VIEWER, token_hash=token_hash, host=host)), None)
     if found is None:
         return None
-    live = session_is_live(
-        is_staff=found.role is not None,
-        created_at=found.created_at,
-        last_seen_at=found.last_seen_at,
-        revoked_at=found.revoked_at,
-        now=now,
-    )
-    has_lost_company = found.company_id is not None and (found.membership_id is None or found.archived_at)
-    if not live or found.deactivated_at or has_lost_company:
+    is_open = _look_is_open(found, now) if found.is_view_as else _session_is_open(found, now)
+    if not is_open or found.deactivated_at:
         return None
     return Viewer(
         person_id=found.person_id,
         name=found.name,
         email=found.email,
-        role=Role(found.role) if found.role else None,
+        role=Role(found.role) if found.role and not found.is_view_as else None,
         language=found.language,
         time_zone=found.time_zone,
         company_id=found.company_id,
@@ -69,8 +69,37 @@ def viewer_by_token(token_hash: str, host: str, now: datetime) -> Viewer | None:
         token_hash=token_hash,
         host=host,
         last_seen_at=found.last_seen_at,
+        is_view_as=found.is_view_as,
     )
 
+
+def _session_is_open(found: Row[Any], now: datetime) -> bool:
+    has_lost_company = found.company_id is not None and (found.membership_id is None or found.archived_at)
+    return not has_lost_company and session_is_live(
+        is_staff=found.role is not None,
+        created_at=found.created_at,
+        last_seen_at=found.last_seen_at,
+        revoked_at=found.revoked_at,
+        now=now,
+    )
+
+
+def _look_is_open(found: Row[Any], now: datetime) -> bool:
+    """The same for staff who look as a company: nobody's membership counts, but their own session and right do."""
+    if found.company_id is None or found.archived_at or found.staff_created_at is None:
+        return False
+    return look_is_live(
+        role=Role(found.role) if found.role else None,
+        created_at=found.created_at,
+        revoked_at=found.revoked_at,
+        staff_created_at=found.staff_created_at,
+        staff_last_seen_at=found.staff_last_seen_at,
+        staff_revoked_at=found.staff_revoked_at,
+        now=now,
+    )
+
+
+_opened_from = aliased(Session)
 
 _VIEWER = (
     select(
@@ -78,6 +107,10 @@ _VIEWER = (
         Session.created_at,
         Session.last_seen_at,
         Session.revoked_at,
+        Session.is_view_as,
+        _opened_from.created_at.label("staff_created_at"),
+        _opened_from.last_seen_at.label("staff_last_seen_at"),
+        _opened_from.revoked_at.label("staff_revoked_at"),
         Person.id.label("person_id"),
         Person.name,
         Person.email,
@@ -94,6 +127,7 @@ _VIEWER = (
     .join(Person, Person.id == Session.person_id)
     .outerjoin(Company, Company.id == Session.company_id)
     .outerjoin(Membership, (Membership.person_id == Person.id) & (Membership.company_id == Session.company_id))
+    .outerjoin(_opened_from, _opened_from.id == Session.opened_from_id)
     .where(Session.token_hash == bindparam("token_hash"), Session.host == bindparam("host"))
 )
 """Built once, because every request of somebody signed in executes it."""
@@ -128,10 +162,10 @@ def people_of(company_id: int) -> Sequence[Person]:
 
 
 def sessions_of(person_id: int) -> Sequence[Session]:
-    """Sessions of this person that nobody ended, newest first."""
+    """Sessions this person signed in to and nobody ended, newest first; what staff look at as a company is none."""
     return db.session.scalars(
         select(Session)
         .options(joinedload(Session.company))
-        .where(Session.person_id == person_id, Session.revoked_at.is_(None))
+        .where(Session.person_id == person_id, Session.revoked_at.is_(None), Session.is_view_as.is_(False))
         .order_by(Session.created_at.desc())
     ).all()
