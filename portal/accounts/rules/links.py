@@ -25,7 +25,7 @@ class Letter(StrEnum):
     EMAIL_CHANGE = "email-change"
     EMAIL_CHANGED = "email-changed"
     EMAIL_TAKEN = "email-taken"
-    PASSWORD_CHANGED = "password-changed"
+    PASSWORD_CHANGED = "password-changed"  # noqa: S105 (names a mail)
     THROTTLED = "throttled"
     SECOND_FACTOR_ON = "second-factor-on"
     SECOND_FACTOR_OFF = "second-factor-off"

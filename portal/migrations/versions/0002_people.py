@@ -40,103 +40,96 @@ def upgrade() -> None:
                 op.add_column(table, column.copy())
     _remember_last_sign_ins()
     _partial_index("session", "ix_session_opened_from_id", "opened_from_id")
-    tables = set(sa.inspect(op.get_bind()).get_table_names())
-    if "mailed_link" not in tables:
-        op.create_table(
-            "mailed_link",
-            sa.Column("id", sa.Integer(), nullable=False),
-            sa.Column("purpose", sa.String(length=24), nullable=False),
-            sa.Column("nonce", sa.String(length=64), nullable=False),
-            sa.Column("token_hash", sa.String(length=64), nullable=False),
-            sa.Column("person_id", sa.Integer(), nullable=False),
-            sa.Column("address", sa.String(length=254), nullable=False),
-            sa.Column("password_stamp", sa.Integer(), nullable=True),
-            sa.Column("details", sa.JSON(), nullable=False),
-            sa.Column("created_by_id", sa.Integer(), nullable=True),
-            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-            sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-            sa.ForeignKeyConstraint(
-                ["person_id"], ["person.id"], name=op.f("fk_mailed_link_person_id"), ondelete="CASCADE"
-            ),
-            sa.PrimaryKeyConstraint("id", name=op.f("pk_mailed_link")),
-            sa.UniqueConstraint("token_hash", name=op.f("uq_mailed_link_token_hash")),
-        )
+    _table(
+        "mailed_link",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("purpose", sa.String(length=24), nullable=False),
+        sa.Column("nonce", sa.String(length=64), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("password_stamp", sa.Integer(), nullable=True),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("created_by_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_mailed_link_person_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mailed_link")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_mailed_link_token_hash")),
+    )
     _index("mailed_link", "ix_mailed_link_person_id_purpose", ["person_id", "purpose"])
     _index("mailed_link", "ix_mailed_link_expires_at", ["expires_at"])
-    if "account_mail" not in tables:
-        op.create_table(
-            "account_mail",
-            sa.Column("id", sa.Integer(), nullable=False),
-            sa.Column("kind", sa.String(length=24), nullable=False),
-            sa.Column("address", sa.String(length=254), nullable=False),
-            sa.Column("person_id", sa.Integer(), nullable=True),
-            sa.Column("link_id", sa.Integer(), nullable=True),
-            sa.Column("host", sa.String(length=255), nullable=False),
-            sa.Column("details", sa.JSON(), nullable=False),
-            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
-            sa.ForeignKeyConstraint(
-                ["person_id"], ["person.id"], name=op.f("fk_account_mail_person_id"), ondelete="CASCADE"
-            ),
-            sa.ForeignKeyConstraint(
-                ["link_id"], ["mailed_link.id"], name=op.f("fk_account_mail_link_id"), ondelete="CASCADE"
-            ),
-            sa.PrimaryKeyConstraint("id", name=op.f("pk_account_mail")),
-        )
+    _table(
+        "account_mail",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=True),
+        sa.Column("link_id", sa.Integer(), nullable=True),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_account_mail_person_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["link_id"], ["mailed_link.id"], name=op.f("fk_account_mail_link_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_mail")),
+    )
     waiting = sa.text("handled_at IS NULL")
     _index("account_mail", "ix_account_mail_waiting", ["id"], sqlite_where=waiting, postgresql_where=waiting)
     _index("account_mail", "ix_account_mail_handled_at", ["handled_at"])
     _index("account_mail", "ix_account_mail_person_id", ["person_id"])
     _index("account_mail", "ix_account_mail_link_id", ["link_id"])
-    if "throttle_bucket" not in tables:
-        op.create_table(
-            "throttle_bucket",
-            sa.Column("kind", sa.String(length=40), nullable=False),
-            sa.Column("subject", sa.String(length=64), nullable=False),
-            sa.Column("level", sa.Double(), nullable=False),
-            sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
-            sa.PrimaryKeyConstraint("kind", "subject", name=op.f("pk_throttle_bucket")),
-        )
+    _table(
+        "throttle_bucket",
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("level", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("kind", "subject", name=op.f("pk_throttle_bucket")),
+    )
     _index("throttle_bucket", "ix_throttle_bucket_full_at", ["full_at"])
-    if "second_factor" not in tables:
-        op.create_table(
-            "second_factor",
-            sa.Column("person_id", sa.Integer(), nullable=False),
-            sa.Column("sealed_secret", sa.String(length=300), nullable=False),
-            sa.Column("last_step", sa.BigInteger(), nullable=True),
-            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
-            sa.ForeignKeyConstraint(
-                ["person_id"], ["person.id"], name=op.f("fk_second_factor_person_id"), ondelete="CASCADE"
-            ),
-            sa.PrimaryKeyConstraint("person_id", name=op.f("pk_second_factor")),
-        )
-    if "recovery_code" not in tables:
-        op.create_table(
-            "recovery_code",
-            sa.Column("id", sa.Integer(), nullable=False),
-            sa.Column("person_id", sa.Integer(), nullable=False),
-            sa.Column("code_hash", sa.String(length=64), nullable=False),
-            sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-            sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-            sa.ForeignKeyConstraint(
-                ["person_id"], ["person.id"], name=op.f("fk_recovery_code_person_id"), ondelete="CASCADE"
-            ),
-            sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_code")),
-            sa.UniqueConstraint("person_id", "code_hash", name=op.f("uq_recovery_code_person_id_code_hash")),
-        )
-    if "sign_in_policy" not in tables:
-        op.create_table(
-            "sign_in_policy",
-            sa.Column("id", sa.Integer(), nullable=False),
-            sa.Column("second_factor_required", sa.Boolean(), nullable=False),
-            sa.Column("version", sa.Integer(), nullable=False),
-            sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_policy")),
-        )
+    _table(
+        "second_factor",
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("sealed_secret", sa.String(length=300), nullable=False),
+        sa.Column("last_step", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_second_factor_person_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_second_factor")),
+    )
+    _table(
+        "recovery_code",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_recovery_code_person_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_code")),
+        sa.UniqueConstraint("person_id", "code_hash", name=op.f("uq_recovery_code_person_id_code_hash")),
+    )
+    _table(
+        "sign_in_policy",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("second_factor_required", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_policy")),
+    )
 
 
 def downgrade() -> None:
@@ -151,6 +144,11 @@ def downgrade() -> None:
         for column in columns:
             if column.name in there:
                 op.drop_column(table, column.name)
+
+
+def _table(name: str, *parts: Any) -> None:
+    if name not in sa.inspect(op.get_bind()).get_table_names():
+        op.create_table(name, *parts)
 
 
 def _columns_of(table: str) -> set[str]:
