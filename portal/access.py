@@ -6,30 +6,39 @@ view of it. A route without a declared audience is refused, and a test walks the
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
+from urllib.parse import quote
 
 from flask import Blueprint, Flask, abort, current_app, g, request
+from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy.exc import OperationalError
 from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
-from portal import clock, events
+from portal import clock, events, filters, headers, limits
 from portal.accounts import actions as account_actions
+from portal.accounts.actions.tokens import note_used
 from portal.accounts.queries import Viewer, viewer_by_token
+from portal.accounts.queries.tokens import key_by_hash
 from portal.accounts.rules import SIGNED_OUT, STAFF, Permission, Viewpoint, may
+from portal.accounts.rules import tokens as token_rules
+from portal.accounts.rules.tokens import ApiKey, Resource, Right
 from portal.audit.rules import Actor
 from portal.config import Settings
 from portal.database import read_only
 from portal.domains.models import PortalDomain
-from portal.domains.queries import domain_by_host, is_admitted, open_areas, status_is_open_to_somebody
+from portal.domains.queries import domain_by_host, home_of, is_admitted, open_areas, status_is_open_to_somebody
 from portal.domains.rules import Area, normal_host
-from portal.errors import to_sign_in
-from portal.extensions import db, login_manager
+from portal.errors import answer, to_sign_in
+from portal.extensions import csrf, db, login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
+
+ENDS_A_LOOK = frozenset({"accounts.sign_out", "public_view_as.stop"})
+"""All that staff may send while they look at a portal as a company sees it."""
 
 
 class RowId(IntegerConverter):
@@ -46,19 +55,26 @@ class Audience(StrEnum):
     CUSTOMERS = "customers"
     ANYONE = "anyone"
     MACHINES = "machines"
+    TOKENS = "tokens"
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """Who may come in, and of the areas the one, or one of those, that must be open to them."""
+    """Who may come in, and of the areas the one, or one of those, that must be open to them.
+
+    What `is_personal` is about the person and not the company, so nobody looks at it as the company.
+    """
 
     audience: Audience
     permission: Permission | None = None
     area: Area | None = None
     one_of: frozenset[Area] = frozenset()
+    resource: Resource | None = None
+    is_personal: bool = False
 
 
 _declared: dict[str, Declaration] = {}
+_on_every_name: set[str] = set()
 
 
 def staff(blueprint: Blueprint, permission: Permission) -> None:
@@ -66,9 +82,9 @@ def staff(blueprint: Blueprint, permission: Permission) -> None:
     _declare(blueprint, Declaration(Audience.STAFF, permission=permission), _staff_guard)
 
 
-def customers(blueprint: Blueprint, area: Area | None = None) -> None:
+def customers(blueprint: Blueprint, area: Area | None = None, *, is_personal: bool = False) -> None:
     """People signed in for a company on a portal domain that admits it, while the area is open for them."""
-    _declare(blueprint, Declaration(Audience.CUSTOMERS, area=area), _customer_guard)
+    _declare(blueprint, Declaration(Audience.CUSTOMERS, area=area, is_personal=is_personal), _customer_guard)
 
 
 def anyone(blueprint: Blueprint, area: Area | None = None) -> None:
@@ -76,9 +92,36 @@ def anyone(blueprint: Blueprint, area: Area | None = None) -> None:
     _declare(blueprint, Declaration(Audience.ANYONE, area=area), _anyone_guard)
 
 
+def everybody(blueprint: Blueprint, area: Area) -> None:
+    """Everybody, through the eyes of somebody signed out, on portal domains where the area is open.
+
+    No cookie is read: the answer is the same for all, and asking keeps no session alive.
+    """
+    _declare(blueprint, Declaration(Audience.ANYONE, area=area), _everybody_guard)
+
+
 def machines(blueprint: Blueprint) -> None:
     """Health checks and the like: any host, no session, nothing private in the answer."""
     _declare(blueprint, Declaration(Audience.MACHINES), lambda _declaration: None)
+
+
+def on_every_name(endpoint: str) -> None:
+    """This endpoint also answers on the further names of a portal domain, which else only lead to its main one.
+
+    For what mail programs send to links that were written before the main name changed: they follow no redirect.
+    """
+    _on_every_name.add(endpoint)
+
+
+def tokens(blueprint: Blueprint, resource: Resource, area: Area | None = None) -> None:
+    """Machines with a token whose scope reaches this resource: reading with GET and HEAD, changing with the rest.
+
+    The token stands in the Authorization header and nowhere else: no cookie is read, so no form token is asked for.
+    One without a company works on the staff host only; one of a company there and on the portal domains that admit
+    it, as long as the area is open for it. To whom a resource is not shown at all it does not exist.
+    """
+    csrf.exempt(blueprint)
+    _declare(blueprint, Declaration(Audience.TOKENS, area=area, resource=resource), _token_guard)
 
 
 def status_readers(blueprint: Blueprint) -> None:
@@ -146,8 +189,15 @@ def require(permission: Permission) -> None:
         abort(403)
 
 
+def key() -> ApiKey:
+    """The token that asks, in a view whose guard is that of `tokens`."""
+    return cast(ApiKey, g.api_key)
+
+
 def viewpoint() -> Viewpoint:
     """The viewpoint of whoever asks, for queries."""
+    if "api_key" in g:
+        return STAFF if key().company_id is None else Viewpoint(company_id=key().company_id)
     person = viewer()
     if person and person.is_staff and g.on_staff_host:
         return STAFF
@@ -155,7 +205,9 @@ def viewpoint() -> Viewpoint:
 
 
 def actor() -> Actor:
-    """The signed-in person as the audit trail names them."""
+    """The signed-in person, or the token that asks, as the audit trail names them."""
+    if "api_key" in g:
+        return Actor(f"API token “{key().name}”", ip=request.remote_addr, request_id=g.request_id)
     person = viewer()
     if person is None:
         return Actor("anonymous", ip=request.remote_addr, request_id=g.request_id)
@@ -183,7 +235,10 @@ def init_app(app: Flask) -> None:
     app.before_request(_find_host)
     app.before_request(_refuse_undeclared)
     app.before_request(_refuse_nul)
+    app.before_request(_let_view_as_only_look)
     app.after_request(_note_seen)
+    app.after_request(_note_token_used)
+    limits.init_app(app)
 
 
 def _declare(blueprint: Blueprint, declaration: Declaration, guard: Callable[[Declaration], Any]) -> None:
@@ -199,7 +254,7 @@ def _open_transaction_kind() -> None:
     read_only.set(request.method in {"GET", "HEAD", "OPTIONS"})
 
 
-def _find_host() -> None:
+def _find_host() -> Response | None:
     settings = cast(Settings, current_app.config["SETTINGS"])
     host = normal_host(request.host)
     g.host = host
@@ -207,17 +262,48 @@ def _find_host() -> None:
     g.portal = None
     declaration = declaration_of(request.endpoint) if request.endpoint else None
     if declaration and declaration.audience is Audience.MACHINES:
-        return
+        return None
     if not host:
         abort(400)
     if request.endpoint == "assets.asset":
-        return
+        return None
     g.portal = domain_by_host(host)
-    if g.portal is not None:
-        # Whatever becomes of the transaction, the answer still knows its brand without asking again.
-        db.session.expunge(g.portal)
-    elif not g.on_staff_host:
-        abort(400)
+    if g.portal is None:
+        return None if g.on_staff_host else abort(400)
+    # Whatever becomes of the transaction, the answer still knows its brand without asking again.
+    db.session.expunge(g.portal)
+    return _enter(g.portal, declaration)
+
+
+def _enter(domain: PortalDomain, declaration: Declaration | None) -> Response | None:
+    """On the main name customers are spoken to in the domain's own words; a further name leads to the main one."""
+    if domain.host == g.host:
+        if declaration is None or declaration.audience is not Audience.STAFF:
+            filters.speak_as(domain.wordings)
+        return None
+    if g.on_staff_host:
+        # The installation's address was changed to a further name: staff must get in to put that right.
+        g.portal = None
+        return None
+    return _lead_to_main_name(domain)
+
+
+def _lead_to_main_name(domain: PortalDomain) -> Response | None:
+    """Answer on a further name of a portal domain: nothing is shown there, so nothing is shown twice.
+
+    Whoever reads is led to the same path on the main name, built from the stored address and never from the request.
+    Whoever sends something is not: no page of ours was open there, and a redirect would send it twice.
+    """
+    if request.endpoint in _on_every_name:
+        return None
+    if request.method not in {"GET", "HEAD"}:
+        abort(404)
+    g.leads_to_main_name = True
+    path = quote("/" + request.path.lstrip("/\\"), safe="/:@!$&'()*+,;=~-._")
+    query = quote(request.query_string.decode("latin-1"), safe="/:@!$&'()*+,;=~-._?%", encoding="latin-1")
+    response = current_app.response_class(status=308)
+    response.headers["Location"] = f"{domain.base_url}{path}" + (f"?{query}" if query else "")
+    return response
 
 
 def _refuse_undeclared() -> None:
@@ -232,11 +318,40 @@ def _refuse_nul() -> None:
         abort(400)
 
 
+def _let_view_as_only_look() -> Response | None:
+    """Staff who look as a company change nothing, whatever the route: this is asked before any of them is."""
+    if request.method in {"GET", "HEAD", "OPTIONS"} or request.endpoint in ENDS_A_LOOK:
+        return None
+    declaration = declaration_of(request.endpoint) if request.endpoint else None
+    if declaration and declaration.audience is Audience.MACHINES:
+        return None
+    person = viewer()
+    return _only_looking() if person and person.is_view_as else None
+
+
+def _only_looking() -> Response:
+    """The refusal of everything that staff may not do, or see, in a customer's place."""
+    person = signed_in()
+    detail = _(
+        "You see this portal as %(company)s does. Nothing can be changed here, and what belongs to a "
+        "single person is not shown. Stop looking to go back.",
+        company=person.company_name,
+    )
+    return answer(403, detail, title=_("You are only looking"))
+
+
 def _load_viewer(_request: object) -> Viewer | None:
+    declaration = declaration_of(request.endpoint) if request.endpoint else None
+    if declaration and declaration.audience is Audience.TOKENS:
+        return None
     token = request.cookies.get(cookie_name())
     if not token or not getattr(g, "host", ""):
         return None
-    return viewer_by_token(account_actions.token_hash(token), g.host, clock.utcnow())
+    found = viewer_by_token(account_actions.token_hash(token), g.host, clock.utcnow())
+    if found and found.is_view_as:
+        # The button that ends a look leads back to the staff host.
+        headers.let_forms_lead_to(cast(Settings, current_app.config["SETTINGS"]).base_url)
+    return found
 
 
 def _staff_guard(declaration: Declaration) -> Response | None:
@@ -257,6 +372,8 @@ def _customer_guard(declaration: Declaration) -> Response | None:
     person = viewer()
     if person is None or person.company_id is None or not is_admitted(person.company_id, domain.id):
         return to_sign_in()
+    if declaration.is_personal and person.is_view_as:
+        return _only_looking()
     if declaration.area:
         require_area(declaration.area)
     return None
@@ -265,6 +382,11 @@ def _customer_guard(declaration: Declaration) -> Response | None:
 def _anyone_guard(declaration: Declaration) -> None:
     if declaration.area:
         require_area(declaration.area)
+
+
+def _everybody_guard(declaration: Declaration) -> None:
+    if declaration.area not in open_areas(portal(), None):
+        abort(404)
 
 
 def _status_guard(_declaration: Declaration) -> Response | None:
@@ -280,6 +402,88 @@ def _status_guard(_declaration: Declaration) -> Response | None:
     return refuse_status_reader()
 
 
+NO_TOKEN = "Send a token in a header like “Authorization: Bearer sbx_…”."
+BAD_TOKEN = "This token opens nothing: it is mistyped, revoked, expired, or for another address."
+TOO_OFTEN = "This token has asked too often. Wait for the seconds in Retry-After."
+CHALLENGE = 'Bearer realm="Signalbox"'
+
+
+def _token_guard(declaration: Declaration) -> Response | None:
+    now = clock.utcnow()
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        return answer(401, detail=NO_TOKEN, headers={"WWW-Authenticate": CHALLENGE})
+    found = key_by_hash(token_rules.token_hash(secret.strip()), now)
+    if found is None or not _answers_here(found):
+        return _refuse_token(now)
+    g.api_key = found
+    limit = cast(Settings, current_app.config["SETTINGS"]).api_requests_per_minute
+    limiter: limits.Limiter = current_app.extensions["limiter"]
+    g.allowance = limiter.take(f"token:{found.token_id}", limit, now.timestamp())
+    if g.allowance.is_over:
+        return answer(429, detail=TOO_OFTEN, headers={"Retry-After": str(g.allowance.reset)})
+    return _refuse_scope(found, declaration)
+
+
+def _answers_here(found: ApiKey) -> bool:
+    """Whether this host answers this token: the staff host any, a portal domain those of companies it admits."""
+    if g.on_staff_host:
+        return True
+    return found.company_id is not None and g.portal is not None and is_admitted(found.company_id, g.portal.id)
+
+
+def _refuse_scope(found: ApiKey, declaration: Declaration) -> Response | None:
+    is_bound = found.company_id is not None
+    resource = cast(Resource, declaration.resource)
+    granted = token_rules.right(found.scope, resource, for_company=is_bound)
+    if is_bound and granted is Right.NONE:
+        abort(404)
+    if is_bound and declaration.area and declaration.area not in company_areas():
+        abort(404)
+    needed = Right.READ if request.method in {"GET", "HEAD", "OPTIONS"} else Right.WRITE
+    if granted < needed:
+        return answer(403, detail=f"The scope of this token, “{found.scope}”, does not reach that far.")
+    return None
+
+
+def company_areas() -> frozenset[Area]:
+    """The areas open to the company of the token that asks: on this portal domain, or from the staff host its home."""
+    if "company_areas" not in g:
+        company_id = cast(int, key().company_id)
+        domain = home_of(company_id) if g.on_staff_host else g.portal
+        g.company_areas = open_areas(domain, company_id) if domain else frozenset()
+    return cast(frozenset[Area], g.company_areas)
+
+
+def _refuse_token(now: datetime) -> Response:
+    """401, or 429 for whoever has tried too many of them; the count is a transaction of its own."""
+    challenge = {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'}
+    return answer(401, detail=BAD_TOKEN, headers=challenge)
+
+
+def _note_token_used(response: Response) -> Response:
+    """What a token may still ask; and, once a minute and in a transaction of its own, that it was used."""
+    if "allowance" in g:
+        allowance: limits.Allowance = g.allowance
+        response.headers["RateLimit-Limit"] = str(allowance.limit)
+        response.headers["RateLimit-Remaining"] = str(allowance.remaining)
+        response.headers["RateLimit-Reset"] = str(allowance.reset)
+        response.headers["RateLimit-Policy"] = f"{allowance.limit};w={limits.WINDOW}"
+    if "api_key" not in g or response.status_code == 503:
+        return response
+    now, last = clock.utcnow(), key().last_used_at
+    if last is not None and now - last < token_rules.SEEN_EVERY:
+        return response
+    events.rollback()
+    read_only.set(False)
+    try:
+        note_used(key().token_id, now)
+        events.commit()
+    except OperationalError:
+        events.rollback()
+    return response
+
+
 def refuse_status_reader() -> Response:
     """To sign-in for somebody signed out where Status is open to any customer, else 404."""
     if viewer() is not None or not status_is_open_to_somebody(portal()):
@@ -288,10 +492,16 @@ def refuse_status_reader() -> Response:
 
 
 def _note_seen(response: Response) -> Response:
-    """Once a minute, in a transaction of its own, and never for what a page asks by itself."""
+    """Once a minute, in a transaction of its own, and never for what a page asks by itself or staff only look at."""
     person = viewer() if getattr(g, "host", "") and "_login_user" in g else None
     is_busy = response.status_code == 503
-    if person is None or is_busy or is_background() or clock.utcnow() - person.last_seen_at < SEEN_EVERY:
+    if (
+        person is None
+        or person.is_view_as
+        or is_busy
+        or is_background()
+        or clock.utcnow() - person.last_seen_at < SEEN_EVERY
+    ):
         return response
     events.rollback()
     read_only.set(False)

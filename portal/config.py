@@ -1,5 +1,6 @@
 """Settings, read once from `PORTAL_*` environment variables; a bad value stops the start with a sentence."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ class Settings:
     pulse_seconds: float = 10
     connections_per_relay: int = 2
     slice_size: int = 1000
+    api_requests_per_minute: int = 600
+    metrics_token: str = field(default="", repr=False)
+    maintenance_indicator: str = "maintenance"
+    body_seconds: float = 20
 
     @property
     def staff_host(self) -> str:
@@ -74,6 +79,10 @@ class Settings:
             pulse_seconds=_number(environ, "PORTAL_PULSE_SECONDS", 10, least=0.1),
             connections_per_relay=int(_number(environ, "PORTAL_CONNECTIONS_PER_RELAY", 2, least=1)),
             slice_size=int(_number(environ, "PORTAL_SLICE_SIZE", 1000, least=1)),
+            api_requests_per_minute=int(_number(environ, "PORTAL_API_REQUESTS_PER_MINUTE", 600, least=1)),
+            metrics_token=_metrics_token(environ.get("PORTAL_METRICS_TOKEN") or ""),
+            maintenance_indicator=_maintenance_indicator(environ.get("PORTAL_MAINTENANCE_INDICATOR") or "maintenance"),
+            body_seconds=_number(environ, "PORTAL_BODY_SECONDS", 20, least=0.1),
         )
 
 
@@ -148,9 +157,24 @@ def _smtp_url(value: str) -> str:
     return value
 
 
+def _metrics_token(value: str) -> str:
+    if value and not re.fullmatch(r"[\x21-\x7e]{16,200}", value):
+        raise ConfigError(
+            "PORTAL_METRICS_TOKEN must be 16 to 200 plain characters without spaces, such as random ones."
+        )
+    return value
+
+
 def _one_line(name: str, value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise ConfigError(f"{name} holds a line break or another control character.")
+    return value
+
+
+def _maintenance_indicator(value: str) -> str:
+    """The word of `/api/v2` for a page with nothing but maintenance; some readers know only the four official ones."""
+    if value not in {"maintenance", "none"}:
+        raise ConfigError(f"PORTAL_MAINTENANCE_INDICATOR must be maintenance or none, not {value!r}.")
     return value
 
 

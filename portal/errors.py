@@ -1,6 +1,7 @@
 """What a refusal looks like: one sentence, as a page, a fragment or JSON, and never a trace."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request, url_for
@@ -8,11 +9,11 @@ from flask_babel import force_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal.database import read_only
+from portal.database import DatabaseReplacedError, Trouble, read_only, trouble_of
 from portal.extensions import db
 from portal.fragments import wants_fragment
 
@@ -48,6 +49,7 @@ SENTENCES: dict[int, tuple[str, str]] = {
     403: (_("You do not have the right to do this"), _("Ask an administrator if you need it.")),
     404: (_("There is nothing here"), _("The address may be mistyped, or this is not yours to see.")),
     405: (_("That is not possible here"), _("Go back and use the buttons on the page.")),
+    408: (_("That took too long to arrive"), _("Nothing was saved. Check the connection and send it again.")),
     409: (
         _("Somebody else changed this in the meantime"),
         _("Nothing was overwritten. Reload to see the newer version."),
@@ -59,18 +61,55 @@ SENTENCES: dict[int, tuple[str, str]] = {
         _("Something went wrong on our side"),
         _("Nothing was half saved. Try again, and tell us the number below if it happens again."),
     ),
+    507: (
+        _("There is no room left to store this"),
+        _("Nothing was half saved, and reading goes on. Whoever runs this portal must make room; then try again."),
+    ),
     503: (_("Busy for a moment"), _("The data is being written by somebody else. Try again in a few seconds.")),
 }
+
+
+DATABASE_WORDS = {
+    Trouble.OUTDATED: (
+        _("Being brought up to date"),
+        _("This portal is just moving to a new version. Try again in a minute."),
+    ),
+    Trouble.AWAY: (
+        _("Not reachable for a moment"),
+        _("The data cannot be read right now. Nothing is lost; try again in a few seconds."),
+    ),
+}
+"""Title and advice of a 503 where it is not a lock that is waited for."""
+
+REPLACED = (
+    _("Nothing can be stored right now"),
+    _("The data was moved while this portal was running. Whoever runs it must start it again; reading goes on."),
+)
+
+
+MACHINE_WORDS = {
+    400: "The request could not be read: its JSON, its encoding or one of its headers is broken.",
+    401: "Send a token in a header like “Authorization: Bearer sbx_…”.",
+    404: "Nothing with this address is there for this token.",
+    405: "This address does not take this method. The header Allow lists those it takes.",
+    409: "Somebody else changed this in the meantime. Read it again, and send the change with its new ETag.",
+    415: "Send the body as application/json.",
+    422: "Part of the request is not acceptable.",
+    428: "Send If-Match with the ETag of what you change, so that nobody’s change is overwritten.",
+}
+"""Advice to a machine where that to a person would be about pages and buttons."""
 
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(NotFound, lambda _error: answer(404))
-    app.register_error_handler(RuleViolation, lambda error: answer(422, detail=error.sentence))
+    app.register_error_handler(RuleViolation, _refused)
     app.register_error_handler(StaleEdit, lambda _error: answer(409))
     app.register_error_handler(StaleDataError, lambda _error: answer(409))
-    app.register_error_handler(OperationalError, _database)
+    for kind in (OperationalError, ProgrammingError, InterfaceError):
+        app.register_error_handler(kind, _database)
+    app.register_error_handler(DatabaseReplacedError, _replaced)
     app.register_error_handler(DataError, lambda _error: answer(422))
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(OverflowError, lambda _error: answer(422))
@@ -78,14 +117,26 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ValueError, _value)
 
 
-def answer(code: int, detail: str = "", headers: dict[str, str] | None = None) -> Response:
-    """The error as whoever asked can read it: problem details under /api/, a fragment for htmx, else a page."""
+def answer(
+    code: int,
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
+    title: str = "",
+    problems: Sequence[Mapping[str, str]] = (),
+) -> Response:
+    """The error as whoever asked can read it: problem details under /api/, a fragment for htmx, else a page.
+
+    `problems` says for machines which parts of the request are wrong: `detail` with `pointer`, `parameter` or `header`.
+    """
     db.session.rollback()
-    title, advice = _words(code)
+    usual, advice = _words(code)
+    title = title or usual
     reference = getattr(g, "request_id", "") if code >= 500 else ""
     context: dict[str, Any] = {"code": code, "title": title, "advice": detail or advice, "reference": reference}
     if request.path.startswith("/api/"):
         body = {"type": "about:blank", "status": code, "title": title, "detail": context["advice"]}
+        if problems:
+            body["errors"] = list(problems)
         response = make_response(jsonify(body), code)
         response.mimetype = "application/problem+json"
     else:
@@ -97,8 +148,11 @@ def answer(code: int, detail: str = "", headers: dict[str, str] | None = None) -
 
 
 def _words(code: int) -> tuple[str, str]:
-    """Title and advice in the reader's language; in English where nobody can be asked who the reader is."""
+    """Title and advice in the reader's language; in English for machines, and where nobody can be asked who reads."""
     title, advice = SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])
+    if request.path.startswith("/api/"):
+        with force_locale("en"):
+            return str(title), MACHINE_WORDS.get(code) or str(advice)
     try:
         return str(title), str(advice)
     except Exception:
@@ -128,6 +182,11 @@ def to_sign_in() -> Response:
     return make_response(redirect(url_for("accounts.sign_in", next=wanted if wanted != "/" else None)))
 
 
+def _refused(refusal: RuleViolation) -> Response:
+    problem = {"detail": refusal.sentence} | ({"pointer": f"/{refusal.field}"} if refusal.field else {})
+    return answer(422, detail=refusal.sentence, problems=[problem])
+
+
 def _http(error: HTTPException) -> Response:
     if error.response is not None and (error.code or 500) < 400:
         return error.get_response()  # type: ignore[return-value]
@@ -141,11 +200,26 @@ def _csrf(_error: CSRFError) -> Response:
     return answer(400, detail=detail)
 
 
-def _database(error: OperationalError) -> Response:
+def _database(error: DBAPIError) -> Response:
+    """What the matter is, in words; a statement that is wrong in itself is a bug of ours and no trouble of theirs."""
+    trouble = trouble_of(error)
+    if trouble is None and not isinstance(error, OperationalError):
+        raise error
     log.error("database does not answer: %s", error.orig)
     # What the page reads it reads without asking for the lock that could not be had.
     read_only.set(True)
-    return answer(503, headers={"Retry-After": "5"})
+    if trouble is Trouble.FULL:
+        return answer(507)
+    wait = {"Retry-After": "30" if trouble is Trouble.OUTDATED else "5"}
+    title, advice = map(str, DATABASE_WORDS.get(trouble, ("", "")))
+    return answer(503, detail=advice, headers=wait, title=title)
+
+
+def _replaced(error: DatabaseReplacedError) -> Response:
+    log.critical("%s: nothing is written until this process is started again", error)
+    read_only.set(True)
+    title, advice = map(str, REPLACED)
+    return answer(503, detail=advice, headers={"Retry-After": "30"}, title=title)
 
 
 def _value(error: ValueError) -> Response:
