@@ -1,5 +1,6 @@
 """What every table shares: naming, UTC times, versions, and how each engine opens its transactions."""
 
+import os
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -7,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -74,23 +76,109 @@ def engine_options(database_url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": {"options": timeouts, "connect_timeout": 5}}
 
 
+class DatabaseReplacedError(SQLAlchemyError):
+    """The file of the database, or its write-ahead log, is not the one this process opened: nothing may be written.
+
+    What would be written to a file that was moved away or deleted is lost, and two logs beside one file ruin it.
+    """
+
+
+class Trouble(StrEnum):
+    """Why the database does not do what it was asked, as far as people can do something about it."""
+
+    FULL = "full"
+    OUTDATED = "outdated"
+    AWAY = "away"
+    BUSY = "busy"
+
+
+_SQLITE_TROUBLE = {
+    "SQLITE_FULL": Trouble.FULL,
+    "SQLITE_IOERR_WRITE": Trouble.FULL,
+    "SQLITE_IOERR_FSYNC": Trouble.FULL,
+    "SQLITE_IOERR_SHMSIZE": Trouble.FULL,
+    "SQLITE_IOERR_TRUNCATE": Trouble.FULL,
+    "SQLITE_CANTOPEN": Trouble.AWAY,
+}
+_POSTGRES_TROUBLE = {
+    "53100": Trouble.FULL,
+    "42P01": Trouble.OUTDATED,
+    "42703": Trouble.OUTDATED,
+    "55P03": Trouble.BUSY,
+    "40P01": Trouble.BUSY,
+    "40001": Trouble.BUSY,
+    "57014": Trouble.BUSY,
+}
+
+
+def trouble_of(error: DBAPIError) -> Trouble | None:
+    """What is the matter with the database; None for a statement that is wrong in itself, which is our own bug."""
+    if (name := getattr(error.orig, "sqlite_errorname", None)) is not None:
+        if str(error.orig).startswith(("no such table", "no such column")):
+            return Trouble.OUTDATED
+        known = _SQLITE_TROUBLE.get(name)
+        return known or (Trouble.BUSY if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) else None)
+    state = getattr(error.orig, "sqlstate", None)
+    if state in _POSTGRES_TROUBLE:
+        return _POSTGRES_TROUBLE[state]
+    # Without a state no server has answered; classes 08, 53 and 57 are connections cut, resources short, shutting down.
+    return Trouble.AWAY if state is None or state[:2] in {"08", "53", "57"} else None
+
+
 def prepare_engine(engine: Engine) -> None:
-    """Give SQLite its journal, its foreign keys and honest transactions.
+    """Give SQLite its journal, its foreign keys and honest transactions, and have it notice when its file is replaced.
 
     The driver's own transaction handling is switched off; a writing transaction begins IMMEDIATE, because
     a deferred one that reads first fails at once when another writer commits in between, whatever the timeout.
     """
     if engine.dialect.name != "sqlite":
         return
-    event.listen(engine, "connect", _on_sqlite_connect)
-    event.listen(engine, "begin", _on_sqlite_begin)
+    place = _Place(engine.url.database or "")
+    event.listen(engine, "connect", place.on_connect)
+    event.listen(engine, "begin", place.on_begin)
 
 
-def _on_sqlite_connect(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-        connection.execute(f"PRAGMA {pragma}")
+class _Place:
+    """The file that an engine opened first. Each of its connections has the log it opened with it.
+
+    While a connection is open, SQLite itself never moves either, so another inode is somebody else's doing.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.file: tuple[int, int] | None = None
+
+    def on_connect(self, connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            connection.execute(f"PRAGMA {pragma}")
+        found = _inode(self.path)
+        self.file = self.file or found
+        if found != self.file:
+            connection.close()
+            raise DatabaseReplacedError(f"{self.path} is another file than the one this process opened")
+        record.info["log"] = _inode(f"{self.path}-wal")
+
+    def on_begin(self, connection: Connection) -> None:
+        if read_only.get():
+            connection.exec_driver_sql("BEGIN")
+            return
+        log = f"{self.path}-wal"
+        known = connection.info["log"]
+        if _inode(self.path) != self.file:
+            raise DatabaseReplacedError(f"{self.path} is another file than the one this process opened")
+        if known and _inode(log) != known:
+            raise DatabaseReplacedError(f"{log} is another file than the one this process opened")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not known:
+            # An empty database has no log before its first transaction.
+            connection.info["log"] = _inode(log)
 
 
-def _on_sqlite_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if read_only.get() else "BEGIN IMMEDIATE")
+def _inode(path: str) -> tuple[int, int] | None:
+    """Which file a path leads to at this moment, None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

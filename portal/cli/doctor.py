@@ -17,9 +17,23 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import clock
-from portal.cli.checks import Finding, Verdict, disk_finding, skew_finding, sqlite_finding
 from portal.config import ConfigError, Settings
 from portal.extensions import db
+from portal.operation.rules import (
+    Finding,
+    Schema,
+    Verdict,
+    audit_finding,
+    backup_finding,
+    disk_finding,
+    metrics_finding,
+    outbox_finding,
+    schema_finding,
+    sending_finding,
+    skew_finding,
+    sqlite_finding,
+    wal_finding,
+)
 
 PATIENCE = 5.0
 """Seconds the doctor waits for Redis or a relay."""
@@ -31,7 +45,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 @click.command()
 def doctor() -> int:
-    """Check database, Redis, relay, clocks, secret key, migrations and disk.
+    """Check database, migrations, sending, backups, Redis, relay, clocks, secret key and disk.
 
     Each line is ok, warn or fail, with what to do. Exit status 1 if anything fails.
     """
@@ -56,10 +70,12 @@ def examine() -> Iterator[Finding]:
     yield Finding("Secret key", Verdict.OK, "present and long enough")
     for check in (_database, _redis, _relay, _disk):
         yield from check(settings)
+    yield metrics_finding(has_token=bool(settings.metrics_token))
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
-    from portal.cli.installation import is_at_head, load
+    from portal.cli.installation import load
+    from portal.operation import queries
 
     app: Flask = load()
     with app.app_context():
@@ -78,10 +94,30 @@ def _database(settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding("Database", Verdict.OK, f"PostgreSQL {version}")
             yield skew_finding("Its clock", clock.utcnow(), there)
-        if is_at_head():
-            yield Finding("Migrations", Verdict.OK, "the tables are those of this version")
-        else:
-            yield Finding("Migrations", Verdict.FAIL, "the tables are not those of this version; run `portal migrate`.")
+        schema = queries.schema_state()
+        yield schema_finding(schema)
+        if schema is Schema.OK:
+            yield from _figures(clock.utcnow())
+
+
+def _figures(now: datetime) -> Iterator[Finding]:
+    """What the tables say about sending, waiting mails, the audit trail and backups. Needs an app context."""
+    from portal.notifications.outbound import fingerprint, outbound
+    from portal.operation.queries import measure
+
+    found = measure(now)
+    if found.wal_bytes is not None:
+        yield wal_finding(found.wal_bytes)
+    yield sending_finding(found.paused_since, found.paused_reason)
+    known = outbound().fingerprint
+    if found.paused_since is None and known not in {None, fingerprint()}:
+        todo = "the next process that sends will pause the sending until `portal resume-sending` says it is the one"
+        yield Finding("Place", Verdict.WARN, f"the data lies elsewhere than where it was sent from last; {todo}.")
+    else:
+        yield Finding("Place", Verdict.OK, "the data lies where it was" if known else "nothing was sent from here yet")
+    yield outbox_finding(found.waiting, found.oldest_due, now, is_paused=found.paused_since is not None)
+    yield audit_finding(found.audit_unsealed)
+    yield backup_finding(found.backed_up_at, now)
 
 
 QUESTIONS = {

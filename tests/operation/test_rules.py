@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal.cli.checks import Verdict, disk_finding, has_wal_reset_bug, skew_finding, sqlite_finding
+from portal.operation.rules import Verdict, disk_finding, has_wal_reset_bug, skew_finding, sqlite_finding
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""Running it for real: how each part fares, counted in the database, for the doctor, the metrics and the screen."""

@@ -1,0 +1,225 @@
+"""How each part of an installation is, in words and with what to do. Pure: standard library only.
+
+Read by `portal doctor` and by the screen "Operation"; the figures behind them are those of `/metrics`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Verdict(StrEnum):
+    """How a check came out; FAIL is what keeps the installation from working."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: how it is, and for anything but OK what to do."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+
+
+WAL_RESET_FIRST = (3, 7, 0)
+WAL_RESET_FIXED = (3, 51, 3)
+WAL_RESET_BACKPORTS = {(3, 44): 6, (3, 50): 7}
+"""The first release with the fix on branches older than WAL_RESET_FIXED. Source: reliability-security, fact 7."""
+
+SKEW_WARN, SKEW_FAIL = 2.0, 60.0
+"""Seconds two clocks may differ: leases and sessions are compared between machines, and links live for minutes."""
+
+DISK_WARN, DISK_FAIL = 1_000_000_000, 100_000_000
+"""Bytes that are left."""
+
+
+def has_wal_reset_bug(version: str) -> bool:
+    """Whether this SQLite can lose a committed transaction when two connections reset the WAL at the same moment.
+
+    >>> has_wal_reset_bug("3.40.1"), has_wal_reset_bug("3.44.6"), has_wal_reset_bug("3.51.3")
+    (True, False, False)
+    """
+    major, minor, patch = (int(number) for number in re.findall(r"\d+", f"{version}.0.0")[:3])
+    if not WAL_RESET_FIRST <= (major, minor, patch) < WAL_RESET_FIXED:
+        return False
+    fixed = WAL_RESET_BACKPORTS.get((major, minor))
+    return fixed is None or patch < fixed
+
+
+def sqlite_finding(version: str) -> Finding:
+    """What to say about the SQLite library in use."""
+    if has_wal_reset_bug(version):
+        return Finding(
+            "SQLite",
+            Verdict.WARN,
+            f"{version} has the WAL-reset bug: in rare moments two processes can damage the database. Keep a backup; "
+            "use SQLite 3.51.3 or newer (or 3.50.7, 3.44.6), or PostgreSQL.",
+        )
+    return Finding("SQLite", Verdict.OK, f"{version}, without the WAL-reset bug")
+
+
+def skew_finding(subject: str, here: datetime, there: datetime) -> Finding:
+    """What to say about another machine's clock."""
+    seconds = abs((here - there).total_seconds())
+    if seconds < SKEW_WARN:
+        return Finding(subject, Verdict.OK, "agrees with this machine's clock")
+    verdict = Verdict.WARN if seconds < SKEW_FAIL else Verdict.FAIL
+    return Finding(subject, verdict, f"differs from this machine's clock by {seconds:.0f} s; set both by NTP.")
+
+
+def disk_finding(free: int, folder: str) -> Finding:
+    """What to say about the space left where the data lies."""
+    shown = f"{free / 1e9:.1f} GB free in {folder}"
+    if free < DISK_FAIL:
+        return Finding("Disk", Verdict.FAIL, f"{shown}: too little to go on; free some.")
+    if free < DISK_WARN:
+        return Finding("Disk", Verdict.WARN, f"{shown}: free some before it runs out.")
+    return Finding("Disk", Verdict.OK, shown)
+
+
+class Schema(StrEnum):
+    """How the tables stand to this version of the product."""
+
+    OK = "ok"
+    BEHIND = "behind"
+    AHEAD = "ahead"
+    AWAY = "away"
+
+
+WAL_LARGE = 64 * 1024 * 1024
+"""Bytes of SQLite's write-ahead log above which a reader that never ends keeps it from being emptied (row R15)."""
+
+BACKUP_OLD = timedelta(days=2)
+"""Age after which the last backup is worth a word."""
+
+DUE_LATE, DUE_STUCK = timedelta(minutes=2), timedelta(minutes=15)
+"""For how long a mail may have been due before a person should look."""
+
+UNSEALED_MANY = 10_000
+"""Entries of the audit trail that wait for their seal; the task that seals them is not running then."""
+
+
+def schema_finding(schema: Schema) -> Finding:
+    """What to say about the tables."""
+    words = {
+        Schema.OK: (Verdict.OK, "the tables are those of this version"),
+        Schema.BEHIND: (Verdict.FAIL, "the tables are not those of this version; run `portal migrate`."),
+        Schema.AHEAD: (
+            Verdict.FAIL,
+            "the tables are those of a newer version; install that, or restore the backup made before it.",
+        ),
+        Schema.AWAY: (Verdict.FAIL, "cannot be seen while the database does not answer."),
+    }
+    return Finding("Migrations", *words[schema])
+
+
+def wal_finding(size: int) -> Finding:
+    """What to say about SQLite's write-ahead log of this many bytes."""
+    shown = f"the write-ahead log has {size / 1024 / 1024:,.1f} MB"
+    if size > WAL_LARGE:
+        return Finding(
+            "WAL",
+            Verdict.WARN,
+            f"{shown}: something has been reading for long and keeps it from being emptied; end that (a backup "
+            "program, an open database shell), or restart.",
+        )
+    return Finding("WAL", Verdict.OK, shown)
+
+
+def sending_finding(since: datetime | None, reason: str) -> Finding:
+    """What to say about sending: paused since, and why; None while it goes on."""
+    if since is None:
+        return Finding("Sending", Verdict.OK, "goes on")
+    return Finding(
+        "Sending",
+        Verdict.WARN,
+        f"paused since {since:%Y-%m-%d %H:%M} UTC: {reason} If this copy is the one to send, run "
+        "`portal resume-sending`, or say so on the screen Operation.",
+    )
+
+
+def backup_finding(at: datetime | None, now: datetime) -> Finding:
+    """What to say about the last backup."""
+    if at is None:
+        return Finding("Backup", Verdict.WARN, "none was made with `portal backup` yet; make one every night.")
+    age = now - at
+    shown = f"the last one of `portal backup` is {_age(age)} old"
+    if age > BACKUP_OLD:
+        return Finding("Backup", Verdict.WARN, f"{shown}; make one every night.")
+    return Finding("Backup", Verdict.OK, shown)
+
+
+def outbox_finding(waiting: int, oldest_due: datetime | None, now: datetime, *, is_paused: bool) -> Finding:
+    """What to say about the mails that wait: how many, and for how long the oldest has been due."""
+    if not waiting:
+        return Finding("Outbox", Verdict.OK, "empty: no mail waits")
+    mails = f"{waiting:,} mail waits" if waiting == 1 else f"{waiting:,} mails wait"
+    late = max(now - oldest_due, timedelta()) if oldest_due else timedelta()
+    if is_paused or late < DUE_LATE:
+        return Finding("Outbox", Verdict.OK, mails)
+    verdict = Verdict.FAIL if late > DUE_STUCK else Verdict.WARN
+    return Finding(
+        "Outbox",
+        verdict,
+        f"{mails}, the oldest due for {_age(late)}: see whether `portal worker` and `portal pulse` run, and the "
+        "relays.",
+    )
+
+
+def relays_finding(states: Mapping[str, int]) -> Finding:
+    """What to say about the relays, counted by state."""
+    total, broken, paused = sum(states.values()), states.get("broken", 0), states.get("paused", 0)
+    if broken:
+        return Finding(
+            "Relays", Verdict.FAIL, f"{broken} of {total} refuse us until their settings are changed; see Broadcasts."
+        )
+    if paused:
+        return Finding("Relays", Verdict.WARN, f"{paused} of {total} do not take mails now; tried again by themselves.")
+    return Finding(
+        "Relays", Verdict.OK, "none was used yet" if not total else f"{total} in use" if total > 1 else "in use"
+    )
+
+
+def redis_finding(*, answers: bool) -> Finding:
+    """What to say about Redis."""
+    if answers:
+        return Finding("Redis", Verdict.OK, "answers")
+    return Finding("Redis", Verdict.WARN, "does not answer: mail and live pages are slower, nothing is lost; start it.")
+
+
+def audit_finding(unsealed: int) -> Finding:
+    """What to say about the entries of the audit trail that are not in its chain yet."""
+    if unsealed > UNSEALED_MANY:
+        return Finding(
+            "Audit", Verdict.WARN, f"{unsealed:,} entries wait for their seal; see whether `portal pulse` runs."
+        )
+    return Finding(
+        "Audit", Verdict.OK, f"{unsealed:,} entries wait for their seal" if unsealed else "all entries sealed"
+    )
+
+
+def metrics_finding(*, has_token: bool) -> Finding:
+    """What to say about `/metrics`."""
+    if has_token:
+        return Finding("Metrics", Verdict.OK, "/metrics answers whoever has the token")
+    return Finding("Metrics", Verdict.OK, "/metrics is off; PORTAL_METRICS_TOKEN turns it on")
+
+
+def worst(findings: "list[Finding]") -> Verdict:
+    """The worst verdict among these."""
+    order = [Verdict.OK, Verdict.WARN, Verdict.FAIL]
+    return max((each.verdict for each in findings), key=order.index, default=Verdict.OK)
+
+
+def _age(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    for unit, size in (("day", 1440), ("hour", 60)):
+        if minutes >= size:
+            count = minutes // size
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{minutes} minute{'s' if minutes != 1 else ''}"

@@ -1,0 +1,89 @@
+"""The figures in the form Prometheus reads."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from portal.notifications.rules import BroadcastState, DeliveryState, RelayState
+from portal.operation.queries import Measures
+from portal.operation.rules import Schema
+
+PROCESS = CollectorRegistry()
+"""What the web process that answers knows of itself: processor time, memory, open files, garbage collection."""
+
+ProcessCollector(registry=PROCESS)
+PlatformCollector(registry=PROCESS)
+GCCollector(registry=PROCESS)
+
+
+class Figures(Collector):
+    """What was measured just now. Without `measures`, because the database is away, only that is said."""
+
+    def __init__(self, schema: Schema, measures: Measures | None, *, redis: bool, engine: str, now: datetime) -> None:
+        self.schema, self.measures, self.redis, self.engine, self.now = schema, measures, redis, engine, now
+
+    def collect(self) -> Iterable[Metric]:
+        info = GaugeMetricFamily("signalbox_info", "The version that runs.", labels=("version", "engine"))
+        info.add_metric((version("signalbox"), self.engine), 1)
+        yield info
+        yield _gauge("database_up", "Whether the database answers.", self.schema is not Schema.AWAY)
+        yield _gauge("migrations_at_head", "Whether the tables are those of this version.", self.schema is Schema.OK)
+        yield _gauge("redis_up", "Whether Redis answers.", self.redis)
+        if self.measures:
+            yield from self._counted(self.measures)
+
+    def _counted(self, found: Measures) -> Iterator[Metric]:
+        recent = "of broadcasts that are open or began within a day"
+        yield _by_state("deliveries", f"Mails {recent}.", DeliveryState, found.deliveries)
+        yield _by_state(
+            "broadcasts", "Broadcasts that are open or began within a day.", BroadcastState, found.broadcasts
+        )
+        yield _by_state("relays", "Relays.", RelayState, found.relays)
+        age = (self.now - found.oldest_due).total_seconds() if found.oldest_due else 0
+        yield _gauge("oldest_due_seconds", "For how long the mail that waits longest could have gone out.", age)
+        yield _gauge("sessions_live", "Sessions that are signed in.", found.sessions_live)
+        yield _gauge("incidents_open", "Incidents that are not fixed.", found.incidents_open)
+        yield _gauge("audit_unsealed", "Audit entries that are not in the chain yet.", found.audit_unsealed)
+        yield _gauge("database_bytes", "Size of the database.", found.database_bytes)
+        if found.wal_bytes is not None:
+            yield _gauge("database_wal_bytes", "Size of SQLite's write-ahead log.", found.wal_bytes)
+        yield _gauge("sending_paused", "Whether this installation sends nothing.", found.paused_since is not None)
+        if found.backed_up_at:
+            made = found.backed_up_at.timestamp()
+            yield _gauge("backup_timestamp_seconds", "When `portal backup` last made a file.", made)
+
+
+def exposition(figures: Figures, accepted: str) -> tuple[bytes, str]:
+    """The text of these figures and of the process, in the format an Accept header asks for, and its content type."""
+    ours = CollectorRegistry(auto_describe=False)
+    ours.register(figures)
+    encode, content_type = choose_encoder(accepted)
+    both = CollectorRegistry(auto_describe=False)
+    both.register(_Joined(ours, PROCESS))
+    return encode(both), content_type
+
+
+class _Joined(Collector):
+    def __init__(self, *parts: CollectorRegistry) -> None:
+        self.parts = parts
+
+    def collect(self) -> Iterable[Metric]:
+        for part in self.parts:
+            yield from part.collect()
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"signalbox_{name}", words, value=float(value))
+
+
+def _by_state(name: str, words: str, states: Iterable[str], counts: dict[str, int] | object) -> Metric:
+    """A gauge with a sample for every state there is, so that none is missing while it is zero."""
+    family = GaugeMetricFamily(f"signalbox_{name}", words, labels=("state",))
+    for state in states:
+        family.add_metric((str(state),), counts.get(str(state), 0))  # type: ignore[union-attr]
+    return family
