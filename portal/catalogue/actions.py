@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm.attributes import flag_modified
 
 from portal import events
@@ -22,10 +21,10 @@ from portal.catalogue.models import (
     ComponentGroup,
     Holding,
     HoldingDependency,
-    ListOrder,
     Service,
     ServiceDependency,
 )
+from portal.catalogue.ordering import touch as _touch
 from portal.catalogue.rules import Layout, LayoutError, moved, read_layout, step
 from portal.domains.queries import all_domains
 from portal.domains.rules import Area
@@ -447,27 +446,6 @@ def archive_company(company: Company, *, version: int, by: Actor, now: datetime)
 
 
 # What the above share.
-
-
-def _touch(name: str, version: int | None = None) -> None:
-    """Raise the version of a list, and so hold off everybody else who changes it until this transaction ends.
-
-    With `version`, only from that one: StaleEdit when the list has moved on.
-    """
-    dialect = sqlite if db.session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = (
-        dialect.insert(ListOrder)
-        .values(name=name, version=2)
-        .on_conflict_do_update(
-            index_elements=["name"],
-            set_={"version": ListOrder.version + 1},
-            where=None if version is None else ListOrder.version == version,
-        )
-        .returning(ListOrder.version)
-    )
-    raised = db.session.scalar(statement)
-    if raised is None or (version is not None and raised != version + 1):
-        raise StaleEdit
 
 
 def _layout() -> Layout:
