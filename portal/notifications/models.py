@@ -38,6 +38,7 @@ class Broadcast(Versioned, Base):
     all mails that belong in one conversation. `expand_cursor` is where the expansion goes on, `expanded_at` when
     it was complete. `priority` is lower for sooner; among equals the one that was served longest ago
     (`served_at`) comes next. `resumed_at` is when it last went on after a pause, `note` why it was paused.
+    `counted` holds the number of deliveries by state once retention has begun to forget them, None before.
     """
 
     __tablename__ = "broadcast"
@@ -62,6 +63,7 @@ class Broadcast(Versioned, Base):
     finished_at: Mapped[datetime | None]
     created_by_id: Mapped[int | None]
     note: Mapped[str | None] = mapped_column(String(500))
+    counted: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Slice(Base):

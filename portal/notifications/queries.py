@@ -150,6 +150,10 @@ def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int
         .group_by(Delivery.broadcast_id, Delivery.state)
     ):
         states[broadcast_id][state] = count
+    for each in broadcasts:
+        # Retention takes the rows and leaves their number, so that what was sent is still told.
+        if each.counted is not None:
+            states[each.id] = {DeliveryState(state): count for state, count in each.counted.items()}
     retrying = _counts(select(Delivery.broadcast_id, func.count()).where(mine, IS_RETRYING))
     sent = _counts(
         select(Delivery.broadcast_id, func.count()).where(

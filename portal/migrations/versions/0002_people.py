@@ -37,7 +37,7 @@ def upgrade() -> None:
         there = _columns_of(table)
         for column in columns:
             if column.name not in there:
-                op.add_column(table, column.copy())
+                op.add_column(table, column._copy())
     _remember_last_sign_ins()
     _partial_index("session", "ix_session_opened_from_id", "opened_from_id")
     _table(

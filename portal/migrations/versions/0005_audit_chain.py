@@ -17,15 +17,14 @@ depends_on = None
 
 GENESIS = "0" * 64
 
-COLUMNS = (
-    sa.Column("noun", sa.String(length=40), server_default="", nullable=False),
-    sa.Column("chain_no", sa.Integer(), nullable=True),
-    sa.Column("chain_hash", sa.String(length=64), nullable=True),
-    sa.Column("who_salt", sa.String(length=32), nullable=True),
-    sa.Column("who_digest", sa.String(length=64), nullable=True),
-    sa.Column("what_salt", sa.String(length=32), nullable=True),
-    sa.Column("what_digest", sa.String(length=64), nullable=True),
-)
+COLUMNS = {
+    "chain_no": sa.Integer(),
+    "chain_hash": sa.String(length=64),
+    "who_salt": sa.String(length=32),
+    "who_digest": sa.String(length=64),
+    "what_salt": sa.String(length=32),
+    "what_digest": sa.String(length=64),
+}
 
 INDEXES = {
     "ix_audit_entry_at": ["at", "id"],
@@ -47,9 +46,13 @@ UNSEALED = sa.text("chain_no IS NULL")
 def upgrade() -> None:
     present = sa.inspect(op.get_bind())
     known = {column["name"] for column in present.get_columns("audit_entry")}
-    for column in COLUMNS:
-        if column.name not in known:
-            op.add_column("audit_entry", column.copy())
+    if "noun" not in known:
+        op.add_column("audit_entry", sa.Column("noun", sa.String(length=40), server_default="", nullable=False))
+    for name, kind in COLUMNS.items():
+        if name not in known:
+            op.add_column("audit_entry", sa.Column(name, kind, nullable=True))
+    if "counted" not in {column["name"] for column in present.get_columns("broadcast")}:
+        op.add_column("broadcast", sa.Column("counted", sa.JSON(none_as_null=True), nullable=True))
     _name_nouns()
     _index(present)
     tables = set(present.get_table_names())
@@ -283,8 +286,11 @@ def downgrade() -> None:
             op.drop_index(name, table_name="audit_entry")
     known = {column["name"] for column in present.get_columns("audit_entry")}
     with op.batch_alter_table("audit_entry") as batch_op:
-        for column in COLUMNS:
-            if column.name in known:
-                batch_op.drop_column(column.name)
+        for name in ("noun", *COLUMNS):
+            if name in known:
+                batch_op.drop_column(name)
+    if "counted" in {column["name"] for column in present.get_columns("broadcast")}:
+        with op.batch_alter_table("broadcast") as batch_op:
+            batch_op.drop_column("counted")
     for name, columns in OLD_INDEXES.items():
         op.create_index(name, "audit_entry", columns)
