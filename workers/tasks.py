@@ -13,8 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import events
 from portal.accounts import actions as accounts
+from portal.audit import actions as audit
 from portal.clock import utcnow
 from portal.config import Settings
+from portal.domains import actions as domains
+from portal.domains.checks import ask_host
+from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.notifications import actions, endings, leases, queries
 from portal.notifications.sending import Sender
 
@@ -63,25 +67,52 @@ def deliver() -> None:
         events.commit()
 
 
+def check_hosts() -> None:
+    """Ask the names of portal domains that wait for it whether they lead here, one after the other."""
+    while not _stopping().is_set() and _check_host():
+        pass
+
+
+def _check_host() -> bool:
+    """Ask the name that has waited longest, with no transaction open meanwhile; whether there was one."""
+    host_id = domains.begin_check(utcnow())
+    events.commit()
+    if host_id is None:
+        return False
+    wanted = host_to_check(host_id)
+    events.rollback()
+    if wanted is not None:
+        found = ask_host(*wanted, current_app.config["SETTINGS"])
+        domains.store_check(host_id, *found, now=utcnow())
+        events.commit()
+    return True
+
+
 def beat() -> None:
     """Once a minute: put right what time has changed, and wake whoever has something to do again."""
     _put_right()
+    seal()
     for broadcast_id in queries.due_expansions(utcnow()):
         events.wake("expand", broadcast_id)
     events.wake("deliver")
+    if checks_wait():
+        events.wake("check_hosts")
     events.commit()
 
 
 def work_off() -> None:
     """All of this without Redis, in turns, until nothing is due or this process is asked to end: the pulse's part."""
     _put_right()
+    seal()
     is_more = True
     while is_more and not _stopping().is_set():
         due = queries.due_expansions(utcnow())
         events.rollback()
         for broadcast_id in due:
             expand(broadcast_id)
+        # One name a turn: asking may take some seconds, and mails go first.
         is_more = _send() or bool(due)
+        is_more = _check_host() or is_more
 
 
 def _put_right() -> None:
@@ -99,6 +130,16 @@ def _send() -> bool:
     sender = Sender(settings, now=utcnow, stop=_stopping(), seconds=SENDING_SECONDS)
     sender.run()
     return sender.was_cut_short and not _stopping().is_set()
+
+
+def seal() -> None:
+    """Give what the audit trail has taken in its place in the chain; two at once never fork it."""
+    while audit.fold(utcnow()) and not _stopping().is_set():
+        events.commit()
+    events.rollback()
+    while audit.seal(utcnow()) and not _stopping().is_set():
+        events.commit()
+    events.rollback()
 
 
 def tidy_up() -> None:

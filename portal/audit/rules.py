@@ -21,6 +21,17 @@ class Actor:
 
 SYSTEM = Actor("system")
 
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What one of many rows changed by one step came to; `before` and `after` as an entry of its own has them."""
+
+    object_id: int
+    company_id: int | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
 # What may stand in an entry
 
 MASK = "…"
@@ -63,7 +74,9 @@ SEALED_AFTER = timedelta(seconds=5)
 One that commits later still is sealed later: nothing is left out, it only stands further on in the chain.
 """
 
-PERSONAL = frozenset({"name", "email", "address", "old_email", "new_email", "phone", "recipient", "person", "user_agent"})
+PERSONAL = frozenset(
+    {"name", "email", "address", "old_email", "new_email", "phone", "recipient", "person", "user_agent"}
+)
 """Fields of `before` and `after` that can name a person. They go into the chain as a salted digest."""
 
 ERASED = "erased"

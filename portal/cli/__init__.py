@@ -16,6 +16,7 @@ COMMANDS = {
     "create-admin": ("portal.cli.installation:create_admin", "Add a person with every right."),
     "migrate": ("portal.cli.installation:migrate", "Bring the tables to this version."),
     "import": ("portal.cli.imports:import_", "Read data from elsewhere."),
+    "audit": ("portal.cli.audit:audit", "Prove that the audit trail is what was written."),
     "doctor": ("portal.cli.doctor:doctor", "Check the installation and say what to do."),
     "demo": ("portal.cli.installation:demo", "Fill an empty database with a demo business."),
     "web": ("portal.cli.processes:web", "Answer pages."),
@@ -84,8 +85,11 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _sentence_for(problem: Exception) -> str | None:
     """What to say about a problem that is nobody's bug; None for one that is ours and deserves its trace."""
+    import sqlite3
+
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
+    from portal.database import DatabaseReplacedError
     from portal.errors import RuleViolation
 
     if isinstance(problem, RuleViolation):
@@ -93,6 +97,8 @@ def _sentence_for(problem: Exception) -> str | None:
     if isinstance(problem, OperationalError | ProgrammingError):
         reason = str(problem.orig).strip().splitlines()[0] if problem.orig else "no reason given"
         return f"The database cannot be used ({reason}). `portal doctor` says what to do."
+    if isinstance(problem, sqlite3.Error | DatabaseReplacedError):
+        return f"The database cannot be used ({problem}). `portal doctor` says what to do."
     if isinstance(problem, OSError):
         return f"{problem.strerror or problem}" + (f": {problem.filename}" if problem.filename else "") + "."
     return None

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, Versioned
 from portal.records.rules import ImportState, Verdict
+from portal.records.rules.exports import ExportKind, ExportState
 
 
 class ImportRun(Versioned, Base):
@@ -87,3 +88,54 @@ class ImportMapping(Base):
 
     kind: Mapped[str] = mapped_column(String(24), primary_key=True)
     headers: Mapped[dict[str, str]] = mapped_column(JSON)
+
+
+class ExportRun(Base):
+    """One file that was asked for: how far it is (`parts_done` of `parts`), and until when it can be fetched.
+
+    `subject_id` is the company or person it is about, None for the firm's own lists. `size` is in bytes, `rows` the
+    number of rows in all its tables. While a process works on it, it holds the lease. `note` says why it failed.
+    """
+
+    __tablename__ = "export_run"
+    __table_args__ = (Index("ix_export_run_state", "state"), Index("ix_export_run_subject", "kind", "subject_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[ExportKind]
+    subject_id: Mapped[int | None]
+    file_name: Mapped[str] = mapped_column(String(120))
+    state: Mapped[ExportState] = mapped_column(default=ExportState.QUEUED)
+    parts: Mapped[int] = mapped_column(default=0)
+    parts_done: Mapped[int] = mapped_column(default=0)
+    rows: Mapped[int] = mapped_column(default=0)
+    size: Mapped[int] = mapped_column(default=0)
+    downloads: Mapped[int] = mapped_column(default=0)
+    note: Mapped[str | None] = mapped_column(String(500))
+    requested_by_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+    leased_until: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+
+
+class ExportChunk(Base):
+    """A piece of an export's file, so that any machine can hand it out and no statement carries all of it."""
+
+    __tablename__ = "export_chunk"
+    __table_args__ = (UniqueConstraint("run_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("export_run.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RetentionRule(Versioned, Base):
+    """For how many days one kind of record is kept, where it differs from the default; and what went last."""
+
+    __tablename__ = "retention_rule"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    days: Mapped[int]
+    last_at: Mapped[datetime | None]
+    last_count: Mapped[int] = mapped_column(default=0)
