@@ -89,7 +89,7 @@ class Settings:
 def create_secret_key(instance: Path) -> None:
     """Write a fresh secret key into the instance folder, readable by its owner only, unless one is there."""
     path = instance / "secret_key"
-    instance.mkdir(parents=True, exist_ok=True)
+    instance.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(SECRET_KEY_BYTES * 2), encoding="ascii")

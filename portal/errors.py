@@ -211,7 +211,7 @@ def _database(error: DBAPIError) -> Response:
     if trouble is Trouble.FULL:
         return answer(507)
     wait = {"Retry-After": "30" if trouble is Trouble.OUTDATED else "5"}
-    title, advice = map(str, DATABASE_WORDS.get(trouble, ("", "")))
+    title, advice = map(str, DATABASE_WORDS.get(trouble or Trouble.BUSY, ("", "")))
     return answer(503, detail=advice, headers=wait, title=title)
 
 

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import click
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import Flask, current_app
+from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import select
 
@@ -26,6 +24,8 @@ from portal.domains.models import Admission
 from portal.domains.queries import all_domains
 from portal.domains.rules import BUILT_AREAS, Area
 from portal.extensions import db
+from portal.operation.queries import schema_state
+from portal.operation.rules import Schema, schema_finding
 
 COMMAND_LINE = Actor("command line")
 
@@ -111,7 +111,7 @@ def demo(port: int) -> None:
 def prepare() -> Flask:
     """An app whose instance folder, secret key and tables are there."""
     instance = Path(os.environ.get("PORTAL_INSTANCE") or "instance").resolve()
-    instance.mkdir(parents=True, exist_ok=True)
+    instance.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not os.environ.get("PORTAL_SECRET_KEY"):
         create_secret_key(instance)
     app = load()
@@ -139,25 +139,31 @@ def _hang_up(app: Flask) -> None:
 
 
 def bring_to_head() -> None:
-    """Run the migrations that are missing."""
-    if not is_at_head():
+    """Run the migrations that are missing, one process at a time; SQLite data is copied first."""
+    if (found := _schema()) is Schema.BEHIND:
         upgrade()
-    if not is_at_head():
-        raise Failure("The tables could not be brought to this version; is the database from a newer one?")
+        found = _schema()
+    if found is Schema.AHEAD:
+        raise Failure(schema_finding(found).text.capitalize())
+    if found is not Schema.OK:
+        raise Failure("The tables could not be brought to this version; `portal doctor` says more.")
 
 
 def is_at_head() -> bool:
     """Whether the tables are those of this version. Needs an app context."""
-    scripts = ScriptDirectory(current_app.extensions["migrate"].directory)
+    return _schema() is Schema.OK
+
+
+def _schema() -> Schema:
+    """How the tables stand to this version, looked at without taking the lock for writing."""
     was_read_only = read_only.get()
     read_only.set(True)
     try:
-        with db.engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_heads()
+        return schema_state()
     finally:
         read_only.set(was_read_only)
+        db.session.remove()
         db.engine.dispose()
-    return set(found) == set(scripts.get_heads())
 
 
 def _load_demo(port: int) -> None:

@@ -1,16 +1,15 @@
-"""Alembic's entry: run the migrations on the app's engine, one process at a time."""
+"""Alembic's entry: run the migrations on the app's engine, one process at a time, each in a transaction of its own."""
 
 from typing import Any, Literal
 
 from alembic import context
+from alembic.script import ScriptDirectory
 from flask import current_app
-from sqlalchemy import Enum, text
+from sqlalchemy import Connection, Enum
 
 from portal.database import UTCDateTime, read_only
 from portal.extensions import db
-
-LOCK = 7_205_183
-"""The PostgreSQL advisory lock that keeps two migrations from running at once; SQLite's write lock does it there."""
+from portal.operation.upgrading import check_foreign_keys, keep_copy, only_one
 
 
 def render_item(kind: str, item: Any, _autogen_context: object) -> str | Literal[False]:
@@ -24,22 +23,23 @@ def render_item(kind: str, item: Any, _autogen_context: object) -> str | Literal
 
 def run_migrations() -> None:
     read_only.set(False)
-    with current_app.app_context(), db.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            # Lock and time-out are of this connection: it must end with the migration, not go back to the pool.
-            connection.detach()
-            connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
-            connection.commit()
-        context.configure(
-            connection=connection,
-            target_metadata=db.metadata,
-            render_as_batch=True,
-            render_item=render_item,
-            transaction_per_migration=True,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
+    head = ScriptDirectory(current_app.extensions["migrate"].directory).get_current_head() or ""
+    with current_app.app_context(), only_one(db.engine) as connection:
+        keep_copy(connection, head, current_app.config["SETTINGS"].instance / "backups")
+        _run_on(connection)
+
+
+def _run_on(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=db.metadata,
+        render_as_batch=True,
+        render_item=render_item,
+        transaction_per_migration=True,
+        on_version_apply=lambda **_step: check_foreign_keys(connection),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 run_migrations()

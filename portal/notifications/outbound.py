@@ -39,7 +39,7 @@ def fingerprint() -> str:
     A copy of a whole machine, or a physical copy of a PostgreSQL cluster, has the fingerprint of its original.
     """
     if db.engine.dialect.name == "sqlite":
-        path = Path(db.engine.url.database or "").resolve()
+        path = Path(db.engine.engine.url.database or "").resolve()
         place = f"sqlite {path} {path.stat().st_ino}"
     else:
         oid = db.session.scalar(text("SELECT oid FROM pg_database WHERE datname = current_database()"))

@@ -132,7 +132,7 @@ def wal_bytes() -> int | None:
 
 def sqlite_path() -> Path | None:
     """The file of a SQLite database, None on PostgreSQL."""
-    return Path(db.engine.url.database or "") if db.engine.dialect.name == "sqlite" else None
+    return Path(db.engine.engine.url.database or "") if db.engine.dialect.name == "sqlite" else None
 
 
 def _size(path: Path) -> int:

@@ -89,6 +89,8 @@ RIGHTS: dict[str, Entry] = {
     "assets.brand": Entry(For.MACHINES, ours={"address": "%brand"}, missing={"address": "999999.0000000000.css"}),
     "public_health.alive": Entry(For.MACHINES),
     "public_health.ready": Entry(For.MACHINES),
+    # Without a token set, as here, there is no such page; tests/public/health/test_metrics.py has the others.
+    "public_health.metrics": Entry(For.MACHINES, answers=frozenset({404})),
     "public_live.live_token": Entry(For.ANYONE, answers=frozenset({200, 404})),
     "public_unsubscribe.lists": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.leave": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
