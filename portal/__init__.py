@@ -24,6 +24,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from portal import (
         access,
         admin,
+        api,
         assets,
         customer,
         errors,
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         public,
         shortcuts,
     )
+    from portal.api.v2.cache import PublicDocuments
     from portal.config import Settings
     from portal.customer.home.polls import BannerPolls
     from portal.database import engine_options, prepare_engine
@@ -78,8 +80,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     assets.init_app(app)
     filters.init_app(app)
     menus.init_app(app)
-    for audience in (admin, customer, public):
+    for audience in (admin, api, customer, public):
         for blueprint in audience.blueprints():
             app.register_blueprint(blueprint)
-    shortcuts.init_app(app, PublicPages, BannerPolls)
+    shortcuts.init_app(app, PublicPages, PublicDocuments, BannerPolls)
     return app

@@ -1,1 +1,10 @@
 """What machines read and write: our own resources (v1) and the Statuspage shape (v2)."""
+
+from flask import Blueprint
+
+
+def blueprints() -> list[Blueprint]:
+    """Every blueprint of this audience."""
+    from portal.api.v2.routes import blueprint as v2
+
+    return [v2]

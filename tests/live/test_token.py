@@ -20,7 +20,7 @@ from portal.domains.rules import Area
 from portal.extensions import db
 from portal.live import MAX_TOPICS, TOKEN_LIFE, Token, read_token
 from portal.public.live import routes
-from portal.public.status.cache import LOOK_EVERY
+from portal.kept import LOOK_EVERY
 from tests.conftest import NOW, STAFF_HOST, Cast, SignIn, counted_queries
 
 

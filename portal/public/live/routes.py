@@ -9,8 +9,8 @@ from portal.catalogue.queries import services_held
 from portal.domains.queries import is_admitted
 from portal.domains.rules import Area
 from portal.headers import live_origin, page_origin
+from portal.kept import LOOK_EVERY
 from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
-from portal.public.status.cache import LOOK_EVERY
 
 blueprint = Blueprint("public_live", __name__)
 access.anyone(blueprint)

@@ -20,7 +20,7 @@ from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.models import Maintenance, MaintenanceComponent
 from portal.incidents.rules import MaintenanceState, Severity, State, Visibility
-from portal.public.status import cache
+from portal.kept import LOOK_EVERY
 from portal.public.status.cache import PublicPages
 from tests.conftest import NOW, Cast, SignIn, counted_queries
 
@@ -115,18 +115,18 @@ def test_the_look_is_shared_for_a_moment_and_no_longer(
     app: Flask, component: Component, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = 1000.0
-    monkeypatch.setattr("portal.public.status.cache.time.monotonic", lambda: moment)
+    monkeypatch.setattr("portal.kept.time.monotonic", lambda: moment)
     kept = pages(app)
-    kept.look_every = cache.LOOK_EVERY
+    kept.look_every = LOOK_EVERY
     visitor(HOST).get("/status")
     with counted_queries() as statements:
         visitor(HOST).get("/status")
     assert statements == []
     publish(component, "No dial tone")
     assert "No dial tone" not in visitor(HOST).get("/status").text
-    moment += cache.LOOK_EVERY
+    moment += LOOK_EVERY
     assert "No dial tone" in visitor(HOST).get("/status").text
-    assert cache.LOOK_EVERY <= 0.5
+    assert LOOK_EVERY <= 0.5
 
 
 def test_a_private_report_moves_nothing(component: Component, visitor: Visitor) -> None:
