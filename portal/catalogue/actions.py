@@ -14,7 +14,7 @@ from portal.accounts.models import Company
 from portal.accounts.rules import one_line, paragraphs, text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
-from portal.catalogue import queries
+from portal.catalogue import ordering, queries
 from portal.catalogue.models import (
     OWN,
     Component,
@@ -31,8 +31,7 @@ from portal.domains.rules import Area
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 
-COMPONENTS, SERVICES = "components", "services"
-"""The lists people put in order."""
+COMPONENTS, SERVICES = ordering.COMPONENTS, ordering.SERVICES
 
 DESCRIPTION_LENGTH = 2000
 

@@ -6,6 +6,9 @@ from portal.catalogue.models import ListOrder
 from portal.errors import StaleEdit
 from portal.extensions import db
 
+COMPONENTS, SERVICES = "components", "services"
+"""The lists people put in order."""
+
 
 def touch(name: str, version: int | None = None) -> None:
     """Raise the version of a list, and so hold off everybody else who changes it until this transaction ends.

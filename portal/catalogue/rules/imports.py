@@ -58,6 +58,11 @@ class KnownComponents:
             )
         return found[0] if found else None
 
+    def candidates(self, title: str, external_id: str) -> list[int]:
+        """The ids of all that a row with this title and reference may mean."""
+        found = [each.id for each in self._by_title.get(text_key(title), ())]
+        return [*found, *([self.by_external_id[external_id].id] if external_id in self.by_external_id else ())]
+
     def meant_by(self, text: str) -> KnownComponent:
         """The component somebody means by a word in a cell; Refusal when there is none, or more than one."""
         if (found := self.by_external_id.get(text)) is not None:
@@ -107,9 +112,7 @@ class KnownUses:
     holdings: Mapping[tuple[int, int, str], KnownHolding] = field(default_factory=dict)
 
 
-def judge_component(
-    row: Row, components: KnownComponents, descriptions: Mapping[int, str], claims: Claims
-) -> Judged:
+def judge_component(row: Row, components: KnownComponents, descriptions: Mapping[int, str], claims: Claims) -> Judged:
     """A component is found by its reference if the row has one, else by its title within its group.
 
     A row without a group leaves a component where it is. `descriptions` are those of the components that are known.
@@ -170,9 +173,7 @@ def _component_meant(
     return by_id or by_title
 
 
-def judge_service(
-    row: Row, known: Mapping[str, KnownService], components: KnownComponents, claims: Claims
-) -> Judged:
+def judge_service(row: Row, known: Mapping[str, KnownService], components: KnownComponents, claims: Claims) -> Judged:
     """A service is found by its name. Components, where the cell names any, become exactly those of the row."""
     try:
         name = _text(row.get("name"), "name", NAME_LENGTH, is_needed=True)
@@ -209,7 +210,9 @@ def judge_service(
 
 def judge_holding(row: Row, known: KnownUses, claims: Claims) -> Judged:
     """A holding is found by company, service and reference; what may change is what it depends on of its own."""
-    label = shortened(" · ".join(filter(None, (one_line(row.get(each)) for each in ("company", "service", "reference")))))
+    label = shortened(
+        " · ".join(filter(None, (one_line(row.get(each)) for each in ("company", "service", "reference"))))
+    )
     try:
         company_text, service_text = one_line(row.get("company")), one_line(row.get("service"))
         if not company_text or not service_text:
@@ -217,9 +220,7 @@ def judge_holding(row: Row, known: KnownUses, claims: Claims) -> Judged:
         company = known.companies.meant_by(company_text)
         service = known.services.get(text_key(service_text))
         if service is None:
-            raise Refusal(
-                f"there is no service called {shortened(service_text)}, add it or import services first"
-            )
+            raise Refusal(f"there is no service called {shortened(service_text)}, add it or import services first")
         if service.is_archived:
             raise Refusal(f"the service {service.name} is in the archive, take it back first")
         reference = _text(row.get("reference"), "reference", REFERENCE_LENGTH)
