@@ -19,7 +19,7 @@ from portal.config import Settings
 from portal.domains import actions as domains
 from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
-from portal.notifications import actions, endings, leases, queries
+from portal.notifications import account_mails, actions, endings, leases, queries
 from portal.notifications.sending import Sender
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,14 @@ def _check_host() -> bool:
     return True
 
 
+def write_account_mails() -> None:
+    """Write the letters about accounts that are wanted: invitations, ways back in, word of what was done."""
+    is_more = True
+    while is_more and not _stopping().is_set():
+        is_more = account_mails.write_account_mails(utcnow())
+        events.commit()
+
+
 def beat() -> None:
     """Once a minute: put right what time has changed, and wake whoever has something to do again."""
     _put_right()
@@ -106,6 +114,7 @@ def work_off() -> None:
     seal()
     is_more = True
     while is_more and not _stopping().is_set():
+        write_account_mails()
         due = queries.due_expansions(utcnow())
         events.rollback()
         for broadcast_id in due:
@@ -143,8 +152,10 @@ def seal() -> None:
 
 
 def tidy_up() -> None:
-    """Forget sessions that ended long ago."""
+    """Forget sessions, links and throttles that ended long ago."""
     accounts.prune_sessions(utcnow())
+    accounts.prune_links(utcnow())
+    accounts.prune_throttles(utcnow())
     events.commit()
 
 

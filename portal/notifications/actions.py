@@ -20,10 +20,10 @@ from portal.config import Settings
 from portal.database import Base
 from portal.errors import NotFound, RuleViolation
 from portal.extensions import db
-from portal.notifications.kinds import Content, Kind, Recipient, kind_named
+from portal.notifications.kinds import ACCOUNT_TOPIC, Content, Kind, Recipient, kind_named
 from portal.notifications.links import unsubscribe_path
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
-from portal.notifications.queries import Home, homes_of, suppressed_addresses, unwanted_by
+from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses, unwanted_by
 from portal.notifications.rules import (
     ACTIVE,
     OPEN_STATES,
@@ -146,7 +146,7 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
     if not reached:
         return
     keys = [text_key(each.address) for each in reached]
-    suppressed = suppressed_addresses(keys, broadcast.topic, now)
+    suppressed = (suppressed_addresses if kind.is_list else bounced_today)(keys, broadcast.topic, now)
     unwanted = unwanted_by([each.person_id for each in reached if each.person_id], broadcast.topic)
     homes = homes_of(allowed)
     settings: Settings = current_app.config["SETTINGS"]
@@ -352,7 +352,12 @@ def insert_new(model: type[Base], *rows: dict[str, Any], **values: Any) -> bool:
 
 
 def why_suppressed(address_key: str, person_id: int | None, topic: str, now: datetime) -> str | None:
-    """Why an address gets no mail of this topic, as its deliveries say it; None when nothing speaks against it."""
+    """Why an address gets no mail of this topic, as its deliveries say it; None when nothing speaks against it.
+
+    Whether a mail about an account goes was decided when it was written down.
+    """
+    if topic == ACCOUNT_TOPIC:
+        return None
     if found := suppressed_addresses([address_key], topic, now).get(address_key):
         return _reason(*found)
     return _reason() if person_id and unwanted_by([person_id], topic) else None
@@ -387,6 +392,30 @@ def subscribe_again(address: str, topic: str, person_id: int | None, *, now: dat
             )
         )
         _audit_address("address.subscribe", each, topic, person, now)
+
+
+def lift_suppression(suppression: Suppression, person: Person, *, by: Actor, now: datetime) -> None:
+    """Let mails reach this person's address again, because somebody has found out that they would arrive.
+
+    What whoever reads it has left, they alone come back to: RuleViolation for an unsubscription.
+    """
+    if suppression.reason is SuppressionReason.UNSUBSCRIBED:
+        raise RuleViolation(f"{person.name} has left this list. Only they can come back to it.")
+    audit.record(
+        "suppression.lift",
+        object_kind="person",
+        object_id=person.id,
+        by=by,
+        now=now,
+        before={
+            "address": suppression.address_key,
+            "scope": suppression.scope,
+            "reason": suppression.reason,
+            "detail": suppression.detail,
+        },
+    )
+    db.session.delete(suppression)
+    db.session.flush()
 
 
 def _audit_address(action: str, address: str, topic: str, person: Person | None, now: datetime) -> None:

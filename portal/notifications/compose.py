@@ -194,7 +194,8 @@ class Wording:
     """A wording in one language, ready to be filled.
 
     `variables` are the names that may be filled; any other `{{name}}` stays as it was typed. `list_name` and `list_id`
-    name the list it is unsubscribed from, `feedback_id` what Gmail groups its complaints by.
+    name the list it is unsubscribed from, `feedback_id` what Gmail groups its complaints by. Without a `list_id` it is
+    a letter to one person and says nothing of lists.
     """
 
     def __init__(
@@ -210,17 +211,21 @@ class Wording:
         self._subject = wording["subject"]
         self._fixed_subject = None if self._slots_in(self._subject, variables) else encoded_header(self._subject)
         self._variables = variables
+        self._is_list = bool(list_id)
         self.sender = parseaddr(mail_from)[1]
         self._text = _Part(wording["text"], variables, _text_value)
         self._html = _Part(wording["html"], variables, _html_value)
         seed = hashlib.sha256((wording["text"] + wording["html"]).encode("utf-8", "replace")).hexdigest()[:24]
         # "=_" cannot occur in quoted-printable, so no content can look like this boundary.
         boundary = b"=_" + seed.encode("ascii")
-        fixed = {
+        of_list = {
             b"List-Unsubscribe-Post": b"List-Unsubscribe=One-Click",
             b"List-Id": encoded_header(list_name) + b" <" + header_text(list_id).encode("ascii") + b">",
-            b"Auto-Submitted": b"auto-generated",
             b"Precedence": b"bulk",
+        }
+        fixed = {
+            **(of_list if self._is_list else {}),
+            b"Auto-Submitted": b"auto-generated",
             b"X-Auto-Response-Suppress": b"All",
             b"Feedback-ID": encoded_header(feedback_id),
             b"MIME-Version": b"1.0",
@@ -250,7 +255,7 @@ class Wording:
                     *(b"\r\nTo: ", mailbox(letter.name, letter.address)),
                     *(b"\r\nSubject: ", self._fixed_subject or self._subject_of(values)),
                     *(b"\r\nReferences: ", root := letter.thread_root.encode("ascii"), b"\r\nIn-Reply-To: ", root),
-                    *(b"\r\nList-Unsubscribe: <", _link(values["unsubscribe_url"]), b">\r\n"),
+                    *self._way_out(values),
                     *(self._before_text, self._text.fill(values), self._before_html, self._html.fill(values)),
                     self._end,
                 )
@@ -264,6 +269,11 @@ class Wording:
         if len(message) > MOST_BYTES:
             raise ComposeError(f"it is larger than {MOST_BYTES // 1000:,} kB")
         return message
+
+    def _way_out(self, values: Mapping[str, str]) -> tuple[bytes, ...]:
+        if not self._is_list:
+            return (b"\r\n",)
+        return (b"\r\nList-Unsubscribe: <", _link(values["unsubscribe_url"]), b">\r\n")
 
     def _subject_of(self, values: Mapping[str, str]) -> bytes:
         return encoded_header(

@@ -52,6 +52,14 @@ class Recipients(Protocol):
     ) -> tuple[Sequence[Recipient], Cursor | None]: ...
 
 
+LateValues = Callable[[Mapping[str, str], datetime], Mapping[str, str]]
+"""Makes the values that stand in no row of the stored ones, when a mail is composed (the moment is the second
+argument). ValueError says why it must not go."""
+
+ACCOUNT_TOPIC = "account"
+"""The topic of mails one needs to get in at all. They are no list: nobody leaves it, none of them says how to."""
+
+
 def everyone_allowed(company_ids: Collection[int]) -> frozenset[int]:
     """The area check of a notice sent by hand: it reaches whom it names."""
     return frozenset(company_ids)
@@ -66,7 +74,8 @@ class Kind:
     is open for them; it is asked when recipients are written down and again before their mails are sent.
     `variables` are the names its wordings use beside the built-in ones. `priority` is lower for sooner;
     a recipient's own is added to it. `repeat_in_doubt` says whether a mail whose answer was never heard
-    is sent once more, with the same Message-ID.
+    is sent once more, with the same Message-ID. `late_values` makes what may stand in no row, such as a link that
+    signs somebody in.
     """
 
     name: str
@@ -78,6 +87,12 @@ class Kind:
     expires_after: timedelta = timedelta(hours=72)
     priority: int = 50
     repeat_in_doubt: bool = True
+    late_values: LateValues | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether these mails are a list that can be left."""
+        return self.topic != ACCOUNT_TOPIC
 
 
 _kinds: dict[str, Kind] = {}
@@ -96,4 +111,4 @@ def kind_named(name: str) -> Kind:
 
 def topics() -> dict[str, Any]:
     """Every topic there is to unsubscribe from, with its label, in the order of registration."""
-    return {kind.topic: kind.label for kind in _kinds.values()}
+    return {kind.topic: kind.label for kind in _kinds.values() if kind.is_list}

@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import contains_eager, defer
 
 from portal.accounts.models import Company
 from portal.accounts.rules import text_key
 from portal.domains.models import Admission, PortalDomain
 from portal.errors import NotFound
 from portal.extensions import db
+from portal.notifications.kinds import ACCOUNT_TOPIC
 from portal.notifications.models import (
     IS_RETRYING,
     Broadcast,
@@ -41,6 +42,7 @@ Item = TypeVar("Item")
 
 PAGE_SIZE = 50
 PACE_WINDOW = timedelta(minutes=1)
+BOUNCED_RESTS = timedelta(days=1)
 
 EXPECTED_PER_SECOND = 100.0
 """The pace an estimate goes by while nothing was sent yet: what a modest relay takes over two kept connections."""
@@ -74,6 +76,31 @@ def suppressed_addresses(
         select(Suppression.address_key, Suppression.reason, Suppression.detail)
         .where(Suppression.address_key.in_(set(address_keys)), suppresses(topic, now))
         .order_by(Suppression.id)
+    )
+    return {address_key: (reason, detail) for address_key, reason, detail in rows}
+
+
+def bounced_today(
+    address_keys: Collection[str], topic: str, now: datetime
+) -> dict[str, tuple[SuppressionReason, str | None]]:
+    """Those of the addresses that have refused mail for good and were tried with one of this topic within a day.
+
+    What somebody needs to get in stops for nothing else, and even a dead address is tried once a day: it may live
+    again, and nobody could tell us.
+    """
+    tried = exists().where(
+        Delivery.address_key == Suppression.address_key,
+        Delivery.created_at > now - BOUNCED_RESTS,
+        Delivery.state.not_in((DeliveryState.SUPPRESSED, DeliveryState.CANCELLED, DeliveryState.EXPIRED)),
+        exists().where(Broadcast.id == Delivery.broadcast_id, Broadcast.topic == topic),
+    )
+    rows = db.session.execute(
+        select(Suppression.address_key, Suppression.reason, Suppression.detail).where(
+            Suppression.address_key.in_(set(address_keys)),
+            Suppression.reason == SuppressionReason.HARD_BOUNCE,
+            or_(Suppression.until.is_(None), Suppression.until > now),
+            tried,
+        )
     )
     return {address_key: (reason, detail) for address_key, reason, detail in rows}
 
@@ -219,9 +246,10 @@ def _page(statement: Select[*tuple[Any, ...]], page: int) -> Page[Any]:
 
 
 def broadcasts(page: int, *, open_only: bool = False, text: str = "") -> Page[Broadcast]:
-    """Broadcasts, newest first; the big columns stay unread."""
+    """Broadcasts, newest first; the big columns stay unread. Letters about somebody's account are none of them."""
     statement = (
         select(Broadcast)
+        .where(Broadcast.topic != ACCOUNT_TOPIC)
         .options(defer(Broadcast.content), defer(Broadcast.selector))
         .order_by(Broadcast.created_at.desc(), Broadcast.id.desc())
     )
@@ -325,3 +353,54 @@ def due_expansions(now: datetime) -> Sequence[int]:
         .order_by(Broadcast.priority, Broadcast.id)
         .limit(100)
     ).all()
+
+
+# What reached one address.
+
+
+ADDRESS_DELIVERIES = 25
+"""Deliveries a person's page names; beyond them it gives their number."""
+
+
+class AddressHistory(NamedTuple):
+    """What was sent to one address: the newest deliveries with their broadcasts, and how many there are of each state."""
+
+    newest: Sequence[Delivery]
+    counts: Mapping[DeliveryState, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def history_of_address(email: str, since: datetime) -> AddressHistory:
+    """Mails to this address that were written down since then, newest first. Two queries."""
+    mine = (Delivery.address_key == text_key(email), Delivery.created_at >= since)
+    counts = db.session.execute(select(Delivery.state, func.count()).where(*mine).group_by(Delivery.state))
+    newest = db.session.scalars(
+        select(Delivery)
+        .join(Delivery.broadcast)
+        .options(
+            contains_eager(Delivery.broadcast).load_only(Broadcast.id, Broadcast.title, Broadcast.topic, raiseload=True)
+        )
+        .where(*mine)
+        .order_by(Delivery.id.desc())
+        .limit(ADDRESS_DELIVERIES)
+    )
+    return AddressHistory(newest.all(), dict(counts.all()))
+
+
+def suppressions_of(email: str, now: datetime) -> Sequence[Suppression]:
+    """Everything that keeps mails from this address now, oldest first. One query."""
+    return db.session.scalars(
+        select(Suppression)
+        .where(Suppression.address_key == text_key(email), or_(Suppression.until.is_(None), Suppression.until > now))
+        .order_by(Suppression.id)
+    ).all()
+
+
+def suppression_of(email: str, suppression_id: int) -> Suppression | None:
+    """This suppression, if it is of this address."""
+    return db.session.scalars(
+        select(Suppression).where(Suppression.id == suppression_id, Suppression.address_key == text_key(email))
+    ).one_or_none()

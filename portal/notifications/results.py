@@ -11,7 +11,7 @@ from sqlalchemy.orm import defer
 from portal.accounts.models import Person
 from portal.extensions import db
 from portal.notifications import actions
-from portal.notifications.kinds import kind_named
+from portal.notifications.kinds import ACCOUNT_TOPIC, kind_named
 from portal.notifications.leases import Taken, close_cancelled, note_attempt
 from portal.notifications.models import Broadcast, Delivery, Preference, Suppression
 from portal.notifications.queries import MAY_SEND, pause_of_all
@@ -86,6 +86,7 @@ _MAY_GO = (
     ),
     ~exists().where(
         Suppression.address_key == Delivery.address_key,
+        _TOPIC != ACCOUNT_TOPIC,
         or_(Suppression.scope == EVERY_TOPIC, Suppression.scope == _TOPIC),
         or_(Suppression.until.is_(None), Suppression.until > bindparam("b_now")),
     ),

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -32,7 +32,7 @@ from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import endings, leases, outbound, relays, results
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
-from portal.notifications.kinds import BUILT_IN, kind_named
+from portal.notifications.kinds import BUILT_IN, LateValues, kind_named
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.models import Broadcast
 from portal.notifications.queries import pause_of_all
@@ -123,6 +123,7 @@ class Sender:
         self._slices: dict[int, int] = {}
         self._wordings: dict[tuple[int, str], Wording | str] = {}
         self._threads: dict[int, str] = {}
+        self._late_values: dict[int, LateValues] = {}
         self._done: list[Sent] = []
         self._failed: list[Failed] = []
         self._touched: set[int] = set()
@@ -192,6 +193,8 @@ class Sender:
             return
         for broadcast in db.session.scalars(select(Broadcast).where(Broadcast.id.in_(new))):
             self._threads[broadcast.id] = broadcast.thread_key
+            if late_values := kind_named(broadcast.kind).late_values:
+                self._late_values[broadcast.id] = late_values
             for language, wording in broadcast.content.items():
                 self._wordings[broadcast.id, language] = self._wording(broadcast, language, wording)
         events.rollback()
@@ -207,7 +210,7 @@ class Sender:
                     BUILT_IN | kind.variables,
                     mail_from=self.settings.mail_from,
                     list_name=str(kind.label),
-                    list_id=f"{kind.topic}.{domain}",
+                    list_id=f"{kind.topic}.{domain}" if kind.is_list else "",
                     feedback_id=f"{broadcast.id}:{kind.name}:{kind.topic}:{domain}",
                 )
         except (HeaderError, UnicodeError, KeyError) as refusal:
@@ -223,11 +226,23 @@ class Sender:
                 self._key, self._threads[taken.broadcast_id], taken.address_key, self.settings.mail_domain
             )
             address = envelope_address(taken.address)
-            letter = Letter(taken.message_id, root, address, taken.name, taken.first_attempt_at, taken.values)
+            values = self._values(taken)
+            letter = Letter(taken.message_id, root, address, taken.name, taken.first_attempt_at, values)
             return Mail(taken, slice_id, wording.sender, address, wording.fill(letter))
         except ComposeError as refusal:
             self._failed.append(Failed(taken, slice_id, None, Failure.POISON, None, f"Not composed: {refusal}."))
             return None
+
+    def _values(self, taken: Taken) -> Mapping[str, str]:
+        """The stored values, with those that may stand in no row; a ComposeError where these say it must not go."""
+        late_values = self._late_values.get(taken.broadcast_id)
+        if late_values is None:
+            return taken.values
+        try:
+            return {**taken.values, **self._in_session(lambda: late_values(taken.values, self.now()))}
+        except ValueError as refusal:
+            events.rollback()
+            raise ComposeError(str(refusal)) from None
 
     # Connections.
 

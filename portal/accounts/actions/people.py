@@ -6,11 +6,15 @@ from zoneinfo import available_timezones
 
 from flask_babel import gettext as _
 from sqlalchemy import CursorResult, delete, select
+from sqlalchemy.exc import IntegrityError
 
-from portal.accounts.actions.passwords import hash_password
+from portal.accounts.actions.links import revoke_links
+from portal.accounts.actions.passwords import hash_password, refuse_weak
+from portal.accounts.actions.roles import keep_an_administrator, revoke_tokens_of
 from portal.accounts.actions.sessions import end_sessions
 from portal.accounts.models import Company, Membership, Person
 from portal.accounts.rules import Role, is_email, one_line, text_key
+from portal.accounts.rules.passwords import Surroundings
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
@@ -33,8 +37,8 @@ def add_person(
     email, name = _address(email), _person_name(name)
     if db.session.scalar(select(Person.id).where(Person.email_key == text_key(email))):
         raise RuleViolation("Somebody with this e-mail address is already known.", "email")
-    if password is not None and not 12 <= len(password) <= 128:
-        raise RuleViolation("A password has 12 to 128 characters.", "password")
+    if password is not None:
+        refuse_weak(password, Surroundings(name, email))
     person = Person(
         name=name,
         email=email,
@@ -45,8 +49,11 @@ def add_person(
         time_zone=time_zone,
         created_at=now,
     )
-    db.session.add(person)
-    db.session.flush()
+    try:
+        with db.session.begin_nested():
+            db.session.add(person)
+    except IntegrityError:
+        raise RuleViolation("Somebody with this e-mail address is already known.", "email") from None
     audit.record(
         "person.add",
         object_kind="person",
@@ -119,7 +126,8 @@ def remove_membership(person: Person, company: Company, *, by: Actor, now: datet
 
 
 def deactivate_person(person: Person, *, version: int, by: Actor, now: datetime) -> None:
-    """Shut a person out everywhere at once: every session ends, nothing is mailed to them, no sign-in works.
+    """Shut a person out everywhere at once: sessions, mailed links and the API tokens they made end, nothing is mailed
+    to them, no sign-in works.
 
     Nobody shuts out themselves, and the last administrator stays, so that somebody can always let others in.
     """
@@ -129,15 +137,13 @@ def deactivate_person(person: Person, *, version: int, by: Actor, now: datetime)
         return
     if person.id == by.person_id:
         raise RuleViolation("You cannot deactivate yourself. Ask another administrator.")
-    if person.role == Role.ADMIN and not db.session.scalar(
-        select(Person.id)
-        .where(Person.role == Role.ADMIN, Person.deactivated_at.is_(None), Person.id != person.id)
-        .limit(1)
-    ):
-        raise RuleViolation("This is the last administrator. Make somebody else one first.")
+    if person.role is Role.ADMIN:
+        keep_an_administrator(person)
     person.deactivated_at = now
     db.session.flush()
     end_sessions(person.id, by=by, now=now)
+    revoke_links(person.id, now=now)
+    revoke_tokens_of(person.id, by=by, now=now)
     audit.record("person.deactivate", object_kind="person", object_id=person.id, by=by, now=now)
 
 

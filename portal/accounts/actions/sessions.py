@@ -18,8 +18,20 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def open_session(person: Person, company_id: int | None, host: str, *, ip: str, user_agent: str, now: datetime) -> str:
-    """Open a session and return the token for its cookie, which is stored nowhere."""
+def open_session(
+    person: Person,
+    company_id: int | None,
+    host: str,
+    *,
+    ip: str,
+    user_agent: str,
+    now: datetime,
+    with_second_factor: bool = False,
+) -> str:
+    """Open a session for somebody who has just proved who they are, and return the token for its cookie.
+
+    The token is stored nowhere. `with_second_factor` says that a code was asked for and right.
+    """
     token = secrets.token_urlsafe(32)
     db.session.add(
         Session(
@@ -31,6 +43,8 @@ def open_session(person: Person, company_id: int | None, host: str, *, ip: str, 
             user_agent=user_agent[:300],
             created_at=now,
             last_seen_at=now,
+            confirmed_at=now,
+            second_factor_at=now if with_second_factor else None,
         )
     )
     # Past the row's version: a form somebody has open on this person is not made stale by it.
@@ -43,14 +57,30 @@ def open_session(person: Person, company_id: int | None, host: str, *, ip: str, 
     return token
 
 
-def end_sessions(person_id: int, *, by: Actor, now: datetime, company_id: int | None = None) -> int:
-    """End every session of a person, or only those for one company; returns how many. Their open pages are told."""
+def end_sessions(
+    person_id: int, *, by: Actor, now: datetime, company_id: int | None = None, but: int | None = None
+) -> int:
+    """End every session of a person, or only those for one company; returns how many. Their open pages are told.
+
+    `but` is the id of one that goes on: that of the browser they sit at.
+    """
     of_person = (Session.person_id == person_id, Session.revoked_at.is_(None))
     for_company = () if company_id is None else (Session.company_id == company_id,)
     session_ids = db.session.scalars(select(Session.id).where(*of_person, *for_company)).all()
-    for session_id in session_ids:
+    ended = [session_id for session_id in session_ids if session_id != but]
+    for session_id in ended:
         end_session(session_id, by=by, now=now)
-    return len(session_ids)
+    return len(ended)
+
+
+def confirm_session(session_id: int, now: datetime) -> None:
+    """Remember that the password was typed again in this session, and right."""
+    db.session.execute(update(Session).where(Session.id == session_id).values(confirmed_at=now))
+
+
+def note_second_factor(session_id: int, now: datetime) -> None:
+    """Remember that a code of the second factor was right in this session."""
+    db.session.execute(update(Session).where(Session.id == session_id).values(second_factor_at=now))
 
 
 def end_session(session_id: int, *, by: Actor, now: datetime) -> None:

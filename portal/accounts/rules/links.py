@@ -21,6 +21,7 @@ class Letter(StrEnum):
     """The mails about an account: those that carry a link, and those that tell its owner what was done."""
 
     INVITATION = "invitation"
+    MEMBERSHIP = "membership"
     RESET = "reset"
     EMAIL_CHANGE = "email-change"
     EMAIL_CHANGED = "email-changed"
@@ -39,6 +40,9 @@ LIVES = {
     Purpose.VIEW_AS: timedelta(minutes=1),
 }
 """For how long a link of each purpose opens anything (reliability-security, section 5)."""
+
+KEPT = timedelta(days=30)
+"""For how long it can be looked up that there was a link."""
 
 UNBOUND = frozenset({Purpose.EMAIL_UNDO})
 """Purposes whose links outlive a change of password: the way back must stay open when a thief has changed it too."""
