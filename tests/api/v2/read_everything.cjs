@@ -1,0 +1,24 @@
+// Asks the page at the given address for everything the client `statuspage.io` can read, and prints it as JSON.
+const { Statuspage } = require("statuspage.io");
+
+async function read(address) {
+  const client = new Statuspage("unused");
+  client.setApiUrl(address);
+  const { api } = client;
+  return {
+    summary: await api.getSummary(),
+    status: await api.getStatus(),
+    components: await api.getComponents(),
+    incidents: await api.incidents.getAll(),
+    unresolved: await api.incidents.getUnresolved(),
+    upcoming: await api.scheduledMaintenances.getUpcoming(),
+  };
+}
+
+read(process.argv[2]).then(
+  (found) => process.stdout.write(JSON.stringify(found)),
+  (error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  },
+);
