@@ -72,6 +72,11 @@ def broadcast_topic(broadcast_id: int) -> str:
     return f"broadcast:{broadcast_id}"
 
 
+def import_topic(run_id: int) -> str:
+    """Rings the progress page of one import."""
+    return f"import:{run_id}"
+
+
 def session_topic(token_hash: str) -> str:
     """Rings once, when this session has ended."""
     return f"session:{token_hash}"

@@ -24,7 +24,7 @@ AFTER_LOOK = int(LOOK_EVERY * 1000) + 50
 MOST_WANTED = 10
 """Topics a staff page may ask for beside the one of all staff."""
 
-_BROADCAST = re.compile(r"broadcast:[1-9]\d{0,18}")
+_BY_ITEM = re.compile(r"(?:broadcast|import):[1-9]\d{0,18}")
 
 
 @blueprint.get("/live-token")
@@ -60,7 +60,7 @@ def _topics() -> list[str]:
     """The topics of this viewpoint, the most general first."""
     viewpoint = access.viewpoint()
     if viewpoint.is_staff:
-        wanted = [topic for topic in request.args.getlist("topic") if _BROADCAST.fullmatch(topic)]
+        wanted = [topic for topic in request.args.getlist("topic") if _BY_ITEM.fullmatch(topic)]
         return [events.STAFF, *dict.fromkeys(wanted[:MOST_WANTED])]
     domain, areas = access.portal(), access.areas()
     everybody = [events.public_topic(domain.id)]

@@ -43,10 +43,10 @@
     delete timers[name];
   }
 
-  // Topics a page names beside what its viewer hears anyway, such as the one of a broadcast.
+  // Topics a page names beside what its viewer hears anyway: those of a broadcast, or an import, under way.
   function named() {
     const topics = new Set([...live()].flatMap(topicsOf));
-    return [...topics].filter((topic) => topic.startsWith("broadcast:")).sort();
+    return [...topics].filter((topic) => /^(broadcast|import):/.test(topic)).sort();
   }
 
   // ---- refreshing ----------------------------------------------------------------------------------------
