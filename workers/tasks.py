@@ -21,6 +21,9 @@ from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.notifications import account_mails, actions, endings, leases, queries
 from portal.notifications.sending import Sender
+from portal.records import actions as records
+from portal.records.queries import due_runs
+from portal.records.working import Work
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +99,21 @@ def write_account_mails() -> None:
         events.commit()
 
 
+def bring_in(run_id: int) -> None:
+    """Make the dry run of an import, or apply it, whichever it waits for; nothing when another process is at it."""
+    settings: Settings = current_app.config["SETTINGS"]
+    Work(run_id, now=utcnow, lease_seconds=settings.lease_seconds, stop=_stopping()).run()
+
+
+def _bring_in_what_is_due() -> bool:
+    """Every import that waits, one after the other; whether there was one."""
+    due = due_runs(utcnow())
+    events.rollback()
+    for run_id in due:
+        bring_in(run_id)
+    return bool(due)
+
+
 def beat() -> None:
     """Once a minute: put right what time has changed, and wake whoever has something to do again."""
     _put_right()
@@ -105,6 +123,8 @@ def beat() -> None:
     events.wake("deliver")
     if checks_wait():
         events.wake("check_hosts")
+    for run_id in due_runs(utcnow()):
+        events.wake("bring_in", run_id)
     events.commit()
 
 
@@ -122,6 +142,7 @@ def work_off() -> None:
         # One name a turn: asking may take some seconds, and mails go first.
         is_more = _send() or bool(due)
         is_more = _check_host() or is_more
+        is_more = _bring_in_what_is_due() or is_more
 
 
 def _put_right() -> None:
@@ -152,10 +173,11 @@ def seal() -> None:
 
 
 def tidy_up() -> None:
-    """Forget sessions, links and throttles that ended long ago."""
+    """Forget sessions, links, throttles and imported files that ended long ago."""
     accounts.prune_sessions(utcnow())
     accounts.prune_links(utcnow())
     accounts.prune_throttles(utcnow())
+    records.forget_files(utcnow())
     events.commit()
 
 

@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import redis
@@ -18,10 +18,14 @@ from rq import Queue, SimpleWorker
 from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
 
+from portal import clock, events
 from portal.config import Settings
-from portal.database import read_only
+from portal.database import DatabaseReplacedError, read_only
 from portal.logs import work_id
+from portal.notifications import outbound
+from workers import tasks
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,34 @@ WORKER_TTL = 60
 
 LONGEST_WAIT = 15.0
 """Seconds between two looks whether Redis is back, at most."""
+
+
+class TaskJob(Job):
+    """A job that can be one of `workers.tasks` and nothing else.
+
+    RQ calls whatever dotted name stands in Redis, so whoever can write there could run anything. The callbacks it
+    would import in the same way are never ours.
+    """
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        module, _, name = (self.func_name or "").rpartition(".")
+        task = getattr(tasks, name, None) if module == tasks.__name__ and not name.startswith("_") else None
+        if not isinstance(task, FunctionType) or not task.__module__.startswith("workers."):
+            raise LookupError("the queue names something that is no task of ours")
+        return task
+
+    @property
+    def success_callback(self) -> None:
+        return None
+
+    @property
+    def failure_callback(self) -> None:
+        return None
+
+    @property
+    def stopped_callback(self) -> None:
+        return None
 
 
 class PortalWorker(SimpleWorker):
@@ -54,6 +86,14 @@ class PortalWorker(SimpleWorker):
                 return bool(super().perform_job(job, queue, execution))
         finally:
             work_id.reset(token)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """A database that was replaced is seen only by a process that starts anew, so this one ends."""
+        super().handle_exception(job, *exc_info)
+        if isinstance(exc_info[1], DatabaseReplacedError):
+            log.critical("%s: this process ends, so that it is started again on what is there", exc_info[1])
+            self.stopping.set()
+            self._stop_requested = True
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Finish what is begun and end. Long tasks look at `current_app.extensions["stopping"]` between two mails."""
@@ -82,13 +122,15 @@ class Timetable(CronScheduler):
 def run(app: Flask) -> None:
     """Work off the queue until SIGTERM, then finish the job in hand and return."""
     stopping = _stopping(app)
+    _recognise(app)
 
     def work() -> None:
         connection = _redis(app)
-        queue = Queue(QUEUE, connection=connection, serializer=JSONSerializer)
+        queue = Queue(QUEUE, connection=connection, serializer=JSONSerializer, job_class=TaskJob)
         worker = PortalWorker(
             [queue],
             connection=connection,
+            job_class=TaskJob,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL,
             maintenance_interval=WORKER_TTL,
@@ -111,6 +153,19 @@ def run_timetable(app: Flask) -> None:
         stopping.set()
 
     _outlast_redis(stopping, ring)
+
+
+def _recognise(app: Flask) -> None:
+    """Notice at the start that the data is a copy, so that staff read of it at once; each sending looks again."""
+    read_only.set(False)
+    with app.app_context():
+        try:
+            if pause := outbound.recognise(clock.utcnow()):
+                log.warning("sending is paused: %s", pause.reason)
+            events.commit()
+        except SQLAlchemyError:
+            log.warning("the database does not answer yet")
+            events.rollback()
 
 
 def _stopping(app: Flask) -> threading.Event:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 WEB_THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
-"""Threads of a web worker that answer requests; below the 15 connections of its database pool."""
+"""Requests a web worker works on at a time; below the 15 connections of its database pool."""
 
 QUIET_LOGS = {
     "loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": [], "propagate": True}}
@@ -51,7 +51,10 @@ def run_web(app: Flask, host: str, port: int, workers: int) -> None:
     """Answer pages until SIGTERM: granian with this many worker processes, each a fork of this one."""
     from granian.constants import Interfaces
 
-    _serve(lambda: app, host, port, workers, interface=Interfaces.WSGI, blocking_threads=WEB_THREADS)
+    from portal.bodies import MOST_WAITING, Bodies
+
+    served = Bodies(app, WEB_THREADS)
+    _serve(lambda: served, host, port, workers, interface=Interfaces.WSGI, blocking_threads=MOST_WAITING)
 
 
 def run_live(settings: Settings, host: str, port: int) -> None:
