@@ -1,0 +1,100 @@
+"""What a request brings is read whole before anything is begun for it.
+
+A client that sends a byte every few seconds would else hold one of the few places at work, and on SQLite the write
+lock a POST begins with. So many requests are waited for, and few are worked on at a time. The server cannot be told
+to give up on a body, so who wants dawdlers thrown out puts a proxy in front (`client_body_timeout` of nginx).
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from tempfile import SpooledTemporaryFile
+from typing import IO
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask, abort, request
+from werkzeug.wsgi import ClosingIterator
+
+MOST_BYTES = 1_000_000
+"""What a form or a call of the API may bring."""
+
+MOST_BYTES_UNDER = {"/admin/imports": 25_000_000}
+"""Where files are sent, by the beginning of the path: so much."""
+
+MOST_WAITING = 256
+"""Requests a web worker reads or works on at once; further ones wait in the server's queue."""
+
+_REFUSAL = "portal.refusal"
+_PIECE = 65_536
+
+
+def most_bytes(path: str) -> int:
+    """How many bytes a request to this path may bring."""
+    return next((most for start, most in MOST_BYTES_UNDER.items() if path.startswith(start)), MOST_BYTES)
+
+
+class Bodies:
+    """WSGI middleware: hands on requests with their bodies read, `at_once` at a time; one cut short is refused."""
+
+    def __init__(self, inner: WSGIApplication, at_once: int) -> None:
+        self.inner = inner
+        self._room = threading.BoundedSemaphore(at_once)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = _arrived(environ)
+        leave = [self._room.release, *([body.close] if body else [])]
+        self._room.acquire()
+        try:
+            answer = self.inner(environ, start_response)
+        except BaseException:
+            _all(leave)
+            raise
+        if isinstance(answer, list | tuple):
+            _all(leave)
+            return answer
+        return ClosingIterator(answer, leave)
+
+
+def init_app(app: Flask) -> None:
+    """Refuse what the middleware could not read, in the words and with the headers of every other refusal."""
+
+    @app.before_request
+    def _refuse() -> None:
+        if code := request.environ.get(_REFUSAL):
+            abort(code)
+
+
+def _arrived(environ: WSGIEnvironment) -> IO[bytes] | None:
+    """The body, put in place of the stream it came from; None where there is none, or one too long to be read."""
+    announced = environ.get("CONTENT_LENGTH") or ""
+    most = most_bytes(environ["PATH_INFO"])
+    if "HTTP_TRANSFER_ENCODING" not in environ and (not announced.isdecimal() or not 0 < int(announced) <= most):
+        return None
+    body: IO[bytes] = SpooledTemporaryFile(max_size=MOST_BYTES)  # noqa: SIM115 (closed with the answer)
+    size = 0
+    while size <= most and (piece := _read(environ, min(most + 1 - size, _PIECE))):
+        try:
+            size += body.write(piece)
+        except OSError:
+            # The disk for what is too long for the memory is full.
+            environ[_REFUSAL] = 503
+            break
+    else:
+        if announced and size < int(announced):
+            environ[_REFUSAL] = 400
+    body.seek(0)
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = body, str(size)
+    return body
+
+
+def _read(environ: WSGIEnvironment, most: int) -> bytes:
+    """The next of what came; nothing at the end, and where the client has gone."""
+    try:
+        return environ["wsgi.input"].read(most)
+    except OSError:
+        environ[_REFUSAL] = 400
+        return b""
+
+
+def _all(calls: Iterable[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
