@@ -26,6 +26,7 @@ class For(Enum):
     ADMINS = "admin"
     CUSTOMERS = "people signed in for a company"
     READERS = "whoever may read the status pages, signed in or not"
+    PUBLIC = "everybody on a portal domain that shows its status, as somebody signed out"
     ANYONE = "everybody on any of our hosts"
     MACHINES = "everybody, on any host"
 
@@ -110,6 +111,15 @@ RIGHTS: dict[str, Entry] = {
         ),
         hidden_from_a=({"public_id": "@affected"}, {"public_id": "@affected_past"}),
     ),
+    # Readers of the public documents
+    "api_v2.summary": Entry(For.PUBLIC),
+    "api_v2.status": Entry(For.PUBLIC),
+    "api_v2.components": Entry(For.PUBLIC),
+    "api_v2.incidents": Entry(For.PUBLIC),
+    "api_v2.incidents_unresolved": Entry(For.PUBLIC),
+    "api_v2.maintenances": Entry(For.PUBLIC),
+    "api_v2.maintenances_upcoming": Entry(For.PUBLIC),
+    "api_v2.maintenances_active": Entry(For.PUBLIC),
     # Customers
     "customer_home.home": Entry(For.CUSTOMERS),
     "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),

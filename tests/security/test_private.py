@@ -49,7 +49,7 @@ def watch(app: Flask, world: World, names: list[str]) -> Watching:
     paths = []
     for rule in routes(app):
         entry = RIGHTS[rule.endpoint]
-        if "GET" in (rule.methods or set()) and entry.audience in {For.CUSTOMERS, For.READERS, For.ANYONE}:
+        if "GET" in (rule.methods or set()) and entry.audience in {For.CUSTOMERS, For.READERS, For.PUBLIC, For.ANYONE}:
             paths.append(address(app, world, rule, entry.ours))
 
     def look(client: FlaskClient, path: str) -> Sight:
