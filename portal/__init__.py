@@ -20,12 +20,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    import portal.incidents.mails  # noqa: F401 (its kinds of mail make themselves known)
+    import portal.catalogue.imports  # (what can be brought in makes itself known)
+    import portal.domains.imports
+    import portal.incidents.mails  # (its kinds of mail make themselves known)
+    import portal.notifications.account_mails  # noqa: F401
     from portal import (
         access,
         admin,
         api,
         assets,
+        bodies,
         customer,
         errors,
         events,
@@ -75,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     events.init_app(app)
     errors.init_app(app)
     headers.init_app(app)
+    bodies.init_app(app)
     access.init_app(app)
     csrf.init_app(app)
     assets.init_app(app)

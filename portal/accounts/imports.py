@@ -33,15 +33,35 @@ from portal.records.rules.judging import Claims, Judged, Row
 _GERMAN = {"en": "Englisch", "de": "Deutsch"}
 """Names of languages as German files have them, beside the code and the name in the language itself."""
 
-COMPANY_SYNONYMS = tuple(
-    "company|company name|customer|customer name|organisation|organization|account|client"
-    "|Firma|Firmenname|Unternehmen|Kunde|Kundenname".split("|")
+COMPANY_SYNONYMS = (
+    "company",
+    "company name",
+    "customer",
+    "customer name",
+    "organisation",
+    "organization",
+    "account",
+    "client",
+    "Firma",
+    "Firmenname",
+    "Unternehmen",
+    "Kunde",
+    "Kundenname",
 )
 """What other systems call the company of a row."""
 
-REFERENCE_SYNONYMS = tuple(
-    "customer number|customer no|customer id|company id|account number|account no"
-    "|Kundennummer|Kunden-Nr|KdNr|Debitor|Debitorennummer".split("|")
+REFERENCE_SYNONYMS = (
+    "customer number",
+    "customer no",
+    "customer id",
+    "company id",
+    "account number",
+    "account no",
+    "Kundennummer",
+    "Kunden-Nr",
+    "KdNr",
+    "Debitor",
+    "Debitorennummer",
 )
 """What they call the number of a company."""
 

@@ -118,9 +118,22 @@ HOLDING_COLUMNS = (
     Column(
         "reference",
         "Reference",
-        tuple(
-            "circuit|circuit id|line|contract|contract number|number|id|phone number"
-            "|Referenz|Leitung|Leitungsnummer|Anschluss|Vertrag|Vertragsnummer|Rufnummer".split("|")
+        (
+            "circuit",
+            "circuit id",
+            "line",
+            "contract",
+            "contract number",
+            "number",
+            "id",
+            "phone number",
+            "Referenz",
+            "Leitung",
+            "Leitungsnummer",
+            "Anschluss",
+            "Vertrag",
+            "Vertragsnummer",
+            "Rufnummer",
         ),
         hint="Such as a circuit number; it tells two of the same service apart.",
         examples=("CIR-20017", ""),
@@ -320,7 +333,7 @@ class HoldingImport:
         return [judge_holding(row, known, self.claims) for row in rows]
 
     def write(self, judged: Sequence[Judged], *, by: Actor, now: datetime) -> Mapping[int, int]:
-        """Add holdings from now on, and change what others depend on; the ids of their companies by row."""
+        """Add holdings from now on, and change what others depend on; the ids by row."""
         added = [each for each in judged if each.verdict is Verdict.ADDED]
         changed = [each for each in judged if each.verdict is Verdict.CHANGED]
         columns = ("company_id", "service_id", "reference")
@@ -349,7 +362,7 @@ class HoldingImport:
         noted = [Noted(each.row_id or 0, each.values["company_id"], *before_and_after(each)) for each in changed]
         audit.record_many("holding.edit", noted, object_kind="holding", by=by, now=now)
         self.companies |= {each.values["company_id"] for each in judged}
-        return {each.number: each.values["company_id"] for each in judged}
+        return ids
 
     def finish(self, *, by: Actor, now: datetime) -> None:
         """Staff, and the people of the companies that hold something new."""

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
+from portal.accounts.actions.links import invite
 from portal.accounts.imports import COMPANY_COLUMNS, CompanyImport
+from portal.accounts.models import Person
 from portal.audit import actions as audit
 from portal.audit.rules import Actor, Noted
 from portal.domains.models import Admission, PortalDomain
@@ -14,7 +16,7 @@ from portal.domains.queries import all_domains
 from portal.domains.rules import normal_host
 from portal.extensions import db
 from portal.records.bulk import insert_all, pieces
-from portal.records.kinds import ImportKind, Option, register
+from portal.records.kinds import FollowUp, ImportKind, Option, kind_named, register
 from portal.records.rules import Verdict
 from portal.records.rules.columns import Column
 from portal.records.rules.judging import Change, Judged, Refusal, Row, refused, verdict_of
@@ -145,3 +147,20 @@ register(
         place=10,
     )
 )
+
+
+def _invite(person_ids: Sequence[int], by: Actor, now: datetime) -> None:
+    """Invite those of these people who can still be invited."""
+    people = select(Person).where(Person.id.in_(person_ids)).order_by(Person.id)
+    for person in db.session.scalars(people).all():
+        if person.password_hash is None and person.deactivated_at is None:
+            invite(person, by=by, now=now)
+
+
+_INVITE = Option(
+    "invite",
+    "Invitations",
+    "An invitation is a mail with a link to choose a password. Without one, nobody is mailed.",
+    lambda: [("", "Send none"), ("now", "Invite everybody who is new, once the rows are in")],
+)
+register(replace(kind_named("people"), follow_up=FollowUp(_INVITE, "Inviting", _invite)))

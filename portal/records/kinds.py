@@ -46,6 +46,18 @@ class Moved(Exception):  # noqa: N818 (refusals are named as one says them)
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """What may be done with the rows that were added, once they are in. It is done when its option says anything.
+
+    `act` gets some of the new ids at a time; each is given once, whatever dies in between.
+    """
+
+    option: Option
+    doing: str
+    act: Callable[[Sequence[int], Actor, datetime], None]
+
+
+@dataclass(frozen=True)
 class ImportKind:
     """One kind of import.
 
@@ -61,6 +73,7 @@ class ImportKind:
     columns: tuple[Column, ...]
     begin: Callable[[Mapping[str, str]], Importer]
     options: tuple[Option, ...] = ()
+    follow_up: FollowUp | None = None
     place: int = 0
     """Where it stands in the list of kinds: what others refer to comes first."""
 

@@ -25,8 +25,8 @@ class ImportRun(Versioned, Base):
         Index(
             "ix_import_run_open",
             "id",
-            sqlite_where=text("state IN ('planning', 'applying')"),
-            postgresql_where=text("state IN ('planning', 'applying')"),
+            sqlite_where=text("state IN ('planning', 'applying', 'following')"),
+            postgresql_where=text("state IN ('planning', 'applying', 'following')"),
         ),
     )
 

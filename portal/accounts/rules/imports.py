@@ -151,7 +151,6 @@ def judge_person(
         changes=tuple(changes),
         row_id=found.id if found else None,
         version=found.version if found else None,
-        shown_id=min((each.id for each in given), default=min(found.company_ids, default=None) if found else None),
         values=values,
     )
 

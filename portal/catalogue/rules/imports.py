@@ -239,7 +239,6 @@ def judge_holding(row: Row, known: KnownUses, claims: Claims) -> Judged:
         changes=tuple(changes),
         row_id=found.id if found else None,
         version=found.version if found else None,
-        shown_id=company.id,
         values={
             "company_id": company.id,
             "service_id": service.id,

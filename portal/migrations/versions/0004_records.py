@@ -14,7 +14,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-OPEN_RUNS = sa.text("state IN ('planning', 'applying')")
+OPEN_RUNS = sa.text("state IN ('planning', 'applying', 'following')")
 
 
 def upgrade() -> None:

@@ -40,10 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What would become of a row. `values` are what its writer needs; `row_id` is what exists, and `version` its own.
-
-    `shown_id` is the id its page is found under, where that is another one than `row_id`.
-    """
+    """What would become of a row; `values` are for its writer, `row_id` and `version` are of what exists."""
 
     number: int
     verdict: Verdict
@@ -52,7 +49,6 @@ class Judged:
     changes: tuple[Change, ...] = ()
     row_id: int | None = None
     version: int | None = None
-    shown_id: int | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def stored(self) -> dict[str, Any]:
@@ -63,7 +59,7 @@ class Judged:
             "label": self.label,
             "sentence": self.sentence,
             "changes": changes,
-            "id": self.shown_id or self.row_id,
+            "id": self.row_id,
         }
 
 
