@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
-from flask import Blueprint, Flask, abort, current_app, g, request
+from flask import Blueprint, Flask, abort, current_app, g, redirect, request
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy.exc import OperationalError
 from werkzeug.routing import IntegerConverter, Map
@@ -20,11 +21,14 @@ from werkzeug.wrappers import Response
 
 from portal import clock, events, filters, headers, limits
 from portal.accounts import actions as account_actions
+from portal.accounts.actions import throttles
 from portal.accounts.actions.tokens import note_used
 from portal.accounts.queries import Viewer, viewer_by_token
 from portal.accounts.queries.tokens import key_by_hash
-from portal.accounts.rules import SIGNED_OUT, STAFF, Permission, Viewpoint, may
+from portal.accounts.rules import SIGNED_OUT, STAFF, Permission, Viewpoint, may, safe_next
+from portal.accounts.rules import throttles as throttle_rules
 from portal.accounts.rules import tokens as token_rules
+from portal.accounts.rules.throttles import Throttle
 from portal.accounts.rules.tokens import ApiKey, Resource, Right
 from portal.audit.rules import Actor
 from portal.config import Settings
@@ -36,6 +40,9 @@ from portal.errors import answer, to_sign_in
 from portal.extensions import csrf, db, login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
+
+CONFIRMED_FOR = timedelta(minutes=15)
+"""For how long a password that was typed stands for whoever sits there."""
 
 ENDS_A_LOOK = frozenset({"accounts.sign_out", "public_view_as.stop"})
 """All that staff may send while they look at a portal as a company sees it."""
@@ -63,6 +70,7 @@ class Declaration:
     """Who may come in, and of the areas the one, or one of those, that must be open to them.
 
     What `is_personal` is about the person and not the company, so nobody looks at it as the company.
+    `without_second_factor` lets staff in who have yet to set up the one that is required of them.
     """
 
     audience: Audience
@@ -71,15 +79,17 @@ class Declaration:
     one_of: frozenset[Area] = frozenset()
     resource: Resource | None = None
     is_personal: bool = False
+    without_second_factor: bool = False
 
 
 _declared: dict[str, Declaration] = {}
 _on_every_name: set[str] = set()
 
 
-def staff(blueprint: Blueprint, permission: Permission) -> None:
-    """Staff with this permission, on the staff host only."""
-    _declare(blueprint, Declaration(Audience.STAFF, permission=permission), _staff_guard)
+def staff(blueprint: Blueprint, permission: Permission, *, without_second_factor: bool = False) -> None:
+    """Staff with this permission, on the staff host only; with a second factor where that is required of all."""
+    declaration = Declaration(Audience.STAFF, permission=permission, without_second_factor=without_second_factor)
+    _declare(blueprint, declaration, _staff_guard)
 
 
 def customers(blueprint: Blueprint, area: Area | None = None, *, is_personal: bool = False) -> None:
@@ -192,6 +202,49 @@ def require(permission: Permission) -> None:
 def key() -> ApiKey:
     """The token that asks, in a view whose guard is that of `tokens`."""
     return cast(ApiKey, g.api_key)
+
+
+def require_recent_password() -> None:
+    """Go on only where the password was typed within the last quarter of an hour; else ask for it and come back.
+
+    For settings, keys, exports, addresses and second factors, on their pages and again when they are saved. A page is
+    sent to `/confirm` by 302 and htmx by 401 with HX-Redirect; a form comes back to the page it stands on.
+    """
+    person = signed_in()
+    if person.is_view_as:
+        abort(403)
+    if person.confirmed_at is None or clock.utcnow() - person.confirmed_at >= CONFIRMED_FOR:
+        abort(_lead_to(f"/confirm?{urlencode({'next': _page_asked_from()})}"))
+
+
+def wait_sentence(seconds: int) -> str:
+    """How long somebody has to wait who has tried too often, in one sentence."""
+    minutes = max(1, -(-seconds // 60))
+    if minutes < 120:
+        return ngettext("You can try again in %(num)d minute.", "You can try again in %(num)d minutes.", minutes)
+    hours = -(-minutes // 60)
+    return ngettext("You can try again in %(num)d hour.", "You can try again in %(num)d hours.", hours)
+
+
+def too_often(seconds: int) -> Response:
+    """429 for whoever has tried too often, with when it may be tried again in words and in Retry-After."""
+    return answer(429, wait_sentence(seconds), headers={"Retry-After": str(seconds)})
+
+
+def _page_asked_from() -> str:
+    """The path to come back to: the page itself, or that on which a form or a fragment stands."""
+    if request.method == "GET" and not request.headers.get("HX-Request"):
+        return request.full_path.rstrip("?")
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "")
+    is_ours = page.netloc in {"", request.host}
+    return safe_next(f"{page.path}?{page.query}".rstrip("?") if is_ours else None)
+
+
+def _lead_to(path: str) -> Response:
+    """Elsewhere before this can go on: 302 for a page, 401 with HX-Redirect for htmx, which would swap a 302 in."""
+    if request.headers.get("HX-Request"):
+        return answer(401, headers={"HX-Redirect": path})
+    return redirect(path)
 
 
 def viewpoint() -> Viewpoint:
@@ -364,6 +417,8 @@ def _staff_guard(declaration: Declaration) -> Response | None:
         abort(404)
     if declaration.permission and not may(person.role, declaration.permission):
         abort(403)
+    if person.lacks_second_factor and not declaration.without_second_factor:
+        return _lead_to("/admin/account/second-factor")
     return None
 
 
@@ -404,6 +459,7 @@ def _status_guard(_declaration: Declaration) -> Response | None:
 
 NO_TOKEN = "Send a token in a header like “Authorization: Bearer sbx_…”."
 BAD_TOKEN = "This token opens nothing: it is mistyped, revoked, expired, or for another address."
+TOO_MANY = "Too many tokens that open nothing came from this address. Wait for the seconds in Retry-After."
 TOO_OFTEN = "This token has asked too often. Wait for the seconds in Retry-After."
 CHALLENGE = 'Bearer realm="Signalbox"'
 
@@ -457,6 +513,15 @@ def company_areas() -> frozenset[Area]:
 
 def _refuse_token(now: datetime) -> Response:
     """401, or 429 for whoever has tried too many of them; the count is a transaction of its own."""
+    subject = throttle_rules.ip_subject(request.remote_addr)
+    wait = throttles.waiting(Throttle.API_FAILURE_BY_ADDRESS, subject, now)
+    if not wait:
+        events.rollback()
+        read_only.set(False)
+        wait = throttles.take(Throttle.API_FAILURE_BY_ADDRESS, subject, now)
+        events.commit()
+    if wait:
+        return answer(429, detail=TOO_MANY, headers={"Retry-After": str(wait)})
     challenge = {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'}
     return answer(401, detail=BAD_TOKEN, headers=challenge)
 

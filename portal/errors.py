@@ -49,7 +49,6 @@ SENTENCES: dict[int, tuple[str, str]] = {
     403: (_("You do not have the right to do this"), _("Ask an administrator if you need it.")),
     404: (_("There is nothing here"), _("The address may be mistyped, or this is not yours to see.")),
     405: (_("That is not possible here"), _("Go back and use the buttons on the page.")),
-    408: (_("That took too long to arrive"), _("Nothing was saved. Check the connection and send it again.")),
     409: (
         _("Somebody else changed this in the meantime"),
         _("Nothing was overwritten. Reload to see the newer version."),
@@ -188,7 +187,8 @@ def _refused(refusal: RuleViolation) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    if error.response is not None and (error.code or 500) < 400:
+    # `abort(response)` has no code of its own: it answers with what it was given.
+    if error.response is not None and (error.code or 0) < 400:
         return error.get_response()  # type: ignore[return-value]
     code = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}}

@@ -12,7 +12,7 @@ from portal.logs import work_id
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'{live}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; "
+    "connect-src 'self'{live}; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; "
     "manifest-src 'self'{upgrade}"
 )
 PERMISSIONS = "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
@@ -29,13 +29,14 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def _set_headers(response: Response) -> Response:
         headers = response.headers
-        if response.status_code == 308:
+        if response.status_code == 308 and not g.get("leads_to_main_name"):
             # The router's own redirects (a missing slash) are built from the Host header, port and all.
             headers["Location"] = without_host(headers["Location"])
             response.set_data("")
         live = f" {live_origin(settings, request.host)}".rstrip()
+        forms = "".join(f" {origin}" for origin in g.get("form_origins", ()))
         upgrade = "; upgrade-insecure-requests" if settings.is_https else ""
-        headers.setdefault("Content-Security-Policy", POLICY.format(live=live, upgrade=upgrade))
+        headers.setdefault("Content-Security-Policy", POLICY.format(live=live, forms=forms, upgrade=upgrade))
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
@@ -46,6 +47,13 @@ def init_app(app: Flask) -> None:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         headers.setdefault("X-Request-Id", getattr(g, "request_id", ""))
         return response
+
+
+def let_forms_lead_to(*origins: str) -> None:
+    """Let the forms on this page lead to these origins of ours beside its own: where a browser is redirected to after
+    a form is held against the policy too.
+    """
+    g.form_origins = origins
 
 
 def without_host(address: str) -> str:

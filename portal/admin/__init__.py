@@ -11,6 +11,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
     from portal.admin.incidents.routes import blueprint as incidents
+    from portal.admin.people.routes import blueprint as people
     from portal.admin.portals.routes import blueprint as portals
     from portal.admin.styleguide.routes import blueprint as styleguide
 
@@ -20,6 +21,7 @@ def blueprints() -> list[Blueprint]:
         components,
         services,
         companies,
+        people,
         broadcasts,
         portals,
         styleguide,

@@ -178,6 +178,8 @@ def _token(link: MailedLink) -> str:
 
 # What they say. Each is called in the language of its reader.
 
+PORTAL_URL = "{{portal_url}}"
+
 BRAND: dict[str, str] = {"brand": "{{brand}}", "address": "{{address}}", "company": "{{company}}"}
 
 
@@ -193,6 +195,17 @@ def _invitation() -> Words:
             _("The link works once, and for seven days."),
             _("If you did not expect this, do nothing: without the link nobody gets in."),
         ),
+    )
+
+
+def _membership() -> Words:
+    return Words(
+        subject=_("You act for %(company)s too", **BRAND),
+        before=(
+            _("From now on %(address)s acts for %(company)s at %(brand)s too.", **BRAND),
+            _("Sign in as always, and choose in the menu at the top right for which company: %(url)s", url=PORTAL_URL),
+        ),
+        after=(_("If you did not expect this, answer this mail or tell us."),),
     )
 
 
@@ -274,6 +287,21 @@ def _throttled() -> Words:
     )
 
 
+def _codes_throttled() -> Words:
+    return Words(
+        subject=_("Somebody knows your password"),
+        before=(
+            _(
+                "Your password was typed right at %(brand)s, and then too many wrong codes, from %(ip)s.",
+                ip="{{ip}}",
+                **BRAND,
+            ),
+            _("Nobody got in. For a while no code is taken for your account."),
+        ),
+        after=(_("If it was not you, choose a new password at once: %(url)s", url="{{portal_url}}/reset"),),
+    )
+
+
 def _second_factor_on() -> Words:
     return Words(
         subject=_("Signing in needs a code from now on"),
@@ -298,12 +326,14 @@ def _second_factor_off() -> Words:
 
 WORDS: dict[Letter, Callable[[], Words]] = {
     Letter.INVITATION: _invitation,
+    Letter.MEMBERSHIP: _membership,
     Letter.RESET: _reset,
     Letter.EMAIL_CHANGE: _email_change,
     Letter.EMAIL_CHANGED: _email_changed,
     Letter.EMAIL_TAKEN: _email_taken,
     Letter.PASSWORD_CHANGED: _password_changed,
     Letter.THROTTLED: _throttled,
+    Letter.CODES_THROTTLED: _codes_throttled,
     Letter.SECOND_FACTOR_ON: _second_factor_on,
     Letter.SECOND_FACTOR_OFF: _second_factor_off,
 }

@@ -76,9 +76,12 @@ def staff(audience: For, ours: Values | None = None, missing: Values | None = No
 
 COMPONENT, SERVICE = {"component_id": "#north"}, {"service_id": "#service_internet"}
 COMPANY, DOMAIN = {"company_id": "#company_a"}, {"domain_id": "#domain_a"}
-PERSON = {**COMPANY, "person_id": "#alice"}
+HOST = {**DOMAIN, "host_id": "#host_a"}
+HUMAN = {"person_id": "#alice"}
+PERSON = {**COMPANY, **HUMAN}
 HOLDING = {**COMPANY, "holding_id": "#holding_internet"}
 BROADCAST = {"broadcast_id": "#broadcast"}
+NO_LOOK = {"token": "nobody-was-given-this"}
 LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
 
 RIGHTS: dict[str, Entry] = {
@@ -88,6 +91,7 @@ RIGHTS: dict[str, Entry] = {
     "accounts.choose_company": Entry(For.ANYONE),
     "assets.asset": Entry(For.MACHINES, ours={"address": "%portal.css"}, missing={"address": "nothing.css"}),
     "assets.brand": Entry(For.MACHINES, ours={"address": "%brand"}, missing={"address": "999999.0000000000.css"}),
+    "public_domains.check": Entry(For.MACHINES, ours={"nonce": "A" * 32}, missing={"nonce": "short"}),
     "public_health.alive": Entry(For.MACHINES),
     "public_health.ready": Entry(For.MACHINES),
     # Without a token set, as here, there is no such page; tests/public/health/test_metrics.py has the others.
@@ -96,6 +100,8 @@ RIGHTS: dict[str, Entry] = {
     "public_unsubscribe.lists": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.leave": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.choose": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
+    "public_view_as.begin": Entry(For.ANYONE, ours=NO_LOOK, missing=NO_LOOK, answers=frozenset({404})),
+    "public_view_as.stop": Entry(For.ANYONE),
     # Readers of the status pages
     "public_status.status": Entry(For.READERS),
     "public_status.history": Entry(For.READERS),
@@ -152,23 +158,49 @@ RIGHTS: dict[str, Entry] = {
     "admin_companies.edit_company": staff(For.ADMINS, COMPANY),
     "admin_companies.archive_company": staff(For.ADMINS, COMPANY),
     "admin_companies.restore_company": staff(For.ADMINS, COMPANY),
-    "admin_companies.new_person": staff(For.ADMINS, COMPANY),
-    "admin_companies.person": staff(For.ADMINS, PERSON),
-    "admin_companies.remove_person": staff(For.ADMINS, PERSON),
-    "admin_companies.deactivate_person": staff(For.ADMINS, PERSON),
-    "admin_companies.reactivate_person": staff(For.ADMINS, PERSON),
+    "admin_companies.view_as": staff(For.STAFF, COMPANY),
     "admin_companies.new_holding": staff(For.PUBLISHERS, COMPANY),
     "admin_companies.holding": staff(For.PUBLISHERS, HOLDING),
     "admin_companies.end_holding": staff(For.PUBLISHERS, HOLDING),
     "admin_companies.admit": staff(For.ADMINS, COMPANY),
     "admin_companies.dismiss": staff(For.ADMINS, COMPANY),
     "admin_companies.remove_exception": staff(For.ADMINS, COMPANY),
+    "admin_people.people_list": staff(For.STAFF),
+    "admin_people.roles": staff(For.STAFF),
+    "admin_people.invite": staff(For.ADMINS),
+    "admin_people.invite_staff": staff(For.ADMINS),
+    "admin_people.person": staff(For.STAFF, HUMAN),
+    "admin_people.edit_person": staff(For.ADMINS, HUMAN),
+    "admin_people.set_role": staff(For.ADMINS, HUMAN),
+    "admin_people.add_company": staff(For.ADMINS, HUMAN),
+    "admin_people.remove_company": staff(For.ADMINS, PERSON),
+    "admin_people.invite_again": staff(For.ADMINS, HUMAN),
+    "admin_people.withdraw": staff(For.ADMINS, HUMAN),
+    "admin_people.reset": staff(For.ADMINS, HUMAN),
+    "admin_people.remove_factor": staff(For.ADMINS, HUMAN),
+    "admin_people.end_sessions": staff(For.ADMINS, HUMAN),
+    "admin_people.end_session": staff(For.ADMINS, {**HUMAN, "session_id": "#session"}),
+    "admin_people.lift": staff(For.ADMINS, {**HUMAN, "suppression_id": "#suppression"}),
+    "admin_people.deactivate": staff(For.ADMINS, HUMAN),
+    "admin_people.reactivate": staff(For.ADMINS, HUMAN),
     "admin_portals.portal_list": staff(For.ADMINS),
     "admin_portals.new_portal": staff(For.ADMINS),
     "admin_portals.portal": staff(For.ADMINS, DOMAIN),
     "admin_portals.edit_portal": staff(For.ADMINS, DOMAIN),
     "admin_portals.set_areas": staff(For.ADMINS, DOMAIN),
     "admin_portals.set_exception": staff(For.ADMINS, DOMAIN),
+    "admin_portals.exceptions": staff(For.ADMINS, {**DOMAIN, "area": "status"}, {"domain_id": NO_ID, "area": "status"}),
+    "admin_portals.preview": staff(For.ADMINS),
+    "admin_portals.hosts": staff(For.ADMINS, DOMAIN),
+    "admin_portals.add_host": staff(For.ADMINS, DOMAIN),
+    "admin_portals.remove_host": staff(For.ADMINS, HOST),
+    "admin_portals.check_host": staff(For.ADMINS, HOST),
+    "admin_portals.remove_portal": staff(For.ADMINS, DOMAIN),
+    "admin_portals.wording": staff(For.ADMINS, DOMAIN),
+    "admin_portals.set_wording": staff(For.ADMINS, DOMAIN),
+    "admin_portals.companies": staff(For.ADMINS, DOMAIN),
+    "admin_portals.admit": staff(For.ADMINS, DOMAIN),
+    "admin_portals.dismiss": staff(For.ADMINS, DOMAIN),
     "admin_styleguide.styleguide": staff(For.STAFF),
     "admin_incidents.index": staff(For.STAFF),
     "admin_incidents.new": staff(For.PUBLISHERS),

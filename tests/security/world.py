@@ -21,11 +21,15 @@ from portal.catalogue.models import (
     Service,
     ServiceDependency,
 )
+from portal.domains.models import PortalHost
+from portal.domains.queries.hosts import hosts_of
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
-from portal.notifications.models import Broadcast, Delivery, Relay
+from portal.notifications.actions import suppress
+from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
+from portal.notifications.rules import SuppressionReason
 from tests.conftest import STAFF_HOST, Cast, client_on
 
 A_HOST = "a.portal.test"
@@ -56,12 +60,14 @@ def plant(cast: Cast) -> World:
     """A holds internet access on the north ring, B telephony on the south switch; private things lie between."""
     world = World(cast)
     world.ids |= {"company_a": cast.a.id, "domain_a": cast.domain_a.id, "alice": cast.alice.id}
+    world.ids["host_a"] = hosts_of(cast.domain_a)[0].id
     _name_people(cast)
     _plant_catalogue(world)
     _plant_incidents(world)
     _plant_maintenance(world)
     db.session.flush()
     db.session.add(Relay(name="backup", url="smtp://127.0.0.1:1"))
+    _plant_people(world)
     db.session.flush()
     of_public = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == world.ids["public"])
     world.ids["update"] = db.session.scalars(of_public.order_by(IncidentUpdate.id)).first() or 0
@@ -70,6 +76,15 @@ def plant(cast: Cast) -> World:
     assert all(world.ids.values())
     events.commit()
     return world
+
+
+def _plant_people(world: World) -> None:
+    """A browser of Alice's, and a reason why a mail did not reach her."""
+    now, alice = clock.utcnow(), world.cast.alice
+    accounts.open_session(alice, world.cast.a.id, A_HOST, ip="127.0.0.9", user_agent=canary(ONLY_A, "browser"), now=now)
+    suppress(alice.email, "incidents", SuppressionReason.HARD_BOUNCE, now=now, detail=canary(STAFF_ONLY, "bounce"))
+    for kind, row in (("session", Session), ("suppression", Suppression)):
+        world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
 
 
 def _name_people(cast: Cast) -> None:
@@ -84,6 +99,11 @@ def _name_people(cast: Cast) -> None:
         person.email = person.email_key = f"{canary(STAFF_ONLY, 'address')}-{person.name[0]}@people.test".lower()
     cast.domain_b.support_phone = "0199 496 0999"
     cast.domain_b.brand = canary(ON_B, "brand")
+    cast.domain_b.tagline = canary(ON_B, "tagline")
+    cast.domain_b.support_hours = canary(ON_B, "hours")
+    cast.domain_b.wordings = {"en": {"state.investigating": canary(ON_B, "wording")}}
+    name = f"{canary(STAFF_ONLY, 'name')}.portal.test".lower()
+    db.session.add(PortalHost(domain_id=cast.domain_b.id, host=name, created_at=cast.domain_b.created_at))
     db.session.flush()
 
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from sqlalchemy import select
 
 from portal.accounts.actions.sessions import end_sessions
-from portal.accounts.models import Person
-from portal.accounts.rules import Role
+from portal.accounts.actions.tokens import revoke_token
+from portal.accounts.models import ApiToken, Person
+from portal.accounts.rules import Permission, Role, may
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
@@ -15,7 +16,7 @@ from portal.extensions import db
 
 def change_role(person: Person, role: Role | None, *, version: int, by: Actor, now: datetime) -> None:
     """Give a person another staff role, or none (a customer). All their sessions end at once, so that nothing
-    opened under the old role goes on under it.
+    opened under the old role goes on under it; so do the API tokens they made, unless they may still make some.
 
     Nobody changes their own role, and the last administrator stays one.
     """
@@ -30,6 +31,8 @@ def change_role(person: Person, role: Role | None, *, version: int, by: Actor, n
     before, person.role = person.role, role
     db.session.flush()
     end_sessions(person.id, by=by, now=now)
+    if not may(role, Permission.TOKENS_EDIT):
+        revoke_tokens_of(person.id, by=by, now=now)
     audit.record(
         "person.role",
         object_kind="person",
@@ -52,3 +55,10 @@ def keep_an_administrator(leaving: Person, field: str | None = None) -> None:
     active = select(Person.id).where(Person.role == Role.ADMIN, Person.deactivated_at.is_(None)).order_by(Person.id)
     if set(db.session.scalars(active.with_for_update())) <= {leaving.id}:
         raise RuleViolation("This is the last administrator. Make somebody else one first.", field)
+
+
+def revoke_tokens_of(person_id: int, *, by: Actor, now: datetime) -> None:
+    """End every API token this person made, for good: taking them back in does not bring keys back to life."""
+    made = select(ApiToken).where(ApiToken.created_by_id == person_id, ApiToken.revoked_at.is_(None))
+    for token in db.session.scalars(made.order_by(ApiToken.id)).all():
+        revoke_token(token, by=by, now=now)

@@ -28,6 +28,7 @@ class Letter(StrEnum):
     EMAIL_TAKEN = "email-taken"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 (names a mail)
     THROTTLED = "throttled"
+    CODES_THROTTLED = "codes-throttled"
     SECOND_FACTOR_ON = "second-factor-on"
     SECOND_FACTOR_OFF = "second-factor-off"
 

@@ -1,10 +1,9 @@
-"""The shape of companies, their people, and what they hold."""
+"""The shape of companies, what they hold, and where they sign in."""
 
-from wtforms import BooleanField, HiddenField, IntegerField, SelectField, SelectMultipleField, StringField
+from wtforms import BooleanField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
-from portal.admin.forms import StaffForm, VersionedForm, choices_of
-from portal.language import LANGUAGES, TIME_ZONES
+from portal.admin.forms import StaffForm, VersionedForm
 
 
 def _number(value: str | None) -> int | None:
@@ -29,28 +28,6 @@ class NewCompanyForm(StaffForm):
 
 class CompanyForm(VersionedForm):
     name = _name("company")
-
-
-class NewPersonForm(StaffForm):
-    """`known_id` is the person who already has this address, once the form has asked whether that one is meant."""
-
-    name = _name("person")
-    email = StringField(
-        "E-mail address",
-        validators=[
-            InputRequired("Type the person's e-mail address."),
-            Length(max=254, message="That is not an e-mail address."),
-        ],
-    )
-    language = SelectField("Language", choices=choices_of(LANGUAGES.items()))
-    time_zone = SelectField("Time zone", choices=choices_of(TIME_ZONES))
-    known_id = HiddenField(validators=[Optional(), Length(max=20)])
-
-
-class PersonForm(VersionedForm):
-    name = _name("person")
-    language = SelectField("Language", choices=choices_of(LANGUAGES.items()))
-    time_zone = SelectField("Time zone", choices=choices_of(TIME_ZONES))
 
 
 class _HoldingFields(StaffForm):
@@ -78,3 +55,9 @@ class AdmissionForm(StaffForm):
 class ExceptionForm(StaffForm):
     domain_id = IntegerField(validators=[InputRequired()])
     area = StringField(validators=[InputRequired(), Length(max=24)])
+
+
+class ViewAsForm(StaffForm):
+    """On which portal to look as the company; its home first."""
+
+    domain_id = RadioField("Portal", coerce=int, validate_choice=False)

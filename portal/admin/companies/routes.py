@@ -1,14 +1,17 @@
 """`/admin/companies`: the customers, their people, what they hold, and where they sign in."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
-from flask import Blueprint, abort, flash, request
+from flask import Blueprint, abort, current_app, flash, request
 from werkzeug.wrappers import Response
 
 from portal import access, clock, events
 from portal.accounts import actions as accounts
-from portal.accounts.models import Company, Person
-from portal.accounts.queries import person_by_email
+from portal.accounts.actions.view_as import hand_over
+from portal.accounts.models import Company
+from portal.accounts.queries import person_by_id
+from portal.accounts.queries.people import stands_of
 from portal.accounts.rules import Permission, may
 from portal.admin.companies.forms import (
     AdmissionForm,
@@ -17,19 +20,20 @@ from portal.admin.companies.forms import (
     HoldingForm,
     NewCompanyForm,
     NewHoldingForm,
-    NewPersonForm,
-    PersonForm,
+    ViewAsForm,
 )
 from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Holding
 from portal.catalogue.queries import component_choices, lists
+from portal.config import Settings
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
-from portal.domains.queries import admissions_of, all_domains, domain_by_id, home_of, overrides_of
-from portal.domains.rules import AREA_WORDS, Area
+from portal.domains.queries import admissions_of, all_domains, domain_by_id, overrides_of
+from portal.domains.rules import AREA_WORDS, Area, normal_host
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
+from portal.headers import let_forms_lead_to
 
 blueprint = Blueprint("admin_companies", __name__, url_prefix="/admin/companies")
 access.staff(blueprint, Permission.COMPANIES_READ)
@@ -88,6 +92,7 @@ def company(company_id: int) -> Response:
     # Two lists stand on this page; `list` says which of them the page number is of.
     page, is_of_holdings = page_wanted(), request.args.get("list") == "holdings"
     holdings = lists.holdings_page(company_id, page if is_of_holdings else 1, now)
+    shown_people = lists.people_page(company_id, 1 if is_of_holdings else page)
     admissions = admissions_of(company_id)
     admitted = {each.domain_id for each in admissions}
     return render(
@@ -95,7 +100,8 @@ def company(company_id: int) -> Response:
         "admin/companies/_company.html",
         company=wanted,
         shows_holdings=is_of_holdings,
-        people=lists.people_page(company_id, 1 if is_of_holdings else page),
+        people=shown_people,
+        stands=stands_of(shown_people.items, now),
         holdings=holdings,
         own=lists.own_components_by_holding([each.id for each in holdings.items], now),
         admissions=admissions,
@@ -104,6 +110,7 @@ def company(company_id: int) -> Response:
         area_words=AREA_WORDS,
         may_edit=may(role, Permission.COMPANIES_EDIT),
         may_hold=may(role, Permission.CATALOGUE_EDIT),
+        may_view_as=may(role, Permission.COMPANIES_VIEW_AS),
     )
 
 
@@ -144,95 +151,39 @@ def restore_company(company_id: int) -> Response:
     return redirect_to(f"{LIST}/{company_id}")
 
 
-# Its people.
+# Through its eyes.
 
 
-@blueprint.route("/<int:company_id>/people/new", methods=["GET", "POST"])
-def new_person(company_id: int) -> Response:
-    """Add somebody new, or, once it was asked, somebody who is known from elsewhere."""
-    access.require(Permission.COMPANIES_EDIT)
-    wanted = _company(company_id)
-    home = home_of(company_id)
-    form = NewPersonForm(
-        language=home.language if home else "en", time_zone=home.time_zone if home else "Europe/London"
-    )
-    if not form.validate_on_submit():
-        return _person_form(form, wanted, None, 422 if form.is_submitted() else 200)
-    known = person_by_email(form.email.data or "")
-    if known and form.known_id.data != str(known.id):
-        return _person_form(form, wanted, None, 422, known)
-    by, now = access.actor(), clock.utcnow()
+@blueprint.route("/<int:company_id>/view-as", methods=["GET", "POST"])
+def view_as(company_id: int) -> Response:
+    """Choose the portal to look at as this company, and go there. What is seen there can only be looked at."""
+    access.require(Permission.COMPANIES_VIEW_AS)
+    wanted, settings = _company(company_id), cast(Settings, current_app.config["SETTINGS"])
+    # On the staff host itself the look would take the place of the session it is opened from.
+    portals = [
+        each.domain for each in admissions_of(company_id) if each.domain.host != normal_host(settings.staff_host)
+    ]
+    let_forms_lead_to(*(each.base_url for each in portals))
+    form = ViewAsForm(domain_id=portals[0].id if portals else None)
+    form.domain_id.choices = choices_of((each.id, f"{each.brand} ({each.host})") for each in portals)
+    chosen = next((each for each in portals if each.id == form.domain_id.data), None)
+    if not form.validate_on_submit() or chosen is None:
+        return _view_as_page(form, wanted, portals, 422 if form.is_submitted() else 200)
     try:
-        person = known or accounts.add_person(
-            form.name.data or "",
-            form.email.data or "",
-            language=form.language.data,
-            time_zone=form.time_zone.data,
-            by=by,
-            now=now,
+        token = hand_over(
+            person_by_id(access.signed_in().person_id) or abort(404),
+            access.signed_in().session_id,
+            wanted,
+            chosen.host,
+            by=access.actor(),
+            now=clock.utcnow(),
         )
-        accounts.add_membership(person, wanted, by=by, now=now)
     except RuleViolation as violation:
         form.refuse(violation)
-        return _person_form(form, wanted, None, 422)
-    sentence = f"{person.name} is one of the people of {wanted.name}."
+        return _view_as_page(form, wanted, portals, 422)
+    address = f"{chosen.base_url}/view-as/{token}"
     events.commit()
-    flash(sentence)
-    return redirect_to(f"{LIST}/{company_id}#people")
-
-
-@blueprint.route("/<int:company_id>/people/<int:person_id>", methods=["GET", "POST"])
-def person(company_id: int, person_id: int) -> Response:
-    """What a person is called and reads in, and how to take them out."""
-    access.require(Permission.COMPANIES_EDIT)
-    wanted, edited = _company(company_id), _member(company_id, person_id)
-    form = PersonForm(obj=edited)
-    if not form.validate_on_submit():
-        return _person_form(form, wanted, edited, 422 if form.is_submitted() else 200)
-    try:
-        accounts.change_profile(edited, form.name.data or "", form.language.data, form.time_zone.data, **_row(form))
-    except RuleViolation as violation:
-        form.refuse(violation)
-        return _person_form(form, wanted, edited, 422)
-    events.commit()
-    flash("Saved.")
-    return redirect_to(f"{LIST}/{company_id}#people")
-
-
-@blueprint.post("/<int:company_id>/people/<int:person_id>/remove")
-def remove_person(company_id: int, person_id: int) -> Response:
-    """The person no longer acts for this company."""
-    access.require(Permission.COMPANIES_EDIT)
-    wanted, leaving = _company(company_id), _member(company_id, person_id)
-    if not RowForm().validate_on_submit():
-        abort(422)
-    accounts.remove_membership(leaving, wanted, by=access.actor(), now=clock.utcnow())
-    sentence = f"{leaving.name} no longer acts for {wanted.name}."
-    events.commit()
-    flash(sentence)
-    return redirect_to(f"{LIST}/{company_id}#people")
-
-
-@blueprint.post("/<int:company_id>/people/<int:person_id>/deactivate")
-def deactivate_person(company_id: int, person_id: int) -> Response:
-    access.require(Permission.COMPANIES_EDIT)
-    wanted = _member(company_id, person_id)
-    accounts.deactivate_person(wanted, **_pressed())
-    sentence = f"{wanted.name} is signed out everywhere and gets no mail."
-    events.commit()
-    flash(sentence)
-    return redirect_to(f"{LIST}/{company_id}#people")
-
-
-@blueprint.post("/<int:company_id>/people/<int:person_id>/reactivate")
-def reactivate_person(company_id: int, person_id: int) -> Response:
-    access.require(Permission.COMPANIES_EDIT)
-    wanted = _member(company_id, person_id)
-    accounts.reactivate_person(wanted, **_pressed())
-    sentence = f"{wanted.name} may sign in again."
-    events.commit()
-    flash(sentence)
-    return redirect_to(f"{LIST}/{company_id}#people")
+    return redirect_to(address)
 
 
 # What it holds.
@@ -356,10 +307,6 @@ def _company(company_id: int) -> Company:
     return lists.company_by_id(company_id) or abort(404)
 
 
-def _member(company_id: int, person_id: int) -> Person:
-    return lists.member(company_id, person_id) or abort(404)
-
-
 def _holding(company_id: int, holding_id: int) -> Holding:
     found = lists.holding_by_id(holding_id)
     if found is None or found.company_id != company_id or found.valid_to is not None:
@@ -371,7 +318,7 @@ def _domain(domain_id: int | None) -> PortalDomain:
     return domain_by_id(domain_id or 0) or abort(404)
 
 
-def _row(form: CompanyForm | PersonForm | HoldingForm | RowForm) -> dict[str, Any]:
+def _row(form: CompanyForm | HoldingForm | RowForm) -> dict[str, Any]:
     """What every edit of a row takes: the version it was opened with, who, and when."""
     return {"version": form.version.data or 0, "by": access.actor(), "now": clock.utcnow()}
 
@@ -390,18 +337,14 @@ def _company_form(form: NewCompanyForm | CompanyForm, edited: Company | None, st
     )
 
 
-def _person_form(
-    form: NewPersonForm | PersonForm, wanted: Company, edited: Person | None, status: int, known: Person | None = None
-) -> Response:
+def _view_as_page(form: ViewAsForm, wanted: Company, portals: Sequence[PortalDomain], status: int) -> Response:
     return render(
-        "admin/companies/person_form.html",
-        "admin/companies/_person_form.html",
+        "admin/companies/view_as.html",
+        "admin/companies/_view_as.html",
         status,
         form=form,
         company=wanted,
-        person=edited,
-        known=known,
-        is_member=bool(known and lists.member(wanted.id, known.id)),
+        portals=portals,
     )
 
 

@@ -17,7 +17,7 @@ from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 
 blueprint = Blueprint("customer_account", __name__)
-access.customers(blueprint)
+access.customers(blueprint, is_personal=True)
 
 
 @blueprint.route("/account", methods=["GET", "POST"])

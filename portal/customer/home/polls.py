@@ -59,6 +59,7 @@ _VISITOR = (
         Session.token_hash == bindparam("token_hash"),
         Session.host == bindparam("host"),
         Session.revoked_at.is_(None),
+        Session.is_view_as.is_(False),
         Person.deactivated_at.is_(None),
         Company.archived_at.is_(None),
     )

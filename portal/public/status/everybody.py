@@ -4,6 +4,7 @@ import hashlib
 
 from flask import Response, make_response, request
 
+from portal import access
 from portal.fragments import wants_fragment
 
 
@@ -16,7 +17,10 @@ def answer_everybody(html: str) -> Response:
     response = make_response(html)
     response.set_etag(hashlib.sha256(html.encode()).hexdigest()[:32])
     fresh = "no-cache" if wants_fragment() else "max-age=5, stale-while-revalidate=30"
-    response.headers["Cache-Control"] = f"public, {fresh}"
+    person = access.viewer()
+    # Staff who look as a company see the bar above it, which is for nobody else.
+    is_shared = person is None or not person.is_view_as
+    response.headers["Cache-Control"] = f"public, {fresh}" if is_shared else "private, no-cache"
     response.vary.update(["HX-Request", "Cookie"])
     response.make_conditional(request)
     return response
