@@ -50,16 +50,61 @@ class Accent:
 
 
 def accent_of(colour: str, page: Page) -> Accent:
-    """The accent made readable on this page; the colour itself wherever it already is."""
+    """The accent made readable on this page; the colour itself wherever it already is.
+
+    On light pages the words of buttons are white: an accent that cannot carry white text is darkened until it can.
+    On dark pages they are white or black, whichever reads better.
+    """
     base = oklch(colour)
     soft = rgb(
         Oklch(0.29, min(base.chroma, 0.05), base.hue)
         if page.is_dark
         else Oklch(0.955, min(base.chroma, 0.025), base.hue)
     )
-    fill = _moved(colour, page, [page.surface], SHAPE)
+    fill = _moved(colour, page, [page.surface], SHAPE) if page.is_dark else white_carrier(colour)
     ink = max(("#ffffff", "#000000"), key=lambda candidate: contrast(candidate, fill))
     return Accent(fill, ink, _moved(colour, page, [page.surface, soft], TEXT), soft)
+
+
+def white_carrier(colour: str) -> str:
+    """The colour, darkened in small steps until white text on it can be read: the nearest that works."""
+    return _moved(colour, LIGHT, ["#ffffff"], TEXT)
+
+
+class Advice(NamedTuple):
+    """What becomes of a colour on pages of one scheme: what buttons get, and a sentence for whoever chooses it."""
+
+    is_kept: bool
+    fill: str
+    sentence: str
+
+
+def advice(colour: str, page: Page) -> Advice:
+    """Say in words what this accent becomes on light or dark pages, and why. Ratios are cut, never rounded up."""
+    accent = accent_of(colour, page)
+    is_kept = accent.fill == colour
+    if page.is_dark:
+        reached = _ratio(contrast(accent.fill, page.surface))
+        words = "white" if accent.ink == "#ffffff" else "black"
+        if is_kept:
+            sentence = f"On dark pages buttons are {colour} as it is, with {words} words."
+        else:
+            was = _ratio(contrast(colour, page.surface))
+            sentence = (
+                f"On dark pages {colour} hardly shows ({was} to 1, {SHAPE:g} needed), so buttons are {accent.fill} "
+                f"({reached} to 1), with {words} words."
+            )
+        return Advice(is_kept, accent.fill, sentence)
+    reached = _ratio(contrast("#ffffff", accent.fill))
+    if is_kept:
+        sentence = f"White words on {colour} can be read ({reached} to 1, {TEXT:g} needed). It is used as it is."
+    else:
+        was = _ratio(contrast("#ffffff", colour))
+        sentence = (
+            f"White words on {colour} cannot be read ({was} to 1, {TEXT:g} needed). On light pages buttons are "
+            f"{accent.fill} instead, the nearest that works ({reached} to 1)."
+        )
+    return Advice(is_kept, accent.fill, sentence)
 
 
 def style_sheet(colour: str) -> str:
@@ -106,6 +151,10 @@ def _moved(colour: str, page: Page, grounds: list[str], least: float) -> str:
         lightness += 0.005 if page.is_dark else -0.005
         found = rgb(base._replace(lightness=min(1.0, max(0.0, lightness))))
     return found
+
+
+def _ratio(contrast: float) -> str:
+    return f"{math.floor(contrast * 10) / 10:g}"
 
 
 def _luminance(colour: str) -> float:

@@ -5,15 +5,16 @@ Labels, tones and shapes of states stand here and in `components/status.html`, n
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import nh3
-from flask import Flask, request, url_for
-from flask_babel import format_date, format_datetime, lazy_gettext, ngettext
+from flask import Flask, g, has_app_context, request, url_for
+from flask_babel import force_locale, format_date, format_datetime, lazy_gettext, ngettext
 from flask_babel import gettext as _
 from jinja2.runtime import Macro
 from markdown_it import MarkdownIt
@@ -93,6 +94,15 @@ LOOKS: dict[str, dict[str, Look]] = {
         "expired": Look("Expired", "quiet", "minus"),
         "unknown": Look("Possibly sent", "warn", "bang"),
     },
+    "finding": {
+        "reaches_us": Look("Leads here", "good", "check"),
+        "hidden_name": Look("Leads here under another name", "warn", "bang"),
+        "elsewhere": Look("Leads elsewhere", "bad", "cross"),
+        "unresolved": Look("Does not resolve", "bad", "cross"),
+        "not_public": Look("Not asked", "warn", "bang"),
+        "certificate": Look("Certificate refused", "bad", "cross"),
+        "unreachable": Look("Does not answer", "bad", "cross"),
+    },
     "unreached": {
         "deactivated": Look("Deactivated", "quiet", "minus"),
         "bounced": Look("Address bounced", "warn", "bang"),
@@ -100,6 +110,11 @@ LOOKS: dict[str, dict[str, Look]] = {
         "by_hand": Look("Suppressed by hand", "quiet", "minus"),
         "unsubscribed": Look("Unsubscribed", "quiet", "minus"),
         "area_off": Look("Status is off for them", "quiet", "minus"),
+    },
+    "verdict": {
+        "ok": Look("Fine", "good", "check"),
+        "warn": Look("To look at", "warn", "bang"),
+        "fail": Look("Needs you", "bad", "cross"),
     },
     "broadcast": {
         "expanding": Look("Preparing", "planned", "clock"),
@@ -157,8 +172,59 @@ def init_app(app: Flask) -> None:
 
 
 def look(kind: str, value: str) -> Look:
-    """The look of a state, such as `look("state", incident.state)`."""
-    return LOOKS[kind][value]
+    """The look of a state, such as `look("state", incident.state)`: its word is the portal domain's own, if it has one.
+
+    Only between `speak_as` and the end of the request, or inside `worded`: nothing staff read is ever reworded.
+    """
+    seen = LOOKS[kind][value]
+    own = _own_words()
+    word = own.get(WORDED_LIKE.get((kind, value)) or f"{kind}.{value}") if own else None
+    return seen._replace(label=word) if word else seen
+
+
+WORDED_LIKE = {
+    ("component", "operational"): "severity.none",
+    ("component", "degraded_performance"): "severity.performance_issue",
+    ("component", "partial_outage"): "severity.partial_rth",
+    ("component", "major_outage"): "severity.major_outage",
+}
+"""A component is as its incidents make it, so it is called as their severity is."""
+
+Wordings = Mapping[str, Mapping[str, str]]
+"""A portal domain's own words by language and key, such as {"en": {"severity.partial_rth": "Calls back fail"}}."""
+
+
+def speak_as(wordings: Wordings) -> None:
+    """Whoever reads the answer of this request is a customer of the portal domain with these words."""
+    g.wordings = wordings
+
+
+@contextmanager
+def worded(wordings: Wordings) -> Iterator[None]:
+    """What is rendered inside is for customers of the portal domain with these words, whoever caused it."""
+    before = g.get("wordings")
+    g.wordings = wordings
+    try:
+        yield
+    finally:
+        g.wordings = before
+
+
+def default_words(spoken: str) -> dict[str, str]:
+    """By key, what the states of LOOKS that may be worded are called where nobody chose otherwise."""
+    with force_locale(spoken):
+        words = {
+            f"{kind}.{value}": str(LOOKS[kind][value].label)
+            for kind in ("severity", "state", "service")
+            for value in LOOKS[kind]
+        }
+        return words | {"severity.none": str(LOOKS["component"]["operational"].label)}
+
+
+def _own_words() -> Mapping[str, str]:
+    """The words of the portal domain in the language of what is being written; empty where there are none."""
+    wordings: Wordings | None = g.get("wordings") if has_app_context() else None
+    return wordings.get(language(), {}) if wordings else {}
 
 
 @lru_cache(maxsize=2048)
@@ -265,9 +331,10 @@ def kept(macro: Macro, key: Hashable, *arguments: Any) -> Markup:
     """What a macro makes of its arguments, made once for each key.
 
     For macros that stand in long lists. The key holds everything that shows: values and not ids, the language, and
-    where there are times also the zone and the minute.
+    where there are times also the zone and the minute. The portal domain's own words are added to it here.
     """
-    place = (macro.name, key)
+    own = _own_words()
+    place = (macro.name, key, tuple(own.items()) if own else ())
     with _keeping:
         found = _kept.get(place)
         if found is not None:

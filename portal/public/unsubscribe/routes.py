@@ -18,6 +18,7 @@ from portal.public.unsubscribe.forms import ListForm
 
 blueprint = Blueprint("public_unsubscribe", __name__)
 access.anyone(blueprint)
+access.on_every_name("public_unsubscribe.leave")
 
 
 @blueprint.get("/u/<token>")

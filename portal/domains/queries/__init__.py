@@ -9,17 +9,21 @@ from sqlalchemy.orm import aliased, contains_eager
 
 from portal.accounts.models import Company, Membership
 from portal.accounts.rules import text_key
-from portal.domains.models import Admission, AreaOverride, PortalDomain
+from portal.domains.models import Admission, AreaOverride, PortalDomain, PortalHost
 from portal.domains.rules import Area, area_is_open
 from portal.extensions import db, rows
 
 
 def domain_by_host(host: str) -> PortalDomain | None:
-    """The portal domain with this normalised host name."""
+    """The portal domain that has this normalised name: its main one, or one that leads there. One query."""
     return db.session.scalars(_BY_HOST, {"host": host}).one_or_none()
 
 
-_BY_HOST = select(PortalDomain).where(PortalDomain.host == bindparam("host"))
+_BY_HOST = (
+    select(PortalDomain)
+    .join(PortalHost, PortalHost.domain_id == PortalDomain.id)
+    .where(PortalHost.host == bindparam("host"))
+)
 """Built once, as are the other statements of this module that every request executes."""
 
 
