@@ -1,32 +1,23 @@
-"""`/admin/settings/portals`: the portal domains, their brand, and what customers can use on each."""
+"""`/admin/settings/portals`: the portal domains, where they are reached and how they look."""
 
-from flask import Blueprint, abort, flash, request
+from flask import flash, render_template, request
 from werkzeug.wrappers import Response
 
 from portal import access, clock, events
-from portal.accounts.rules import Permission
-from portal.admin.forms import text_wanted
-from portal.admin.portals.forms import AreasForm, ExceptionForm, NewPortalForm, PortalForm
-from portal.catalogue.queries import lists
+from portal.admin.portals import areas, companies, hosts, wording  # noqa: F401 (their routes)
+from portal.admin.portals.forms import NewPortalForm, PortalForm, PreviewForm
+from portal.admin.portals.place import LIST, blueprint, domain_or_404, show
+from portal.admin.portals.preview import Preview, preview_of
 from portal.domains import actions
 from portal.domains.models import PortalDomain
-from portal.domains.queries import (
-    all_domains,
-    companies_by_domain,
-    companies_to_except,
-    domain_by_id,
-    override_counts,
-    overrides_on,
-)
-from portal.domains.rules import AREA_WORDS, BUILT_AREAS, PER_COMPANY, Area
+from portal.domains.queries import all_domains, companies_by_domain
+from portal.domains.rules import AREA_WORDS, BUILT_AREAS, normal_address
 from portal.errors import RuleViolation, StaleEdit
-from portal.fragments import redirect_to, render, wants_fragment
+from portal.fragments import redirect_to, render
 
-blueprint = Blueprint("admin_portals", __name__, url_prefix="/admin/settings/portals")
-access.staff(blueprint, Permission.PORTALS_EDIT)
+__all__ = ["blueprint"]
 
-LIST = "/admin/settings/portals"
-COMPANIES_OFFERED = 8
+STALE = "Somebody else saved this portal domain in the meantime. Yours stands below; save again to put it over theirs."
 
 
 @blueprint.get("")
@@ -42,11 +33,17 @@ def portal_list() -> Response:
     )
 
 
+@blueprint.get("/preview")
+def preview() -> str:
+    """The sign-in page of a portal domain as the form has it so far."""
+    return render_template("admin/portals/_preview.html", preview=_preview(PreviewForm(request.args)))
+
+
 @blueprint.route("/new", methods=["GET", "POST"])
 def new_portal() -> Response:
     form = NewPortalForm()
     if not form.validate_on_submit():
-        return _form(form, None, 422 if form.is_submitted() else 200)
+        return _new(form, 422 if form.is_submitted() else 200)
     try:
         added = actions.add_domain(
             form.base_url.data or "",
@@ -58,25 +55,24 @@ def new_portal() -> Response:
         )
     except RuleViolation as violation:
         form.refuse(violation)
-        return _form(form, None, 422)
+        return _new(form, 422)
     address = f"{LIST}/{added.id}"
     events.commit()
-    flash("The portal answers on its address from now on. Let companies sign in on it from their own pages.")
+    flash("Added. Check under Host names that its address leads here, and under Companies let companies sign in.")
     return redirect_to(address)
-
-
-@blueprint.get("/<int:domain_id>")
-def portal(domain_id: int) -> Response:
-    """One portal domain: its brand, its switches, and the exceptions from them."""
-    return _portal(_domain(domain_id))
 
 
 @blueprint.route("/<int:domain_id>/edit", methods=["GET", "POST"])
 def edit_portal(domain_id: int) -> Response:
-    edited = _domain(domain_id)
+    edited = domain_or_404(domain_id)
     form = PortalForm(obj=edited)
     if not form.validate_on_submit():
-        return _form(form, edited, 422 if form.is_submitted() else 200)
+        return _edit(edited, form, 422 if form.is_submitted() else 200)
+    old_host = edited.host
+    wanted = normal_address(form.base_url.data or "")
+    if wanted and wanted.host != old_host:
+        # Where customers type their passwords is not for whoever finds an open browser to change.
+        access.require_recent_password()
     try:
         actions.edit_domain(
             edited,
@@ -89,95 +85,41 @@ def edit_portal(domain_id: int) -> Response:
         )
     except RuleViolation as violation:
         form.refuse(violation)
-        return _form(form, edited, 422)
-    events.commit()
-    flash("Saved.")
-    return redirect_to(f"{LIST}/{domain_id}")
-
-
-@blueprint.post("/<int:domain_id>/areas")
-def set_areas(domain_id: int) -> Response:
-    """All switches as they should be; what is not built yet stays as it is."""
-    domain, form = _domain(domain_id), AreasForm()
-    if not form.validate_on_submit():
-        abort(422)
-    unbuilt = {Area(area) for area in domain.areas}.difference(BUILT_AREAS)
-    try:
-        actions.set_areas(
-            domain, form.areas | unbuilt, version=form.version.data or 0, by=access.actor(), now=clock.utcnow()
-        )
+        return _edit(edited, form, 422)
     except StaleEdit:
-        if not wants_fragment():
-            raise
         events.rollback()
-        return _portal(
-            domain, 409, notice="Somebody else changed the switches in the meantime. They stand like this now."
-        )
+        newer = domain_or_404(domain_id)
+        form.form_errors.append(STALE)
+        form.version.data = newer.version
+        return _edit(newer, form, 409)
+    has_moved = edited.host != old_host
     events.commit()
-    if wants_fragment():
-        return _portal(_domain(domain_id))
-    flash("Saved. It counts from the next page customers open.")
+    flash(f"Saved. {old_host} leads to the new address." if has_moved else "Saved.")
     return redirect_to(f"{LIST}/{domain_id}")
 
 
-@blueprint.post("/<int:domain_id>/exceptions")
-def set_exception(domain_id: int) -> Response:
-    """Open or close an area for one company, or take that exception away."""
-    domain, form = _domain(domain_id), ExceptionForm()
-    company = lists.company_by_id(form.company_id.data or 0)
-    if not form.validate_on_submit() or company is None:
-        abort(422)
-    is_open = {"yes": True, "no": False}.get(form.is_open.data or "")
-    area = Area(form.area.data)
-    actions.set_override(domain, company, area, is_open, by=access.actor(), now=clock.utcnow())
-    name = AREA_WORDS[area].name
-    sentence = (
-        f"{name} follows the switch for {company.name} again."
-        if is_open is None
-        else f"{name} is {'open' if is_open else 'closed'} for {company.name} from now on."
-    )
-    events.commit()
-    flash(sentence)
-    return redirect_to(f"{LIST}/{domain_id}")
-
-
-def _domain(domain_id: int) -> PortalDomain:
-    return domain_by_id(domain_id) or abort(404)
-
-
-def _portal(domain: PortalDomain, status: int = 200, notice: str = "") -> Response:
-    searched = request.args.get("area", "") if request.method == "GET" else ""
-    text = text_wanted() if searched in PER_COMPANY.intersection(BUILT_AREAS) else ""
-    exceptions: dict[Area, list[object]] = {area: [] for area in BUILT_AREAS}
-    for each in overrides_on(domain.id):
-        exceptions.setdefault(Area(each.area), []).append(each)
-    form = AreasForm(formdata=None, version=domain.version, **{area: area in domain.areas for area in BUILT_AREAS})
+def _new(form: NewPortalForm, status: int) -> Response:
     return render(
-        "admin/portals/portal.html",
-        "admin/portals/_portal.html",
+        "admin/portals/new.html",
+        "admin/portals/_new.html",
         status,
-        domain=domain,
         form=form,
-        notice=notice,
-        built=BUILT_AREAS,
-        per_company=PER_COMPANY,
+        preview=_preview(form),
         area_words=AREA_WORDS,
-        exceptions=exceptions,
-        exception_counts=override_counts(domain.id),
-        admitted=companies_by_domain().get(domain.id, 0),
-        searched=searched,
-        text=text,
-        offered=companies_to_except(domain.id, Area(searched), text, COMPANIES_OFFERED) if text else (),
+        built=BUILT_AREAS,
     )
 
 
-def _form(form: NewPortalForm | PortalForm, edited: PortalDomain | None, status: int) -> Response:
-    return render(
-        "admin/portals/portal_form.html",
-        "admin/portals/_portal_form.html",
-        status,
-        form=form,
-        domain=edited,
-        area_words=AREA_WORDS,
-        built=BUILT_AREAS,
+def _edit(edited: PortalDomain, form: PortalForm, status: int) -> Response:
+    return show("edit", edited, status, form=form, preview=_preview(form))
+
+
+def _preview(form: NewPortalForm | PortalForm | PreviewForm) -> Preview:
+    return preview_of(
+        base_url=form.base_url.data or "",
+        brand=form.brand.data or "",
+        tagline=form.tagline.data or "",
+        accent=form.accent.data or "",
+        language=form.language.data or "",
+        channels=form.channels,
     )
