@@ -10,7 +10,10 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.catalogue.services.routes import blueprint as services
     from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
+    from portal.admin.imports.routes import blueprint as imports
     from portal.admin.incidents.routes import blueprint as incidents
+    from portal.admin.operation.routes import blueprint as operation
+    from portal.admin.operation.routes import notice as sending
     from portal.admin.people.routes import blueprint as people
     from portal.admin.portals.routes import blueprint as portals
     from portal.admin.styleguide.routes import blueprint as styleguide
@@ -24,5 +27,8 @@ def blueprints() -> list[Blueprint]:
         people,
         broadcasts,
         portals,
+        operation,
+        sending,
+        imports,
         styleguide,
     ]

@@ -1,0 +1,74 @@
+"""Each part of the installation in words, put together for the screen "Operation"."""
+
+import platform
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+
+from portal.config import Settings
+from portal.extensions import db
+from portal.operation.queries import Measures, measure, redis_answers, schema_state
+from portal.operation.rules import (
+    Finding,
+    Verdict,
+    audit_finding,
+    backup_finding,
+    disk_finding,
+    metrics_finding,
+    outbox_finding,
+    redis_finding,
+    relays_finding,
+    schema_finding,
+    sending_finding,
+    sqlite_finding,
+    wal_finding,
+    worst,
+)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How everything is: the figures, the parts in the order in which they are best mended, and what runs."""
+
+    measures: Measures
+    findings: list[Finding]
+    versions: list[tuple[str, str]]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all parts."""
+        return worst(self.findings)
+
+
+def look(settings: Settings, now: datetime) -> Health:
+    """Look at everything this machine sees. The relay itself is not asked: what the last mails met there is known."""
+    found = measure(now)
+    is_sqlite = db.engine.dialect.name == "sqlite"
+    engine = sqlite3.sqlite_version if is_sqlite else _postgres_version()
+    is_paused = found.paused_since is not None
+    findings = [
+        sqlite_finding(engine) if is_sqlite else Finding("PostgreSQL", Verdict.OK, "answers"),
+        schema_finding(schema_state()),
+        *([wal_finding(found.wal_bytes)] if found.wal_bytes is not None else []),
+        redis_finding(answers=redis_answers()),
+        sending_finding(found.paused_since, found.paused_reason),
+        outbox_finding(found.waiting, found.oldest_due, now, is_paused=is_paused),
+        relays_finding(found.relays),
+        audit_finding(found.audit_unsealed),
+        backup_finding(found.backed_up_at, now),
+        disk_finding(shutil.disk_usage(settings.instance).free, "the instance folder"),
+        metrics_finding(has_token=bool(settings.metrics_token)),
+    ]
+    versions = [
+        ("Signalbox", version("signalbox")),
+        ("Tables", found.revision),
+        ("SQLite" if is_sqlite else "PostgreSQL", engine),
+        ("Python", platform.python_version()),
+    ]
+    return Health(found, findings, versions)
+
+
+def _postgres_version() -> str:
+    return str(db.session.scalar(db.text("SELECT current_setting('server_version')")))
