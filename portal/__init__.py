@@ -20,10 +20,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    import portal.catalogue.imports  # (what can be brought in makes itself known)
-    import portal.domains.imports
-    import portal.incidents.mails  # (its kinds of mail make themselves known)
-    import portal.notifications.account_mails  # noqa: F401
     from portal import (
         access,
         admin,
@@ -47,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from portal.extensions import csrf, db, htmx, mail, migrate
     from portal.public.status.cache import PublicPages
 
+    _make_known()
     settings = settings or Settings.from_environment(os.environ)
     app = Flask(__name__, static_folder=None)
     app.config.update(
@@ -90,3 +87,20 @@ def create_app(settings: Settings | None = None) -> Flask:
             app.register_blueprint(blueprint)
     shortcuts.init_app(app, PublicPages, PublicDocuments, BannerPolls)
     return app
+
+
+def _make_known() -> None:
+    """Load what makes itself known further down: kinds of mail, what comes in, what goes out, what is forgotten."""
+    import portal.accounts.exports
+    import portal.accounts.forgetting
+    import portal.catalogue.exports
+    import portal.catalogue.forgetting
+    import portal.catalogue.imports
+    import portal.domains.exports
+    import portal.domains.imports
+    import portal.incidents.exports
+    import portal.incidents.mails
+    import portal.notifications.account_mails
+    import portal.notifications.exports
+    import portal.notifications.forgetting
+    import portal.records.forgetting  # noqa: F401

@@ -21,9 +21,10 @@ from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.notifications import account_mails, actions, endings, leases, queries
 from portal.notifications.sending import Sender
-from portal.records import actions as records
+from portal.records import exports, retention
 from portal.records.queries import due_runs
 from portal.records.working import Work
+from workers import exporting
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,8 @@ def beat() -> None:
         events.wake("check_hosts")
     for run_id in due_runs(utcnow()):
         events.wake("bring_in", run_id)
+    for run_id in exports.due(utcnow()):
+        events.wake("export", run_id)
     events.commit()
 
 
@@ -132,6 +135,8 @@ def work_off() -> None:
     """All of this without Redis, in turns, until nothing is due or this process is asked to end: the pulse's part."""
     _put_right()
     seal()
+    if retention.due(utcnow()):
+        tidy_up()
     is_more = True
     while is_more and not _stopping().is_set():
         write_account_mails()
@@ -143,6 +148,7 @@ def work_off() -> None:
         is_more = _send() or bool(due)
         is_more = _check_host() or is_more
         is_more = _bring_in_what_is_due() or is_more
+        is_more = _export_what_is_due() or is_more
 
 
 def _put_right() -> None:
@@ -172,13 +178,37 @@ def seal() -> None:
     events.rollback()
 
 
+def export(run_id: int) -> None:
+    """Make an export, unless somebody is making it."""
+    exporting.make(run_id, _stopping().is_set)
+
+
 def tidy_up() -> None:
-    """Forget sessions, links, throttles and imported files that ended long ago."""
-    accounts.prune_sessions(utcnow())
-    accounts.prune_links(utcnow())
+    """Forget what is older than its retention, a bounded piece at a time, and throttles that say nothing any more."""
     accounts.prune_throttles(utcnow())
-    records.forget_files(utcnow())
     events.commit()
+    for name in retention.due(utcnow()):
+        _forget(name)
+
+
+def _forget(name: str) -> None:
+    """Forget one kind of record until nothing of it is too old, or this process is asked to end."""
+    count = 0
+    while not _stopping().is_set() and (gone := retention.forget_some(name, utcnow())):
+        count += gone
+        events.commit()
+    events.rollback()
+    retention.note_forgotten(name, count, utcnow())
+    events.commit()
+
+
+def _export_what_is_due() -> bool:
+    """Make the exports that wait; whether there were any."""
+    waiting = exports.due(utcnow())
+    events.rollback()
+    for run_id in waiting:
+        export(run_id)
+    return bool(waiting)
 
 
 def _stopping() -> threading.Event:

@@ -75,7 +75,7 @@ One that commits later still is sealed later: nothing is left out, it only stand
 """
 
 PERSONAL = frozenset(
-    {"name", "email", "address", "old_email", "new_email", "phone", "recipient", "person", "user_agent"}
+    {"name", "email", "e-mail", "e-mail address", "address", "old_email", "new_email", "phone", "recipient", "person"}
 )
 """Fields of `before` and `after` that can name a person. They go into the chain as a salted digest."""
 
@@ -88,19 +88,24 @@ def former(person_id: int | None) -> str:
     return f"a former person #{person_id}" if person_id is not None else "a former address"
 
 
+def is_personal(field: str) -> bool:
+    """Whether a field of an entry can name a person."""
+    return field.lower() in PERSONAL
+
+
 def personal(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The personal fields of an entry."""
-    return [{name: value for name, value in (side or {}).items() if name in PERSONAL} for side in (before, after)]
+    return [{name: value for name, value in (side or {}).items() if is_personal(name)} for side in (before, after)]
 
 
 def impersonal(side: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """One side of an entry with its personal fields reduced to their names."""
-    return None if side is None else {name: None if name in PERSONAL else value for name, value in side.items()}
+    return None if side is None else {name: None if is_personal(name) else value for name, value in side.items()}
 
 
 def erased(side: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """One side of an entry with its personal fields erased."""
-    return None if side is None else {name: ERASED if name in PERSONAL else value for name, value in side.items()}
+    return None if side is None else {name: ERASED if is_personal(name) else value for name, value in side.items()}
 
 
 def digest(salt: str, value: Any) -> str:

@@ -5,9 +5,12 @@ What the sending process writes stands in `leases.py`.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from flask import current_app
+from flask_babel import force_locale
+from flask_babel import gettext as _
 from sqlalchemy import CursorResult, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -18,9 +21,11 @@ from portal.audit import actions as audit
 from portal.audit.rules import SYSTEM, Actor
 from portal.config import Settings
 from portal.database import Base
+from portal.domains.rules.support import Channels
 from portal.errors import NotFound, RuleViolation
 from portal.extensions import db
-from portal.notifications.kinds import ACCOUNT_TOPIC, Content, Kind, Recipient, kind_named
+from portal.language import known
+from portal.notifications.kinds import ACCOUNT_TOPIC, Content, Kind, Recipient, kind_named, wording_key
 from portal.notifications.links import unsubscribe_path
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
 from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses, unwanted_by
@@ -154,9 +159,11 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
     rows = []
     for recipient, address_key in zip(reached, keys, strict=True):
         companies = [each for each in recipient.company_ids if each in allowed]
-        row = _row(broadcast, recipient, address_key, companies, settings)
+        home = homes.get(companies[0]) if companies else None
+        row = _row(broadcast, recipient, address_key, companies)
+        row["wording"] = _wording_for(broadcast, recipient.language, home)
         row["message_id"] = message_id(secret, row["dedupe_key"], settings.mail_domain)
-        row["values"] = _values(broadcast, recipient, homes.get(companies[0]) if companies else None, settings)
+        row["values"] = _values(broadcast, recipient, home, settings)
         row |= {"created_at": now, "next_attempt_at": now, "state": DeliveryState.PENDING, "answer": None}
         row["finished_at"] = None
         if address_key in suppressed or recipient.person_id in unwanted:
@@ -166,10 +173,7 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
     insert_new(Delivery, *rows)
 
 
-def _row(
-    broadcast: Broadcast, recipient: Recipient, address_key: str, companies: list[int], settings: Settings
-) -> dict[str, Any]:
-    language = recipient.language if recipient.language in broadcast.content else "en"
+def _row(broadcast: Broadcast, recipient: Recipient, address_key: str, companies: list[int]) -> dict[str, Any]:
     return {
         "broadcast_id": broadcast.id,
         "dedupe_key": dedupe_key(broadcast.idempotency_key, "mail", address_key),
@@ -180,9 +184,25 @@ def _row(
         "person_id": recipient.person_id,
         "company_id": companies[0] if companies else None,
         "company_ids": companies,
-        "wording": language if language in broadcast.content else next(iter(broadcast.content)),
         "priority": broadcast.priority + recipient.priority,
     }
+
+
+def _wording_for(broadcast: Broadcast, language: str, home: Home | None) -> str:
+    """The key of the recipient's wording: that of their home portal where it has its own, else their language's."""
+    spoken = language if language in broadcast.content else "en"
+    if spoken not in broadcast.content:
+        spoken = next(iter(broadcast.content))
+    own = wording_key(spoken, home.domain_id) if home and home.domain_id else ""
+    return own if own in broadcast.content else spoken
+
+
+@lru_cache(maxsize=1024)
+def _support_sentence(channels: Channels, language: str) -> str:
+    """How to reach a human, in the language of the mail; empty where no channel is named."""
+    named = channels.in_words()
+    with force_locale(known(language)):
+        return str(_("Questions? %(channels)s", channels=named)) if named else ""
 
 
 def _values(broadcast: Broadcast, recipient: Recipient, home: Home | None, settings: Settings) -> dict[str, str]:
@@ -197,6 +217,7 @@ def _values(broadcast: Broadcast, recipient: Recipient, home: Home | None, setti
         "brand": (home and home.brand) or settings.mail_domain,
         "portal_url": base_url,
         "unsubscribe_url": base_url + path,
+        "support": _support_sentence(home.support, recipient.language) if home else "",
     }
 
 

@@ -15,11 +15,24 @@ Cursor = dict[str, Any]
 Content = dict[str, dict[str, str]]
 """The wordings of a broadcast by language: {"en": {"subject": …, "text": …, "html": …}, "de": …}.
 
+Where a portal domain has words of its own for what the mail tells, there is a further one for those at home there, by
+language and domain: "de.12" (see `wording_key`).
 `{{name}}` in them is filled per recipient; a name the kind does not know stays as it was typed.
 """
 
-BUILT_IN = frozenset({"name", "address", "company", "brand", "portal_url", "unsubscribe_url"})
-"""Variables every wording may use: the recipient's name, address and company, and their home portal's brand and URL."""
+BUILT_IN = frozenset({"name", "address", "company", "brand", "portal_url", "unsubscribe_url", "support"})
+"""Variables every wording may use: the recipient's name, address and company, their home portal's brand and URL, and
+one sentence on how to reach a human there, empty where no channel is named."""
+
+
+def wording_key(language: str, domain_id: int) -> str:
+    """The key of a wording for the people at home on one portal domain."""
+    return f"{language}.{domain_id}"
+
+
+def language_of(key: str) -> str:
+    """The language of a wording by its key."""
+    return key.partition(".")[0]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from portal.notifications.rules import BroadcastState, DeliveryState, Failure, R
 RAW: Any = {"synchronize_session": False}
 """Execution options of statements over many rows: the session need not know, nobody holds these rows as objects."""
 
+IS_HASHED = text("address_key LIKE 'sha256:%'")
+"""Suppressions whose address was erased with its person (`rules.HASHED`)."""
+
 IS_DUE = text("state = 'pending'")
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
 
@@ -170,7 +173,10 @@ class Suppression(Base):
     """Nothing of this scope is sent to this address. `scope` is "all" or a topic such as "incidents"."""
 
     __tablename__ = "suppression"
-    __table_args__ = (UniqueConstraint("address_key", "scope", "reason"),)
+    __table_args__ = (
+        UniqueConstraint("address_key", "scope", "reason"),
+        Index("ix_suppression_hashed", "id", sqlite_where=IS_HASHED, postgresql_where=IS_HASHED),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     address_key: Mapped[str] = mapped_column(String(254))

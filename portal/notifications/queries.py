@@ -6,16 +6,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from flask import current_app
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import contains_eager, defer
 
 from portal.accounts.models import Company
 from portal.accounts.rules import text_key
+from portal.config import Settings
 from portal.domains.models import Admission, PortalDomain
+from portal.domains.rules.support import Channels
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.notifications.kinds import ACCOUNT_TOPIC
 from portal.notifications.models import (
+    IS_HASHED,
     IS_RETRYING,
     Broadcast,
     Delivery,
@@ -35,6 +39,7 @@ from portal.notifications.rules import (
     RelayState,
     SuppressionReason,
     eta_seconds,
+    hashed_address,
     progress_of,
 )
 
@@ -71,13 +76,27 @@ def pause_of_all() -> Pause | None:
 def suppressed_addresses(
     address_keys: Collection[str], topic: str, now: datetime
 ) -> dict[str, tuple[SuppressionReason, str | None]]:
-    """Those of the addresses that get no mail of this topic, with the reason and its detail. One query."""
+    """Those of the addresses that get no mail of this topic, with the reason and its detail. Two queries.
+
+    Wishes of people who were forgotten since are known by a hash of their address only, and hold all the same.
+    """
+    keys = {address_key: address_key for address_key in address_keys} | _erased_among(address_keys)
     rows = db.session.execute(
         select(Suppression.address_key, Suppression.reason, Suppression.detail)
-        .where(Suppression.address_key.in_(set(address_keys)), suppresses(topic, now))
+        .where(Suppression.address_key.in_(keys), suppresses(topic, now))
         .order_by(Suppression.id)
     )
-    return {address_key: (reason, detail) for address_key, reason, detail in rows}
+    return {keys[address_key]: (reason, detail) for address_key, reason, detail in rows}
+
+
+def _erased_among(address_keys: Collection[str]) -> dict[str, str]:
+    """The addresses by their hashes, under the secret key and those before it; nothing where nobody was forgotten."""
+    hashed = select(Suppression.id).where(IS_HASHED).limit(1)
+    if db.session.scalar(hashed) is None:
+        return {}
+    settings: Settings = current_app.config["SETTINGS"]
+    secrets = (settings.secret_key, *settings.secret_key_fallbacks)
+    return {hashed_address(secret, each): each for secret in secrets for each in address_keys}
 
 
 def bounced_today(
@@ -140,22 +159,37 @@ def unwanted_by(person_ids: Collection[int], topic: str) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Home:
-    """Where the links of a company's mails lead, and under which brand."""
+    """Where the links of a company's mails lead, under which brand, and how its people reach a human there."""
 
     company: str
     base_url: str | None
     brand: str | None
+    domain_id: int | None
+    support: Channels
 
 
 def homes_of(company_ids: Collection[int]) -> dict[int, Home]:
     """Name and home portal of each of the companies. One query."""
     rows = db.session.execute(
-        select(Company.id, Company.name, PortalDomain.base_url, PortalDomain.brand)
+        select(
+            Company.id,
+            Company.name,
+            PortalDomain.base_url,
+            PortalDomain.brand,
+            PortalDomain.id,
+            PortalDomain.support_email,
+            PortalDomain.support_phone,
+            PortalDomain.support_hours,
+            PortalDomain.help_url,
+        )
         .outerjoin(Admission, and_(Admission.company_id == Company.id, Admission.is_home))
         .outerjoin(PortalDomain, PortalDomain.id == Admission.domain_id)
         .where(Company.id.in_(set(company_ids)))
     )
-    return {company_id: Home(name, base_url, brand) for company_id, name, base_url, brand in rows}
+    return {
+        company_id: Home(name, base_url, brand, domain_id, Channels(*channels))
+        for company_id, name, base_url, brand, domain_id, *channels in rows
+    }
 
 
 # How far it is.

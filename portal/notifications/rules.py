@@ -262,6 +262,16 @@ def name_key(secret: str) -> bytes:
     return hmac.digest(secret.encode(), b"signalbox message id", "sha256")
 
 
+HASHED = "sha256:"
+"""How the key of a suppression begins whose address was erased with its person."""
+
+
+def hashed_address(secret: str, address_key: str) -> str:
+    """What stands for an address that must not be mailed but may no longer be known; needs the secret to be tried."""
+    key = hmac.digest(secret.encode(), b"signalbox suppression", "sha256")
+    return HASHED + hmac.digest(key, address_key.encode(), "sha256").hex()
+
+
 def message_id(key: bytes, of: str, domain: str) -> str:
     """The Message-ID of a delivery (`of` is its dedupe key), angle brackets included."""
     # 20 bytes make 32 letters, of which 26 are kept; encoding the rest too would only cost time.

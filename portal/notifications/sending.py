@@ -32,7 +32,7 @@ from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import endings, leases, outbound, relays, results
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
-from portal.notifications.kinds import BUILT_IN, LateValues, kind_named
+from portal.notifications.kinds import BUILT_IN, LateValues, kind_named, language_of
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.models import Broadcast
 from portal.notifications.queries import pause_of_all
@@ -204,7 +204,7 @@ class Sender:
         kind = kind_named(broadcast.kind)
         domain = self.settings.mail_domain
         try:
-            with force_locale(language):
+            with force_locale(language_of(language)):
                 return Wording(
                     wording,
                     BUILT_IN | kind.variables,

@@ -55,6 +55,9 @@ def upgrade() -> None:
         op.add_column("broadcast", sa.Column("counted", sa.JSON(none_as_null=True), nullable=True))
     _name_nouns()
     _index(present)
+    if "ix_suppression_hashed" not in {index["name"] for index in present.get_indexes("suppression")}:
+        hashed = sa.text("address_key LIKE 'sha256:%'")
+        op.create_index("ix_suppression_hashed", "suppression", ["id"], sqlite_where=hashed, postgresql_where=hashed)
     tables = set(present.get_table_names())
     for name, make in (
         ("audit_chain", _create_chain),
@@ -280,6 +283,8 @@ def downgrade() -> None:
     for name in ("retention_rule", "export_chunk", "export_run", "audit_tally", "audit_chain"):
         if name in tables:
             op.drop_table(name)
+    if "ix_suppression_hashed" in {index["name"] for index in present.get_indexes("suppression")}:
+        op.drop_index("ix_suppression_hashed", table_name="suppression")
     there = {index["name"] for index in present.get_indexes("audit_entry")}
     for name in (*INDEXES, "uq_audit_entry_chain_no", "ix_audit_entry_unsealed"):
         if name in there:
