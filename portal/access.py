@@ -83,6 +83,8 @@ class Declaration:
 
 
 _declared: dict[str, Declaration] = {}
+
+_uploads: dict[str, tuple[Permission, int, str]] = {}
 _on_every_name: set[str] = set()
 
 
@@ -132,6 +134,14 @@ def tokens(blueprint: Blueprint, resource: Resource, area: Area | None = None) -
     """
     csrf.exempt(blueprint)
     _declare(blueprint, Declaration(Audience.TOKENS, area=area, resource=resource), _token_guard)
+
+
+def takes_uploads(endpoint: str, permission: Permission, *, most_bytes: int, sentence: str) -> None:
+    """Let staff with this permission send so many bytes to this endpoint; everybody else what any form may have.
+
+    `sentence` is the advice of the 413 for who sends more.
+    """
+    _uploads[endpoint] = (permission, most_bytes, sentence)
 
 
 def status_readers(blueprint: Blueprint) -> None:
@@ -210,11 +220,16 @@ def require_recent_password() -> None:
     For settings, keys, exports, addresses and second factors, on their pages and again when they are saved. A page is
     sent to `/confirm` by 302 and htmx by 401 with HX-Redirect; a form comes back to the page it stands on.
     """
-    person = signed_in()
-    if person.is_view_as:
+    if signed_in().is_view_as:
         abort(403)
-    if person.confirmed_at is None or clock.utcnow() - person.confirmed_at >= CONFIRMED_FOR:
+    if not is_confirmed():
         abort(_lead_to(f"/confirm?{urlencode({'next': _page_asked_from()})}"))
+
+
+def is_confirmed() -> bool:
+    """Whether the password was typed in this session a moment ago."""
+    confirmed_at = signed_in().confirmed_at
+    return confirmed_at is not None and clock.utcnow() - confirmed_at < CONFIRMED_FOR
 
 
 def wait_sentence(seconds: int) -> str:
@@ -287,6 +302,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_open_transaction_kind)
     app.before_request(_find_host)
     app.before_request(_refuse_undeclared)
+    app.before_request(_take_uploads)
     app.before_request(_refuse_nul)
     app.before_request(_let_view_as_only_look)
     app.after_request(_note_seen)
@@ -362,6 +378,17 @@ def _lead_to_main_name(domain: PortalDomain) -> Response | None:
 def _refuse_undeclared() -> None:
     if request.endpoint and declaration_of(request.endpoint) is None:
         abort(404)
+
+
+def _take_uploads() -> Response | None:
+    """Raise the limit of one request, for whoever may send that much there, before anything reads its body."""
+    upload = _uploads.get(request.endpoint or "")
+    person = viewer() if upload and g.on_staff_host else None
+    if upload is None or person is None or not may(person.role, upload[0]):
+        return None
+    _permission, most_bytes, sentence = upload
+    request.max_content_length = most_bytes
+    return answer(413, detail=sentence) if (request.content_length or 0) > most_bytes else None
 
 
 def _refuse_nul() -> None:

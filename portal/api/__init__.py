@@ -5,6 +5,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
+    from portal.api import v1
     from portal.api.v2.routes import blueprint as v2
 
-    return [v2]
+    return [*v1.blueprints(), v2]

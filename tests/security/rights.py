@@ -29,6 +29,7 @@ class For(Enum):
     PUBLIC = "everybody on a portal domain that shows its status, as somebody signed out"
     ANYONE = "everybody on any of our hosts"
     MACHINES = "everybody, on any host"
+    TOKENS = "machines with a token, and nobody with a session"
 
 
 Values = Mapping[str, str]
@@ -84,7 +85,156 @@ BROADCAST = {"broadcast_id": "#broadcast"}
 NO_LOOK = {"token": "nobody-was-given-this"}
 LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
 
+API_IDS = {
+    "company_id": "#company_a",
+    "person_id": "#alice",
+    "portal_id": "#domain_a",
+    "component_id": "#north",
+    "group_id": "#group",
+    "service_id": "#service_internet",
+    "holding_id": "#holding_internet",
+    "incident_id": "#public",
+    "update_id": "#update",
+    "maintenance_id": "@maintenance_affected",
+    "broadcast_id": "#broadcast",
+    "delivery_id": "#delivery",
+    "entry_id": "1",
+    "area": "status",
+}
+"""What stands in the paths of API v1. Its answers to tokens are tests/security/test_api.py's; no session opens it."""
+
+
+def api(resource: str, endpoints: Mapping[str, str]) -> dict[str, Entry]:
+    """The endpoints of a resource of API v1 with the names in their paths."""
+    found = {}
+    for endpoint, names in endpoints.items():
+        ours = {name: API_IDS[name] for name in names.split()}
+        missing = {name: "services" if name == "area" else NO_ID for name in ours}
+        found[f"api_{resource}.{endpoint}"] = Entry(For.TOKENS, ours, missing)
+    return found
+
+
 RIGHTS: dict[str, Entry] = {
+    # Machines
+    "api_reference.reference": Entry(For.ANYONE, answers=frozenset({200, 404})),
+    "api_reference.openapi": Entry(For.ANYONE, answers=frozenset({200, 404})),
+    **api(
+        "incidents",
+        {
+            "list_incidents": "",
+            "publish_incident": "",
+            "read_incident": "incident_id",
+            "change_incident": "incident_id",
+            "list_updates": "incident_id",
+            "post_update": "incident_id",
+            "read_update": "incident_id update_id",
+            "change_update": "incident_id update_id",
+        },
+    ),
+    **api("maintenances", {"list_maintenances": "", "read_maintenance": "maintenance_id"}),
+    **api(
+        "components",
+        {
+            "list_components": "",
+            "add_component": "",
+            "read_component_order": "",
+            "set_component_order": "",
+            **dict.fromkeys(
+                (
+                    "read_component",
+                    "change_component",
+                    "read_dependents",
+                    "set_dependents",
+                    "archive_component",
+                    "restore_component",
+                ),
+                "component_id",
+            ),
+        },
+    ),
+    **api(
+        "component_groups",
+        {
+            "list_component_groups": "",
+            "add_component_group": "",
+            **dict.fromkeys(("read_component_group", "change_component_group", "remove_component_group"), "group_id"),
+        },
+    ),
+    **api(
+        "services",
+        {
+            "list_services": "",
+            "add_service": "",
+            "read_service_order": "",
+            "set_service_order": "",
+            **dict.fromkeys(
+                ("read_service", "change_service", "set_dependencies", "archive_service", "restore_service"),
+                "service_id",
+            ),
+        },
+    ),
+    **api(
+        "holdings",
+        {
+            "list_holdings": "",
+            "add_holding": "",
+            **dict.fromkeys(("read_holding", "change_holding", "end_holding", "read_holding_status"), "holding_id"),
+        },
+    ),
+    **api(
+        "companies",
+        {
+            "list_companies": "",
+            "add_company": "",
+            **dict.fromkeys(
+                (
+                    "read_company",
+                    "change_company",
+                    "archive_company",
+                    "restore_company",
+                    "list_memberships",
+                    "list_admissions",
+                ),
+                "company_id",
+            ),
+            "set_membership": "company_id person_id",
+            "remove_membership": "company_id person_id",
+            "set_admission": "company_id portal_id",
+            "remove_admission": "company_id portal_id",
+        },
+    ),
+    **api(
+        "people",
+        {
+            "list_people": "",
+            "add_person": "",
+            **dict.fromkeys(("read_person", "change_person", "deactivate_person", "reactivate_person"), "person_id"),
+        },
+    ),
+    **api(
+        "portals",
+        {
+            "list_portals": "",
+            "add_portal": "",
+            **dict.fromkeys(
+                ("read_portal", "change_portal", "remove_portal", "set_areas", "list_overrides"), "portal_id"
+            ),
+            "set_override": "portal_id company_id area",
+            "remove_override": "portal_id company_id area",
+        },
+    ),
+    **api(
+        "broadcasts",
+        {
+            "list_broadcasts": "",
+            **dict.fromkeys(
+                ("read_broadcast", "pause_broadcast", "resume_broadcast", "cancel_broadcast", "retry_broadcast"),
+                "broadcast_id",
+            ),
+        },
+    ),
+    **api("deliveries", {"list_deliveries": "", "read_delivery": "delivery_id"}),
+    **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
     "accounts.sign_out": Entry(For.ANYONE),

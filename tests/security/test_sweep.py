@@ -43,6 +43,8 @@ def expected(entry: Entry, role: Role, thing: str) -> set[int]:  # noqa: PLR0911
     """What the house rules say this role is answered."""
     found = set(entry.answers) if thing == OURS else {404}
     on_staff_host = role.host == STAFF_HOST
+    if entry.audience is For.TOKENS:
+        return {401}
     if entry.audience is For.MACHINES:
         return found
     if entry.audience is For.ANYONE:
@@ -122,7 +124,8 @@ def look(client: FlaskClient, role: Role, entry: Entry, path: str, thing: str) -
         wrong.append(f"{path} ({thing}): {page.status_code}, not {statuses}")
     if fragment.status_code not in parts:
         wrong.append(f"{path} ({thing}, fragment): {fragment.status_code}, not {parts}")
-    if fragment.status_code == 401 and fragment.headers.get("HX-Redirect") != "/sign-in":
+    is_page = entry.audience is not For.TOKENS
+    if is_page and fragment.status_code == 401 and fragment.headers.get("HX-Redirect") != "/sign-in":
         wrong.append(f"{path} ({thing}, fragment): 401 without a way to sign in")
     if thing == OURS:
         head = client.head(path)
@@ -237,7 +240,7 @@ def test_a20_no_form_is_taken_without_its_token(app: Flask, world: World) -> Non
         stolen = token_in(other, "/nothing-here")
         for rule in routes(app):
             entry = RIGHTS[rule.endpoint]
-            if rule.endpoint in TAKES_NO_TOKEN:
+            if rule.endpoint in TAKES_NO_TOKEN or entry.audience is For.TOKENS:
                 continue
             for method in sorted(UNSAFE & (rule.methods or set())):
                 path = address(app, world, rule, entry.ours)

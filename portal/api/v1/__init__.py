@@ -1,0 +1,44 @@
+"""API v1: everything a person can do for what is built so far, for machines, through the same actions.
+
+`operations.py` is the one way in: it reads the request, calls the view, commits once and writes the answer.
+"""
+
+from flask import Blueprint
+
+
+def blueprints() -> list[Blueprint]:
+    """Every blueprint of this version, in the order of its reference page."""
+    from portal.api.v1.reference.routes import blueprint as reference
+
+    return [*resources(), reference]
+
+
+def resources() -> list[Blueprint]:
+    """The blueprints of resources, one each."""
+    from portal.api.v1.accounts.companies import blueprint as companies
+    from portal.api.v1.accounts.people import blueprint as people
+    from portal.api.v1.audit.routes import blueprint as audit
+    from portal.api.v1.catalogue.components import blueprint as components
+    from portal.api.v1.catalogue.groups import blueprint as groups
+    from portal.api.v1.catalogue.holdings import blueprint as holdings
+    from portal.api.v1.catalogue.services import blueprint as services
+    from portal.api.v1.domains.portals import blueprint as portals
+    from portal.api.v1.incidents.incidents import blueprint as incidents
+    from portal.api.v1.incidents.maintenances import blueprint as maintenances
+    from portal.api.v1.notifications.broadcasts import blueprint as broadcasts
+    from portal.api.v1.notifications.deliveries import blueprint as deliveries
+
+    return [
+        incidents,
+        maintenances,
+        components,
+        groups,
+        services,
+        holdings,
+        companies,
+        people,
+        portals,
+        broadcasts,
+        deliveries,
+        audit,
+    ]

@@ -1,0 +1,320 @@
+"""The way of every request: read it strictly, ask the view, write the answer, commit once.
+
+A view takes what was read and returns an `Answer` or a `Piece` of a list. What it changed, the answer to its
+Idempotency-Key and the audit entries are one transaction, so a crash leaves all of them or none.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import flask_smorest
+from flask import Response, g, request
+from marshmallow import Schema, fields
+
+from portal import access, clock, events
+from portal.accounts.actions import tokens as token_actions
+from portal.accounts.queries.tokens import answer_to
+from portal.accounts.rules.tokens import Resource
+from portal.api.v1.requests import Refusal, body_of, idempotency_key, query_of
+from portal.api.v1.schemas import ListQuery, Nothing, Shape
+from portal.config import Settings
+from portal.domains.rules import Area
+from portal.errors import answer as problem
+from portal.keyset import BadPlace, Order, Piece, Wanted
+
+PREFIX = "/api/v1"
+
+LISTED = 200
+MADE = 201
+DONE = 200
+GONE = 204
+
+KEPT_KEY = "This key was used for another request less than a day ago. A new request takes a new key."
+HELD_KEY = "A request with this key is being worked on at this moment. Ask again in a second."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One thing, as its schema shows it; `location` is the path of what was made. A `version` in it makes its ETag."""
+
+    data: Any
+    location: str | None = None
+
+
+View = Callable[..., Answer | Piece[Any] | None]
+
+
+class Resources(flask_smorest.Blueprint):
+    """The operations of one resource, under its name, for tokens whose scope reaches it."""
+
+    def __init__(self, resource: Resource, area: Area | None = None, *, about: str) -> None:
+        name = f"api_{resource.value.replace('-', '_')}"
+        super().__init__(name, __name__, url_prefix=f"{PREFIX}/{resource}", description=about)
+        self.title = resource.value.replace("-", " ").capitalize()
+        access.tokens(self, resource, area)
+        self.register_error_handler(Refusal, _refused)
+        self.register_error_handler(BadPlace, _lost)
+
+    def reads(self, rule: str, answers: type[Schema], *, summary: str, about: str = "") -> Callable[[View], View]:
+        """GET of one thing."""
+        return self._operation("GET", rule, answers, DONE, summary=summary, about=about)
+
+    def lists(
+        self, rule: str, query: type[ListQuery], answers: type[Schema], *, summary: str, about: str = ""
+    ) -> Callable[[View], View]:
+        """GET of a list, a piece at a time; the view is given the query by name."""
+        return self._operation("GET", rule, _piece_shape(answers), LISTED, query=query, summary=summary, about=about)
+
+    def makes(
+        self, rule: str, body: type[Schema], answers: type[Schema], *, summary: str, about: str = ""
+    ) -> Callable[[View], View]:
+        """POST that makes something: 201 with its Location."""
+        return self._operation("POST", rule, answers, MADE, body=body, summary=summary, about=about)
+
+    def does(
+        self,
+        rule: str,
+        answers: type[Schema],
+        *,
+        summary: str,
+        about: str = "",
+        body: type[Schema] | None = None,
+        of_version: bool = True,
+    ) -> Callable[[View], View]:
+        """POST that does one thing to what is there; `of_version` when it takes If-Match."""
+        return self._operation(
+            "POST", rule, answers, DONE, body=body, of_version=of_version, summary=summary, about=about
+        )
+
+    def changes(
+        self, rule: str, body: type[Schema], answers: type[Schema], *, summary: str, about: str = ""
+    ) -> Callable[[View], View]:
+        """PATCH: what the body names becomes as it says, the rest stays. Takes If-Match."""
+        return self._operation("PATCH", rule, answers, DONE, body=body, of_version=True, summary=summary, about=about)
+
+    def sets(
+        self,
+        rule: str,
+        body: type[Schema] | None,
+        answers: type[Schema],
+        *,
+        summary: str,
+        about: str = "",
+        of_version: bool = False,
+    ) -> Callable[[View], View]:
+        """PUT: it is as the body says from now on, whatever it was."""
+        return self._operation(
+            "PUT", rule, answers, DONE, body=body, of_version=of_version, summary=summary, about=about
+        )
+
+    def removes(self, rule: str, *, summary: str, about: str = "", of_version: bool = False) -> Callable[[View], View]:
+        """DELETE: 204 without a body."""
+        return self._operation("DELETE", rule, None, GONE, of_version=of_version, summary=summary, about=about)
+
+    def _operation(
+        self,
+        method: str,
+        rule: str,
+        answers: type[Schema] | None,
+        status: int,
+        *,
+        summary: str,
+        about: str,
+        query: type[Schema] | None = None,
+        body: type[Schema] | None = None,
+        of_version: bool = False,
+    ) -> Callable[[View], View]:
+        shape = answers() if answers else None
+        reading = _Reading((query or Nothing)(), body() if body else None)
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def operate(**path: Any) -> Response:
+                arguments = reading.arguments()
+                if method == "POST":
+                    return _once(lambda: _answer(view(**path, **arguments), shape, status), arguments)
+                response = _answer(view(**path, **arguments), shape, status)
+                if method != "GET":
+                    events.commit()
+                return response
+
+            cast(Any, operate)._apidoc = {
+                "arguments": {"parameters": _parameters(query, body)},
+                "response": {"responses": {status: [_described(shape, status)]}},
+                "success_status_codes": [status],
+                "manual_doc": {
+                    "summary": summary,
+                    "description": about or cast(str, view.__doc__ or ""),
+                    "operationId": view.__name__,
+                    "x-of-version": of_version,
+                },
+            }
+            self.add_url_rule(rule, view.__name__, operate, methods=[method])
+            return view
+
+        return decorate
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a request is read by."""
+
+    query: Schema
+    body: Schema | None
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the view: `query` and `body` where there are any."""
+        found: dict[str, Any] = {}
+        query = query_of(self.query)
+        if not isinstance(self.query, Nothing):
+            found["query"] = query
+        if self.body is not None:
+            found["body"] = body_of(self.body)
+        elif request.method not in {"GET", "HEAD"}:
+            body_of(Nothing(), is_optional=True)
+        return found
+
+
+def wanted(query: dict[str, Any], orders: dict[str, Order]) -> Wanted:
+    """The piece of a list that a query asks for; takes what every list knows out of the query."""
+    order = orders[query.pop("sort", next(iter(orders)))]
+    return Wanted(order, query.pop("cursor"), query.pop("limit"))
+
+
+def home_address() -> str:
+    """How links in answers begin: with the stored address of the host that was asked, never with what it was called."""
+    if g.portal is not None and not g.on_staff_host:
+        return cast(str, g.portal.base_url)
+    settings: Settings = access.current_app.config["SETTINGS"]
+    return settings.base_url
+
+
+def _once(answered: Callable[[], Response], arguments: dict[str, Any]) -> Response:
+    """Do it and commit; with an Idempotency-Key the same request again is given the same answer and does nothing."""
+    key, now = idempotency_key(), clock.utcnow()
+    if key is None:
+        response = answered()
+        events.commit()
+        return response
+    token_id, asked = access.key().token_id, _request_hash(arguments)
+    if not token_actions.claim_key(token_id, key):
+        raise Refusal(409, HELD_KEY)
+    if known := answer_to(token_id, key, now):
+        if known.request_hash != asked:
+            raise Refusal(422, KEPT_KEY, [{"detail": KEPT_KEY, "header": "Idempotency-Key"}])
+        replayed = _response(known.body, known.status, known.location, known.etag)
+        replayed.headers["Idempotent-Replayed"] = "true"
+        return replayed
+    response = answered()
+    token_actions.keep_answer(
+        token_id,
+        key,
+        request_hash=asked,
+        status=response.status_code,
+        location=response.headers.get("Location"),
+        etag=response.headers.get("ETag"),
+        body=response.get_data(as_text=True),
+        now=now,
+    )
+    events.commit()
+    return response
+
+
+def _request_hash(arguments: dict[str, Any]) -> str:
+    """What makes two requests the same: method, path, and what was read of their bodies."""
+    told = json.dumps(arguments, sort_keys=True, default=_plain)
+    return hashlib.sha256(f"{request.method}\n{request.path}\n{told}".encode()).hexdigest()
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _answer(result: Answer | Piece[Any] | None, shape: Schema | None, status: int) -> Response:
+    if result is None or shape is None:
+        return Response(status=GONE)
+    if isinstance(result, Piece):
+        data = {"items": result.items, "next": _next_address(result.next)}
+        return _response(_dumped(shape.dump(data)), status, None, None)
+    shown = cast(dict[str, Any], shape.dump(result.data))
+    body = _dumped(shown)
+    version = shown.get("version")
+    etag = f"{version}.{_digest(body)}" if version is not None else None
+    location = f"{home_address()}{PREFIX}{result.location}" if result.location else None
+    return _response(body, status, location, etag)
+
+
+def _dumped(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def _response(body: str, status: int, location: str | None, etag: str | None) -> Response:
+    response = Response(body, status, mimetype="application/json")
+    if location:
+        response.headers["Location"] = location
+        response.autocorrect_location_header = False
+    response.set_etag((etag or _digest(body)).strip('"'))
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("Authorization")
+    return response.make_conditional(request) if request.method in {"GET", "HEAD"} else response
+
+
+def _next_address(place: str | None) -> str | None:
+    if place is None:
+        return None
+    query = {**request.args.to_dict(), "cursor": place}
+    return f"{home_address()}{request.path}?{urlencode(query)}"
+
+
+def _refused(refusal: Refusal) -> Response:
+    headers = {"Retry-After": "1"} if refusal.detail == HELD_KEY else {}
+    return problem(refusal.status, detail=refusal.detail, headers=headers, problems=refusal.problems)
+
+
+def _lost(_error: BadPlace) -> Response:
+    sentence = "This cursor is not one of this list. Begin without one, or take it from `next`."
+    return problem(422, detail=sentence, problems=[{"detail": sentence, "parameter": "cursor"}])
+
+
+_pieces: dict[type[Schema], type[Schema]] = {}
+
+
+def _piece_shape(of: type[Schema]) -> type[Schema]:
+    """The shape of a piece of a list of these."""
+    if of not in _pieces:
+        members = {
+            "items": fields.List(fields.Nested(of), required=True),
+            "next": fields.String(
+                required=True, allow_none=True, metadata={"description": "Where the next piece is; null at the end."}
+            ),
+        }
+        _pieces[of] = type(f"{of.__name__.removesuffix('Shape')}List", (Shape,), members)
+    return _pieces[of]
+
+
+def _parameters(query: type[Schema] | None, body: type[Schema] | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if body is not None:
+        found.append({"in": "json", "required": True, "schema": body})
+    if query is not None:
+        found.append({"in": "query", "schema": query})
+    return found
+
+
+def _described(shape: Schema | None, status: int) -> dict[str, Any]:
+    words = {DONE: "As it is now.", MADE: "Made.", GONE: "Done; nothing is left to show."}
+    described: dict[str, Any] = {"description": words[status], "content_type": "application/json"}
+    if shape is not None:
+        described["schema"] = deepcopy(shape)
+    return described
