@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.accounts.rules import Role
 from portal.accounts.rules.links import Letter, Purpose
 from portal.accounts.rules.tokens import Scope
 from portal.database import Base, Versioned
+from portal.searching import KEY_LENGTH, key_of, keyed, prefix_index
 
 
 class Company(Versioned, Base):
@@ -19,6 +20,7 @@ class Company(Versioned, Base):
     """
 
     __tablename__ = "company"
+    __table_args__ = (prefix_index("ix_company_name_beginning", "name_key"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -47,10 +49,13 @@ class Person(Versioned, Base):
             sqlite_where=text("deactivated_at IS NOT NULL"),
             postgresql_where=text("deactivated_at IS NOT NULL"),
         ),
+        Index("ix_person_name_key", "name_key", postgresql_ops={"name_key": "text_pattern_ops"}),
+        prefix_index("ix_person_email_beginning", "email_key"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=keyed("name"), server_default="")
     email: Mapped[str] = mapped_column(String(254))
     email_key: Mapped[str] = mapped_column(String(254), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(200))
@@ -65,6 +70,11 @@ class Person(Versioned, Base):
     anonymised_at: Mapped[datetime | None]
 
     memberships: Mapped[list["Membership"]] = relationship(back_populates="person", lazy="raise_on_sql")
+
+    @validates("name")
+    def _key_name(self, _name: str, value: str) -> str:
+        self.name_key = key_of(value)
+        return value
 
 
 class Membership(Base):

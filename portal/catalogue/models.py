@@ -7,10 +7,11 @@ Dependencies and holdings are valid from–to, so that uptime can use what was t
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.accounts.models import Company
 from portal.database import Base, Versioned
+from portal.searching import KEY_LENGTH, key_of, keyed
 
 OWN = "own"
 """The source of rows made here; an import names its own."""
@@ -41,6 +42,7 @@ class Component(Versioned, Base):
     public_id: Mapped[str] = mapped_column(String(40))
     source: Mapped[str] = mapped_column(String(40), default=OWN)
     title: Mapped[str] = mapped_column(String(200))
+    title_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=keyed("title"), server_default="")
     external_id: Mapped[str | None] = mapped_column(String(120), index=True, unique=True)
     description: Mapped[str | None] = mapped_column(Text)
     group_id: Mapped[int | None] = mapped_column(ForeignKey("component_group.id", ondelete="SET NULL"))
@@ -50,6 +52,11 @@ class Component(Versioned, Base):
     archived_at: Mapped[datetime | None]
 
     group: Mapped[ComponentGroup | None] = relationship(lazy="raise_on_sql")
+
+    @validates("title")
+    def _key_title(self, _name: str, value: str) -> str:
+        self.title_key = key_of(value)
+        return value
 
 
 class Service(Versioned, Base):
@@ -93,17 +100,24 @@ class Holding(Versioned, Base):
     __table_args__ = (
         Index("ix_holding_company_id", "company_id", "service_id"),
         Index("ix_holding_service_id", "service_id", "company_id"),
+        Index("ix_holding_reference_key", "reference_key", postgresql_ops={"reference_key": "text_pattern_ops"}),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     company_id: Mapped[int] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id", ondelete="CASCADE"))
     reference: Mapped[str] = mapped_column(String(120), default="")
+    reference_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=keyed("reference"), server_default="")
     valid_from: Mapped[datetime]
     valid_to: Mapped[datetime | None]
 
     company: Mapped[Company] = relationship(lazy="raise_on_sql")
     service: Mapped[Service] = relationship(lazy="raise_on_sql")
+
+    @validates("reference")
+    def _key_reference(self, _name: str, value: str) -> str:
+        self.reference_key = key_of(value)
+        return value
 
 
 class HoldingDependency(Base):

@@ -7,12 +7,13 @@ The timeline of updates is the truth. `IncidentComponent` (severities as they st
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.accounts.models import Person
 from portal.catalogue.models import OWN, Component
 from portal.database import Base, Versioned
 from portal.incidents.rules import Audience, Impact, MaintenanceState, Severity, State, Visibility
+from portal.searching import KEY_LENGTH, key_of, keyed
 
 
 class Incident(Versioned, Base):
@@ -39,6 +40,7 @@ class Incident(Versioned, Base):
     public_id: Mapped[str] = mapped_column(String(40))
     source: Mapped[str] = mapped_column(String(40), default=OWN)
     title: Mapped[str] = mapped_column(String(200))
+    title_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=keyed("title"), server_default="")
     state: Mapped[State]
     visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
     audience: Mapped[Audience] = mapped_column(default=Audience.EVERYONE)
@@ -58,6 +60,11 @@ class Incident(Versioned, Base):
         order_by="IncidentUpdate.posted_at.desc(), IncidentUpdate.id.desc()",
     )
     components: Mapped[list["IncidentComponent"]] = relationship(back_populates="incident", lazy="raise_on_sql")
+
+    @validates("title")
+    def _key_title(self, _name: str, value: str) -> str:
+        self.title_key = key_of(value)
+        return value
 
 
 class IncidentUpdate(Base):

@@ -18,10 +18,11 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.database import Base, Versioned
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
+from portal.searching import KEY_LENGTH, key_of, keyed
 
 RAW: Any = {"synchronize_session": False}
 """Execution options of statements over many rows: the session need not know, nobody holds these rows as objects."""
@@ -51,6 +52,7 @@ class Broadcast(Versioned, Base):
     idempotency_key: Mapped[str] = mapped_column(String(120), unique=True)
     kind: Mapped[str] = mapped_column(String(40))
     title: Mapped[str] = mapped_column(String(250))
+    title_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=keyed("title"), server_default="")
     selector: Mapped[dict[str, Any]] = mapped_column(JSON)
     content: Mapped[dict[str, Any]] = mapped_column(JSON)
     thread_key: Mapped[str] = mapped_column(String(120))
@@ -67,6 +69,11 @@ class Broadcast(Versioned, Base):
     created_by_id: Mapped[int | None]
     note: Mapped[str | None] = mapped_column(String(500))
     counted: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
+
+    @validates("title")
+    def _key_title(self, _name: str, value: str) -> str:
+        self.title_key = key_of(value)
+        return value
 
 
 class Slice(Base):
