@@ -27,6 +27,12 @@ _BY_HOST = (
 """Built once, as are the other statements of this module that every request executes."""
 
 
+def wordings_by_domain() -> dict[int, dict[str, dict[str, str]]]:
+    """The own words of those portal domains that have any, by domain id. One query."""
+    found = rows(select(PortalDomain.id, PortalDomain.wordings).order_by(PortalDomain.id))
+    return {domain_id: wordings for domain_id, wordings in found if wordings}
+
+
 def all_domains() -> Sequence[PortalDomain]:
     return db.session.scalars(select(PortalDomain).order_by(PortalDomain.brand, PortalDomain.id)).all()
 
