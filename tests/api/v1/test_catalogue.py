@@ -1,0 +1,161 @@
+"""Components, groups, services and holdings, through the API."""
+
+from typing import Any
+
+import pytest
+
+from portal import clock
+from portal.accounts.rules.tokens import Scope
+from portal.incidents.rules import Severity, State
+from tests.api.v1.conftest import Machine, MakeMachine, refusal
+from tests.conftest import Cast
+
+
+@pytest.fixture
+def root(machine: MakeMachine) -> Machine:
+    return machine(Scope.CATALOGUE)
+
+
+def test_a_component_is_made_changed_archived_and_taken_back(root: Machine) -> None:
+    group = root.make("/component-groups", {"name": "Network"})
+    made = root.make("/components", {"title": "North ring", "group_id": group["id"]})
+    assert (made["status"], made["position"], made["description"]) == ("operational", 0, None)
+    path = f"/components/{made['id']}"
+    changed = root.send("PATCH", path, {"description": "Ducts"}, match=made["version"])
+    assert changed.json is not None
+    assert (changed.json["title"], changed.json["group_id"]) == ("North ring", group["id"])
+    assert root.send("PATCH", path, {"group_id": None}, match="*").status_code == 200
+    archived = root.send("POST", f"{path}/archive", match="*").json
+    assert archived is not None
+    assert archived["status"] is None
+    assert [each["id"] for each in root.all("/components?archived=true")] == [made["id"]]
+    assert root.send("POST", f"{path}/restore", match="*").status_code == 200
+    assert [each["id"] for each in root.all("/components?q=NORTH&archived=false")] == [made["id"]]
+
+
+def test_a_component_that_is_broken_says_so_and_cannot_be_archived(root: Machine, machine: MakeMachine) -> None:
+    made = root.make("/components", {"title": "North ring"})
+    body = {
+        "title": "Down",
+        "body": "We look.",
+        "components": [{"component_id": made["id"], "severity": "major_outage"}],
+    }
+    machine(Scope.INCIDENTS).make("/incidents", body)
+    assert root.read(f"/components/{made['id']}")["status"] == "major_outage"
+    assert "Down" in refusal(root.send("POST", f"/components/{made['id']}/archive", match="*"), 422)["detail"]
+
+
+def test_components_are_put_in_order_as_a_whole(root: Machine) -> None:
+    group = root.make("/component-groups", {"name": "Network"})
+    ids = [root.make("/components", {"title": title})["id"] for title in ("One", "Two")]
+    order = root.read("/components/order")
+    assert order["order"] == [f"c{ids[0]}", f"c{ids[1]}", f"g{group['id']}"]
+    wanted = [f"c{ids[1]}", f"g{group['id']}", f"c{ids[0]}"]
+    refusal(root.send("PUT", "/components/order", {"order": wanted}), 428)
+    moved = root.send("PUT", "/components/order", {"order": wanted}, match=order["version"])
+    assert moved.json is not None
+    assert moved.json["order"] == wanted
+    refusal(root.send("PUT", "/components/order", {"order": wanted}, match=order["version"]), 409)
+    refusal(root.send("PUT", "/components/order", {"order": wanted[:1]}, match="*"), 409)
+    assert root.read(f"/components/{ids[0]}")["group_id"] == group["id"]
+
+
+def test_a_group_is_renamed_and_removed_while_its_components_stay(root: Machine) -> None:
+    group = root.make("/component-groups", {"name": "Network"})
+    made = root.make("/components", {"title": "North ring", "group_id": group["id"]})
+    path = f"/component-groups/{group['id']}"
+    assert root.send("PATCH", path, {"name": "Net"}, match=group["version"]).status_code == 200
+    refusal(root.send("DELETE", path, match=group["version"]), 409)
+    assert root.send("DELETE", path, match="*").status_code == 204
+    refusal(root.get(path), 404)
+    assert root.all("/component-groups") == []
+    assert root.read(f"/components/{made['id']}")["group_id"] is None
+
+
+def test_a_service_is_made_with_what_it_depends_on(root: Machine) -> None:
+    ids = [root.make("/components", {"title": title})["id"] for title in ("One", "Two")]
+    made = root.make("/services", {"name": "Internet access", "category": "Connections", "component_ids": ids})
+    path = f"/services/{made['id']}"
+    assert made["component_ids"] == ids
+    changed = root.send("PATCH", path, {"name": "Internet"}, match=made["version"]).json
+    assert changed is not None
+    assert (changed["name"], changed["category"]) == ("Internet", "Connections")
+    assert root.send("PUT", f"{path}/components", {"component_ids": ids[:1]}).status_code == 200
+    assert root.read(f"/components/{ids[0]}/services")["service_ids"] == [made["id"]]
+    assert root.send("PUT", f"/components/{ids[0]}/services", {"service_ids": []}).status_code == 200
+    assert root.all(f"/services?component_id={ids[0]}") == []
+    refusal(root.send("PUT", f"{path}/components", {"component_ids": [2**31 - 1]}), 422)
+    assert root.send("POST", f"{path}/archive", match="*").status_code == 200
+    assert root.send("POST", f"{path}/restore", match="*").status_code == 200
+
+
+def test_services_are_put_in_order_as_a_whole(root: Machine) -> None:
+    ids = [root.make("/services", {"name": name})["id"] for name in ("One", "Two")]
+    seen = root.get("/services/order")
+    assert seen.json is not None
+    assert seen.json["order"] == ids
+    moved = root.send("PUT", "/services/order", {"order": ids[::-1]}, match=seen.headers["ETag"])
+    assert moved.json is not None
+    assert moved.json["order"] == ids[::-1]
+    refusal(root.send("PUT", "/services/order", {"order": ids}, match=seen.headers["ETag"]), 409)
+    assert [each["id"] for each in root.all("/services?sort=-name&limit=1")] == ids[::-1]
+
+
+def _held(root: Machine, cast: Cast, **more: Any) -> Any:
+    component = root.make("/components", {"title": "North ring"})
+    service = root.make("/services", {"name": "Internet access", "component_ids": [component["id"]]})
+    body = {"company_id": cast.a.id, "service_id": service["id"], "reference": "CIR-1", **more}
+    return root.make("/holdings", body) | {"component_id": component["id"]}
+
+
+def test_a_holding_is_made_changed_and_ended(root: Machine, cast: Cast) -> None:
+    made = _held(root, cast)
+    path = f"/holdings/{made['id']}"
+    assert (made["service_name"], made["component_ids"], made["valid_to"]) == ("Internet access", [], None)
+    own = {"component_ids": [made["component_id"]]}
+    changed = root.send("PATCH", path, own, match=made["version"]).json
+    assert changed is not None
+    assert (changed["reference"], changed["component_ids"]) == ("CIR-1", own["component_ids"])
+    twin = {"company_id": cast.a.id, "service_id": made["service_id"], "reference": "CIR-1"}
+    assert refusal(root.send("POST", "/holdings", twin), 422)["errors"][0]["pointer"] == "/reference"
+    assert root.send("POST", f"{path}/end", match="*").status_code == 200
+    refusal(root.send("PATCH", path, {"reference": "CIR-2"}, match="*"), 422)
+    assert root.all(f"/holdings?company_id={cast.a.id}&current=true") == []
+    assert [each["id"] for each in root.all("/holdings?reference=CIR-1&current=false")] == [made["id"]]
+    refusal(root.get(f"{path}/status"), 404)
+
+
+def test_a_holding_of_what_is_missing_is_refused_beside_its_field(root: Machine, cast: Cast) -> None:
+    for field in ("company_id", "service_id"):
+        service = root.make("/services", {"name": f"Service for {field}"})
+        body = {"company_id": cast.a.id, "service_id": service["id"], field: 2**31 - 1}
+        assert refusal(root.send("POST", "/holdings", body), 422)["errors"][0]["pointer"] == f"/{field}"
+
+
+def test_the_status_of_a_holding_is_that_of_what_it_depends_on(
+    root: Machine, machine: MakeMachine, cast: Cast
+) -> None:
+    made = _held(root, cast)
+    path = f"/holdings/{made['id']}/status"
+    assert root.read(path) == {
+        "holding_id": made["id"],
+        "status": "operating_normally",
+        "reason": "",
+        "since": None,
+        "incident_public_id": None,
+    }
+    incident = machine(Scope.INCIDENTS).make(
+        "/incidents",
+        {
+            "title": "Ring cut",
+            "body": "A digger.",
+            "state": State.IDENTIFIED,
+            "components": [{"component_id": made["component_id"], "severity": Severity.MAJOR_OUTAGE}],
+        },
+    )
+    told = root.read(path)
+    assert (told["status"], told["reason"]) == ("system_is_down", "Ring cut")
+    assert told["incident_public_id"] == incident["public_id"]
+    assert told["since"] == incident["started_at"]
+    assert told["since"].endswith("Z")
+    assert clock.utcnow().isoformat()[:10] in told["since"]
