@@ -5,6 +5,8 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
+    from portal.admin.account.policy import blueprint as sign_in
+    from portal.admin.account.routes import blueprint as account
     from portal.admin.broadcasts.routes import blueprint as broadcasts
     from portal.admin.catalogue.components.routes import blueprint as components
     from portal.admin.catalogue.services.routes import blueprint as services
@@ -20,6 +22,8 @@ def blueprints() -> list[Blueprint]:
 
     return [
         dashboard,
+        account,
+        sign_in,
         incidents,
         components,
         services,

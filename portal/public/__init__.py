@@ -5,6 +5,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
+    from portal.public.accounts.links import blueprint as links
     from portal.public.accounts.routes import blueprint as accounts
     from portal.public.domains.routes import blueprint as domains
     from portal.public.health.routes import blueprint as health
@@ -14,4 +15,4 @@ def blueprints() -> list[Blueprint]:
     from portal.public.unsubscribe.routes import blueprint as unsubscribe
     from portal.public.view_as.routes import blueprint as view_as
 
-    return [accounts, domains, health, incidents, live, status, unsubscribe, view_as]
+    return [accounts, domains, health, incidents, links, live, status, unsubscribe, view_as]

@@ -114,6 +114,18 @@ def api(resource: str, endpoints: Mapping[str, str]) -> dict[str, Entry]:
     return found
 
 
+NO_MAILED_LINK: dict[str, Any] = {
+    "ours": {"token": "forged"},
+    "missing": {"token": "forged"},
+    "answers": frozenset({404}),
+}
+"""What a mailed link opens only its holder sees: here nobody holds one. Those who do are in test_links.py."""
+NO_SESSION: dict[str, Any] = {
+    "ours": {"session_id": NO_ID},
+    "missing": {"session_id": NO_ID},
+    "answers": frozenset({404}),
+}
+
 RIGHTS: dict[str, Entry] = {
     # Machines
     "api_reference.reference": Entry(For.ANYONE, answers=frozenset({200, 404})),
@@ -239,6 +251,13 @@ RIGHTS: dict[str, Entry] = {
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
     "accounts.sign_out": Entry(For.ANYONE),
     "accounts.choose_company": Entry(For.ANYONE),
+    "accounts.code": Entry(For.ANYONE, answers=frozenset({302})),
+    "accounts.confirm": Entry(For.ANYONE, answers=frozenset({200, 302, 401})),
+    "public_links.ask_reset": Entry(For.ANYONE),
+    "public_links.reset": Entry(For.ANYONE, **NO_MAILED_LINK),
+    "public_links.invitation": Entry(For.ANYONE, **NO_MAILED_LINK),
+    "public_links.new_address": Entry(For.ANYONE, **NO_MAILED_LINK),
+    "public_links.old_address": Entry(For.ANYONE, **NO_MAILED_LINK),
     "assets.asset": Entry(For.MACHINES, ours={"address": "%portal.css"}, missing={"address": "nothing.css"}),
     "assets.brand": Entry(For.MACHINES, ours={"address": "%brand"}, missing={"address": "999999.0000000000.css"}),
     "public_domains.check": Entry(For.MACHINES, ours={"nonce": "A" * 32}, missing={"nonce": "short"}),
@@ -281,8 +300,26 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),
     "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    "customer_account.password": Entry(For.CUSTOMERS),
+    "customer_account.email": Entry(For.CUSTOMERS),
+    "customer_account.end_one_session": Entry(For.CUSTOMERS, **NO_SESSION),
+    "customer_account.end_other_sessions": Entry(For.CUSTOMERS),
+    "customer_account.end_all_sessions": Entry(For.CUSTOMERS),
     "customer_account.account": Entry(For.CUSTOMERS),
     # Staff
+    "admin_account.account": staff(For.STAFF),
+    "admin_account.password": staff(For.STAFF),
+    "admin_account.email": staff(For.STAFF),
+    "admin_account.end_one_session": staff(For.STAFF, {"session_id": NO_ID}, answers=frozenset({404})),
+    "admin_account.end_other_sessions": staff(For.STAFF),
+    "admin_account.end_all_sessions": staff(For.STAFF),
+    "admin_account.second_factor": staff(For.STAFF),
+    "admin_account.begin": staff(For.STAFF),
+    "admin_account.picture": staff(For.STAFF, answers=frozenset({404})),
+    "admin_account.switch_on": staff(For.STAFF),
+    "admin_account.renew_codes": staff(For.STAFF),
+    "admin_account.remove": staff(For.STAFF),
+    "admin_sign_in.policy": staff(For.ADMINS),
     "admin_dashboard.overview": staff(For.STAFF),
     "admin_components.component_list": staff(For.STAFF),
     "admin_components.component": staff(For.STAFF, COMPONENT),

@@ -30,7 +30,13 @@ from portal.accounts.actions.sessions import (
     prune_sessions,
     token_hash,
 )
-from portal.accounts.actions.throttles import note_wrong_password, prune_throttles, sign_in_waiting
+from portal.accounts.actions.throttles import (
+    note_wrong_password,
+    prune_throttles,
+    sign_in_waiting,
+    take_code,
+    take_reset,
+)
 
 __all__ = [
     "add_company",
@@ -71,6 +77,8 @@ __all__ = [
     "set_password",
     "sign_in_waiting",
     "surroundings",
+    "take_code",
+    "take_reset",
     "token_hash",
     "undo_email_change",
 ]

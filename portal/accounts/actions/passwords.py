@@ -20,11 +20,9 @@ from portal.accounts.rules.passwords import (
     LEAST,
     MOST,
     Refusal,
-    Strength,
     Surroundings,
     folded_list,
     refusal,
-    strength,
 )
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
@@ -97,12 +95,6 @@ def refuse_weak(password: str, known: Surroundings) -> None:
     why = refusal(password, _common(), known)
     if why is not None:
         raise RuleViolation(str(SENTENCES[why]), "password")
-
-
-def hint(password: str, known: Surroundings) -> tuple[Strength, str]:
-    """What to say of a password while it is typed: how strong it is, and what is wrong with it, if anything."""
-    why = refusal(password, _common(), known)
-    return strength(password, why), str(SENTENCES[why]) if why else ""
 
 
 def set_password(

@@ -52,9 +52,15 @@ def begin_second_factor(person: Person, now: datetime) -> str:
     return secret
 
 
-def secret_of(factor: SecondFactor) -> str:
-    """The secret itself (base32), to be shown while it is being set up."""
-    return _unseal(factor)
+def secret_of(factor: SecondFactor) -> str | None:
+    """The secret itself (base32), to be shown while it is set up; None when no key of ours sealed it.
+
+    That is so where the secret key was replaced and the old one is not among the fallbacks: recovery codes still work.
+    """
+    try:
+        return _box().decrypt(factor.sealed_secret.encode("ascii")).decode("ascii")
+    except InvalidToken:
+        return None
 
 
 def confirm_second_factor(person: Person, code: str, *, session_id: int, by: Actor, now: datetime) -> list[str]:
@@ -157,7 +163,10 @@ def require_second_factor(required: bool, *, version: int, by: Actor, now: datet
 
 def _take_code(factor: SecondFactor, typed: str, now: datetime) -> bool:
     """Whether the code is right now, and was not used before. Two with the same code at once: one of them gets in."""
-    app = pyotp.TOTP(_unseal(factor))
+    secret = secret_of(factor)
+    if secret is None:
+        return False
+    app = pyotp.TOTP(secret)
     codes = {step: app.generate_otp(step) for step in acceptable_steps(now, factor.last_step)}
     step = matching_step(typed, codes)
     if step is None:
@@ -176,13 +185,6 @@ def _take_code(factor: SecondFactor, typed: str, now: datetime) -> bool:
 
 def _seal(secret: str) -> str:
     return _box().encrypt(secret.encode()).decode("ascii")
-
-
-def _unseal(factor: SecondFactor) -> str:
-    try:
-        return _box().decrypt(factor.sealed_secret.encode("ascii")).decode("ascii")
-    except InvalidToken:
-        raise LookupError("the secret key this second factor was sealed with is no longer known") from None
 
 
 def _box() -> MultiFernet:

@@ -20,6 +20,7 @@ from portal.accounts.rules.throttles import (
     filled,
     full_at,
     ip_subject,
+    mailbox_subject,
     seconds_until_one,
 )
 from portal.audit import actions as audit
@@ -86,10 +87,30 @@ def note_wrong_password(email: str, *, by: Actor, now: datetime) -> None:
     )
     wait = max(waiting(kind, account, now) for kind in (Throttle.SIGN_IN_BY_ACCOUNT, Throttle.SIGN_IN_BY_ACCOUNT_DAILY))
     if wait and person is not None:
-        tell_throttled(person, Throttle.SIGN_IN_BY_ACCOUNT, account, by=by, now=now)
+        _tell(person, Throttle.SIGN_IN_BY_ACCOUNT, account, Letter.THROTTLED, by=by, now=now)
 
 
-def tell_throttled(person: Person, kind: str, subject: str, *, by: Actor, now: datetime) -> None:
+def take_code(person: Person, *, by: Actor, now: datetime) -> int:
+    """Take one try at a code of the second factor; 0, or the seconds until there is one. The caller commits.
+
+    Who comes this far knows the password, so its owner is told when the tries are used up.
+    """
+    subject = f"person:{person.id}"
+    wait = take(Throttle.SECOND_FACTOR, subject, now)
+    if wait:
+        _tell(person, Throttle.SECOND_FACTOR, subject, Letter.CODES_THROTTLED, by=by, now=now)
+    return wait
+
+
+def take_reset(address: str, *, ip: str | None, now: datetime) -> int:
+    """Take one try at asking for a way back; 0, or the seconds until there is one. The caller commits."""
+    of = ((Throttle.RESET_BY_ADDRESS, ip_subject(ip)), (Throttle.RESET_BY_ACCOUNT, mailbox_subject(address)))
+    if wait := max(waiting(kind, subject, now) for kind, subject in of):
+        return wait
+    return max(take(kind, subject, now) for kind, subject in of)
+
+
+def _tell(person: Person, kind: str, subject: str, letter: Letter, *, by: Actor, now: datetime) -> None:
     """Tell the owner of an account that it is being guessed at, and the audit trail; once a day is enough."""
     told = db.session.execute(
         update(ThrottleBucket)
@@ -113,7 +134,7 @@ def tell_throttled(person: Person, kind: str, subject: str, *, by: Actor, now: d
         after={"throttle": str(kind)},
     )
     if person.deactivated_at is None and person.password_hash:
-        write_to(person, Letter.THROTTLED, now=now, details={"ip": by.ip or ""})
+        write_to(person, letter, now=now, details={"ip": by.ip or ""})
 
 
 def prune_throttles(now: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import aliased, joinedload
 
-from portal.accounts.models import Company, Membership, Person, Session
+from portal.accounts.models import Company, Membership, Person, Session, SignInPolicy
 from portal.accounts.rules import Role, session_is_live, text_key
 from portal.accounts.rules.view_as import look_is_live
 from portal.extensions import db, rows
@@ -19,7 +19,8 @@ class Viewer:
     """Who is signed in, as requests see them: one person, at most one chosen company, one host.
 
     With `is_view_as` it is somebody of staff who looks through the eyes of the company: they have no staff role here
-    and may change nothing.
+    and may change nothing. `confirmed_at` is when the password was last typed in this session, `second_factor_at` when
+    a code was; `lacks_second_factor` is staff of whom one is required and was not asked, because they have none yet.
     """
 
     person_id: int
@@ -35,6 +36,9 @@ class Viewer:
     host: str
     last_seen_at: datetime
     is_view_as: bool = False
+    confirmed_at: datetime | None = None
+    second_factor_at: datetime | None = None
+    lacks_second_factor: bool = False
 
     @property
     def is_staff(self) -> bool:
@@ -70,6 +74,9 @@ def viewer_by_token(token_hash: str, host: str, now: datetime) -> Viewer | None:
         host=host,
         last_seen_at=found.last_seen_at,
         is_view_as=found.is_view_as,
+        confirmed_at=found.confirmed_at,
+        second_factor_at=found.second_factor_at,
+        lacks_second_factor=bool(found.role and found.second_factor_required and found.second_factor_at is None),
     )
 
 
@@ -108,6 +115,9 @@ _VIEWER = (
         Session.last_seen_at,
         Session.revoked_at,
         Session.is_view_as,
+        Session.confirmed_at,
+        Session.second_factor_at,
+        select(SignInPolicy.second_factor_required).limit(1).scalar_subquery().label("second_factor_required"),
         _opened_from.created_at.label("staff_created_at"),
         _opened_from.last_seen_at.label("staff_last_seen_at"),
         _opened_from.revoked_at.label("staff_revoked_at"),

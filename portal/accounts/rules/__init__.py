@@ -105,7 +105,11 @@ def paragraphs(text: str) -> str:
 
 def _printable(text: str) -> str:
     """NFC, tabs as spaces, and nothing a database or a terminal could choke on (controls, lone surrogates)."""
-    spaced = "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFC", text))
+    composed = unicodedata.normalize("NFC", text)
+    if composed.isprintable():
+        # Nearly every text: looking at each character costs a hundred times more, and imports look at many.
+        return composed
+    spaced = "".join(" " if char.isspace() else char for char in composed)
     return "".join(char for char in spaced if unicodedata.category(char) not in {"Cc", "Cs"})
 
 

@@ -14,7 +14,7 @@ SHORTEST_NAME = 4
 """A name shorter than this occurs in many a word by chance."""
 
 ENOUGH_BESIDE = 8
-"""Letters and digits that must be left when one word of a name is taken out of a password."""
+"""Letters and digits that must be left when a name, or a word of it, is taken out of a password."""
 
 PATTERNS_BELOW = 20
 """Characters from which on even a pattern takes more guesses than anybody is allowed."""
@@ -96,29 +96,33 @@ def _repeats(text: str, size: int) -> bool:
 
 
 def _obvious(squashed: str, surroundings: Surroundings) -> Refusal | None:
-    known = (
+    """The names of the house may not occur at all; one's own may, where they are not most of it."""
+    of_house = (
         (Refusal.PRODUCT, PRODUCT_WORDS),
         (Refusal.BRAND, surroundings.brands),
         (Refusal.COMPANY, surroundings.companies),
-        (Refusal.ADDRESS, (surroundings.email, surroundings.email.rpartition("@")[0])),
-        (Refusal.OWN_NAME, (surroundings.name,)),
+        (Refusal.ADDRESS, (surroundings.email,)),
     )
-    for why, names in known:
-        for name in names:
-            if _names(squashed, name):
-                return why
-    return None
+    for why, names in of_house:
+        if any(_occurs(squashed, name) or _is_most(squashed, name) for name in names):
+            return why
+    if _is_most(squashed, surroundings.email.rpartition("@")[0]):
+        return Refusal.ADDRESS
+    return Refusal.OWN_NAME if _is_most(squashed, surroundings.name) else None
 
 
-def _names(squashed: str, name: str) -> bool:
-    """Whether a password is made of a name: the whole of it, or a word of it with little beside."""
+def _occurs(squashed: str, name: str) -> bool:
     whole = _squashed(name)
-    if len(whole) >= SHORTEST_NAME and whole in squashed:
-        return True
+    return len(whole) >= SHORTEST_NAME and whole in squashed
+
+
+def _is_most(squashed: str, name: str) -> bool:
+    """Whether little is left of a password when a name, or a word of it, is taken out."""
+    parts = [_squashed(part) for part in (name, *_words(name))]
     return any(
-        word in squashed and len(squashed.replace(word, "")) < ENOUGH_BESIDE
-        for word in map(_squashed, _words(name))
-        if len(word) >= SHORTEST_NAME
+        part in squashed and len(squashed.replace(part, "")) < ENOUGH_BESIDE
+        for part in parts
+        if len(part) >= SHORTEST_NAME
     )
 
 
@@ -143,20 +147,3 @@ def _squashed(text: str) -> str:
 def folded_list(passwords: Iterable[str]) -> frozenset[str]:
     """A list of common passwords as `refusal` compares it."""
     return frozenset(password.casefold() for password in passwords)
-
-
-class Strength(StrEnum):
-    """What is said of a password while it is typed."""
-
-    REFUSED = "refused"
-    FAIR = "fair"
-    GOOD = "good"
-    STRONG = "strong"
-
-
-def strength(password: str, why_not: Refusal | None) -> Strength:
-    """A hint by length and variety, for a password the rules take: every further character is worth more than signs."""
-    if why_not is not None:
-        return Strength.REFUSED
-    points = len(password) + len(set(password.casefold())) // 2
-    return Strength.FAIR if points < 20 else Strength.GOOD if points < 28 else Strength.STRONG

@@ -25,7 +25,6 @@ class Throttle(StrEnum):
     RESET_BY_ACCOUNT = "reset:account"
     SECOND_FACTOR = "second-factor:account"
     EMAIL_CHANGE = "email-change:account"
-    LINK_BY_ADDRESS = "link:ip"
     API_FAILURE_BY_ADDRESS = "api-failure:ip"
 
 
@@ -49,7 +48,6 @@ LIMITS: dict[str, Limit] = {
     Throttle.RESET_BY_ACCOUNT: Limit(3, HOUR),
     Throttle.SECOND_FACTOR: Limit(96, DAY),
     Throttle.EMAIL_CHANGE: Limit(10, DAY),
-    Throttle.LINK_BY_ADDRESS: Limit(60, HOUR),
     Throttle.API_FAILURE_BY_ADDRESS: Limit(60, HOUR),
 }
 """Sign-ins count only when they fail, so that an office behind one address can start its day."""
@@ -103,9 +101,3 @@ def mailbox_subject(email: str) -> str:
     """The mailbox an address most likely ends in: without the dots and the +tag by which one person has a thousand."""
     local, at, domain = text_key(email).rpartition("@")
     return f"{local.partition('+')[0].replace('.', '')}{at}{domain}"
-
-
-def waiting_words(seconds: int) -> tuple[str, int]:
-    """How long to wait as people say it: ("minutes", 6) or ("hours", 2), rounded up."""
-    minutes = max(1, math.ceil(seconds / 60))
-    return ("minutes", minutes) if minutes < 120 else ("hours", math.ceil(minutes / 60))

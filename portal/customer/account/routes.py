@@ -1,4 +1,4 @@
-"""One's own account: how one is addressed, and for which company one acts."""
+"""One's own account: how one is addressed, for which company one acts, and how one signs in."""
 
 from typing import cast
 
@@ -15,9 +15,11 @@ from portal.customer.account.forms import AccountForm
 from portal.domains.queries import companies_here
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
+from portal.own_account import add_routes, how_one_signs_in
 
 blueprint = Blueprint("customer_account", __name__)
 access.customers(blueprint, is_personal=True)
+add_routes(blueprint, "/account", "customer/account")
 
 
 @blueprint.route("/account", methods=["GET", "POST"])
@@ -56,4 +58,5 @@ def _page(form: AccountForm, status: int = 200) -> Response:
         status,
         form=form,
         companies=companies_here(person.person_id, access.portal().id),
+        **how_one_signs_in(),
     )

@@ -1,21 +1,23 @@
-"""Signing in and out, on the staff host and on portal domains, and choosing the company one acts for."""
+"""Signing in and out on every host, confirming it is still oneself, and choosing the company one acts for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
-from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request, session
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, session
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from flask_wtf import FlaskForm
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from portal import access, clock, events
 from portal.accounts import actions
+from portal.accounts.actions.passwords import hashed_anew
 from portal.accounts.models import Company, Person
 from portal.accounts.queries import Viewer, person_by_email, person_by_id
-from portal.accounts.rules import LIFETIMES, SIGNED_OUT, safe_next
-from portal.audit.rules import Actor
-from portal.config import Settings
-from portal.database import read_only
+from portal.accounts.rules import SIGNED_OUT, safe_next
+from portal.accounts.rules.browsers import browser_and_system
 from portal.domains.queries import companies_here, is_admitted, open_areas
 from portal.domains.rules import Area
 from portal.errors import to_sign_in
@@ -23,7 +25,21 @@ from portal.extensions import db
 from portal.fragments import redirect_to
 from portal.incidents.models import Incident
 from portal.incidents.queries import open_incidents
-from portal.public.accounts.forms import SignInForm
+from portal.own_account import hold_no_lock, password_is_right, write_from_here
+from portal.public.accounts.entry import (
+    CODE_PATH,
+    Entrant,
+    actor_of,
+    entrant,
+    let_in,
+    let_on,
+    settings,
+    stranger,
+    waiting_for_code,
+)
+from portal.public.accounts.forms import CodeForm, ConfirmForm, SignInForm
+
+TOO_OFTEN = lazy_gettext("Too many wrong passwords were typed.")
 
 blueprint = Blueprint("accounts", __name__)
 access.anyone(blueprint)
@@ -36,13 +52,72 @@ def sign_in() -> AnyResponse:
         form.next.data = safe_next(request.args.get("next"))
         landing = _landing(access.viewer())
         return redirect(landing) if landing else _sign_in_page(form)
-    _hold_no_lock()
+    hold_no_lock()
     if not form.validate():
         return _sign_in_page(form, 422)
-    entrant = _entrant(form.email.data or "", form.password.data or "")
-    if entrant is None:
+    email = form.email.data or ""
+    if wait := actions.sign_in_waiting(email, request.remote_addr, clock.utcnow()):
+        return _sign_in_page(form, 429, refusal=f"{TOO_OFTEN} {access.wait_sentence(wait)}", wait=wait)
+    found = _entrant(email, form.password.data or "")
+    if found is None:
+        write_from_here()
+        actions.note_wrong_password(email, by=stranger(), now=clock.utcnow())
+        events.commit()
         return _sign_in_page(form, 422, refusal=_("This address and this password do not open anything here."))
-    return _let_in(*entrant, wanted=safe_next(form.next.data))
+    return let_on(found, wanted=safe_next(form.next.data))
+
+
+@blueprint.route(CODE_PATH, methods=["GET", "POST"])
+def code() -> AnyResponse:
+    """The second step: a code of the app, or a recovery code. Only then is there a session."""
+    found = waiting_for_code()
+    if found is None:
+        return redirect_to("/sign-in") if request.method == "POST" else redirect("/sign-in")
+    form = CodeForm()
+    if not form.is_submitted():
+        return _step("public/accounts/code.html", form)
+    if not form.validate():
+        return _step("public/accounts/code.html", form, 422)
+    waiting, wanted = found
+    person, now = cast(Person, person_by_id(waiting.person_id)), clock.utcnow()
+    if wait := actions.take_code(person, by=actor_of(person), now=now):
+        events.commit()
+        return access.too_often(wait)
+    if not actions.check_second_factor(person, form.code.data or "", by=actor_of(person), now=now):
+        events.commit()
+        form.code.errors = [_("This code is not right, or was used already. Type the one the app shows now.")]
+        return _step("public/accounts/code.html", form, 422)
+    # The code is spent before there is a session, so that it opens one at most.
+    events.commit()
+    return let_in(waiting, wanted=wanted, with_second_factor=True)
+
+
+@blueprint.route("/confirm", methods=["GET", "POST"])
+def confirm() -> AnyResponse:
+    """Ask whoever is signed in for their password again, and lead back to what needs it."""
+    person = access.viewer()
+    if person is None or person.is_view_as:
+        return to_sign_in()
+    form = ConfirmForm()
+    if not form.is_submitted():
+        form.next.data = safe_next(request.args.get("next"))
+        return _step("public/accounts/confirm.html", form)
+    hold_no_lock()
+    if not form.validate():
+        return _step("public/accounts/confirm.html", form, 422)
+    now = clock.utcnow()
+    if wait := actions.sign_in_waiting(person.email, request.remote_addr, now):
+        return access.too_often(wait)
+    is_right = password_is_right(person.person_id, form.password.data or "")
+    write_from_here()
+    if not is_right:
+        actions.note_wrong_password(person.email, by=access.actor(), now=now)
+        events.commit()
+        form.password.errors = [_("This is not your password.")]
+        return _step("public/accounts/confirm.html", form, 422)
+    actions.confirm_session(person.session_id, now)
+    events.commit()
+    return redirect_to(safe_next(form.next.data))
 
 
 @blueprint.post("/sign-out")
@@ -53,7 +128,7 @@ def sign_out() -> AnyResponse:
         events.commit()
     session.clear()
     response = redirect_to("/sign-in")
-    response.delete_cookie(access.cookie_name(), path="/", secure=_settings().is_https, httponly=True, samesite="Lax")
+    response.delete_cookie(access.cookie_name(), path="/", secure=settings().is_https, httponly=True, samesite="Lax")
     return response
 
 
@@ -88,17 +163,17 @@ class _Companies:
         return iter(companies_here(person.person_id, g.portal.id))
 
 
-def _hold_no_lock() -> None:
-    """Let go of the write transaction a POST begins with its first query, and read without one from here on.
+@blueprint.app_template_filter("browser_name")
+def browser_name(user_agent: str) -> str:
+    """A browser as its owner would name it, such as "Firefox on Windows"."""
+    browser, system = browser_and_system(user_agent)
+    if browser and system:
+        return cast(str, _("%(browser)s on %(system)s", browser=browser, system=system))
+    return browser or system or cast(str, _("Unknown browser"))
 
-    A password takes tens of milliseconds to check, and nobody who only tries passwords may hold up those who write.
-    """
-    db.session.rollback()
-    read_only.set(True)
 
-
-def _entrant(email: str, password: str) -> tuple[int, int | None] | None:
-    """Whom this address and password let in here: the person's id, and the company's for a customer.
+def _entrant(email: str, password: str) -> Entrant | None:
+    """Whom this address and password let in here.
 
     Everybody costs one hash, known or not; no transaction is open meanwhile.
     """
@@ -106,48 +181,11 @@ def _entrant(email: str, password: str) -> tuple[int, int | None] | None:
     if person is not None:
         db.session.expunge(person)
     db.session.rollback()
-    if not actions.password_matches(person, password) or person is None or person.deactivated_at:
+    if not actions.password_matches(person, password) or person is None:
         return None
-    companies = companies_here(person.id, g.portal.id) if g.portal else []
-    if companies:
-        return person.id, companies[0].id
-    return (person.id, None) if person.role and g.on_staff_host else None
-
-
-def _let_in(person_id: int, company_id: int | None, *, wanted: str) -> Response:
-    """Open a new session in place of whatever the browser had, under a new token, and lead on."""
-    before = access.viewer()
-    db.session.rollback()
-    read_only.set(False)
-    now = clock.utcnow()
-    person = cast(Person, person_by_id(person_id))
-    actor = Actor(person.email, person.id, request.remote_addr, g.request_id)
-    if before is not None:
-        actions.end_session(before.session_id, by=actor, now=now)
-    token = actions.open_session(
-        person,
-        company_id,
-        g.host,
-        ip=request.remote_addr or "",
-        user_agent=request.user_agent.string,
-        now=now,
-    )
-    is_staff = person.role is not None
-    events.commit()
-    # The seed of the form tokens goes too, so that none made for somebody else is good for this session.
-    session.clear()
-    landing = "/" if company_id is not None else "/admin/"
-    response = redirect_to(landing if wanted == "/" else wanted)
-    response.set_cookie(
-        access.cookie_name(),
-        token,
-        max_age=LIFETIMES[is_staff].absolute,
-        path="/",
-        secure=_settings().is_https,
-        httponly=True,
-        samesite="Lax",
-    )
-    return response
+    better = hashed_anew(person, password)
+    found = entrant(person)
+    return replace(found, old_hash=person.password_hash, better_hash=better) if found else None
 
 
 def _landing(person: Viewer | None) -> str | None:
@@ -159,7 +197,13 @@ def _landing(person: Viewer | None) -> str | None:
     return "/admin/" if person.is_staff and g.on_staff_host else None
 
 
-def _sign_in_page(form: SignInForm, status: int = 200, refusal: str = "") -> Response:
+def _step(page: str, form: FlaskForm, status: int = 200) -> Response:
+    response = make_response(render_template(page, form=form), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _sign_in_page(form: SignInForm, status: int = 200, refusal: str = "", wait: int = 0) -> Response:
     trouble = _public_trouble()
     html = render_template(
         "public/accounts/sign_in.html",
@@ -170,6 +214,8 @@ def _sign_in_page(form: SignInForm, status: int = 200, refusal: str = "") -> Res
     )
     response = make_response(html, status)
     response.headers["Cache-Control"] = "no-store"
+    if wait:
+        response.headers["Retry-After"] = str(wait)
     return response
 
 
@@ -178,7 +224,3 @@ def _public_trouble() -> list[Incident]:
     if g.portal is None or Area.PUBLIC_STATUS not in open_areas(g.portal, None):
         return []
     return list(open_incidents(SIGNED_OUT, clock.utcnow()))
-
-
-def _settings() -> Settings:
-    return cast(Settings, current_app.config["SETTINGS"])
