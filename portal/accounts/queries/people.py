@@ -93,7 +93,7 @@ def people_page(filters: PeopleFilters, page: int, now: datetime) -> PeoplePage:
     if not 1 <= page <= pages:
         raise NotFound
     people = db.session.scalars(
-        found.order_by(Person.deactivated_at.is_not(None), func.lower(Person.name), Person.id)
+        found.order_by(Person.deactivated_at.is_not(None), Person.name_key, Person.id)
         .limit(PER_PAGE)
         .offset((page - 1) * PER_PAGE)
     ).all()
@@ -153,7 +153,7 @@ def _narrowed(filters: PeopleFilters, now: datetime) -> list[Any]:
     if wanted := text_key(filters.text):
         conditions.append(
             or_(
-                Person.name.icontains(wanted, autoescape=True),
+                Person.name_key.contains(wanted, autoescape=True),
                 Person.email_key.contains(wanted, autoescape=True),
                 Person.id.in_(
                     select(Membership.person_id)

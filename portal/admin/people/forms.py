@@ -31,7 +31,7 @@ class PersonForm(VersionedForm):
 class RoleForm(VersionedForm):
     """Which staff role somebody has; "customer" is none."""
 
-    role = RadioField("Role", choices=[(role or CUSTOMER, words[0]) for role, words in ROLE_WORDS.items()])
+    role = RadioField("Role", choices=choices_of((role or CUSTOMER, words[0]) for role, words in ROLE_WORDS.items()))
 
     @property
     def wanted(self) -> Role | None:
@@ -61,4 +61,6 @@ class InviteForm(CompanyNameForm):
 class InviteStaffForm(InviteForm):
     """The same to the staff, with the role everybody on it gets."""
 
-    role = RadioField("Role", default=Role.OFFICE.value, choices=[(role.value, ROLE_WORDS[role][0]) for role in Role])
+    role = RadioField(
+        "Role", default=Role.OFFICE.value, choices=choices_of((role.value, ROLE_WORDS[role][0]) for role in Role)
+    )
