@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from babel import Locale
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from portal import events
 from portal.accounts.models import Company, Membership, Person
@@ -151,15 +151,18 @@ def before_and_after(judged: Judged) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def companies_named(names: Iterable[str], external_ids: Iterable[str] = ()) -> KnownCompanies:
-    """The companies that these names or external ids may mean; one query for each few hundred."""
-    keys, references = {text_key(name) for name in names if name}, {text for text in external_ids if text}
+    """The companies that these names or external ids may mean; two queries for each few hundred."""
     found: dict[int, KnownCompany] = {}
-    for piece in pieces(keys | references):
-        statement = select(Company.id, Company.name, Company.external_id, Company.archived_at, Company.version).where(
-            or_(Company.name_key.in_(piece), Company.external_id.in_(piece))
-        )
-        for row in db.session.execute(statement):
-            found[row.id] = KnownCompany(row.id, row.name, row.external_id, row.archived_at is not None, row.version)
+    columns = (Company.id, Company.name, Company.external_id, Company.archived_at, Company.version)
+    for column, wanted in (
+        (Company.name_key, {text_key(name) for name in names if name}),
+        (Company.external_id, {text for text in external_ids if text}),
+    ):
+        for piece in pieces(wanted):
+            for row in db.session.execute(select(*columns).where(column.in_(piece))):
+                found[row.id] = KnownCompany(
+                    row.id, row.name, row.external_id, row.archived_at is not None, row.version
+                )
     return KnownCompanies(
         {text_key(each.name): each for each in found.values()},
         {each.external_id: each for each in found.values() if each.external_id},

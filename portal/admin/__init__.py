@@ -18,7 +18,9 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.operation.routes import notice as sending
     from portal.admin.people.routes import blueprint as people
     from portal.admin.portals.routes import blueprint as portals
+    from portal.admin.search.routes import blueprint as search
     from portal.admin.styleguide.routes import blueprint as styleguide
+    from portal.admin.tokens.routes import blueprint as tokens
 
     return [
         dashboard,
@@ -31,8 +33,10 @@ def blueprints() -> list[Blueprint]:
         people,
         broadcasts,
         portals,
+        tokens,
         operation,
         sending,
         imports,
+        search,
         styleguide,
     ]

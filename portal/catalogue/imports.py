@@ -421,6 +421,15 @@ def services_named(names: Iterable[str]) -> dict[str, KnownService]:
     return found
 
 
+def companies_of(holding_ids: Collection[int]) -> dict[int, int]:
+    """The company of each of these holdings. One query for each few hundred."""
+    found: dict[int, int] = {}
+    for piece in pieces(holding_ids):
+        rows = db.session.execute(select(Holding.id, Holding.company_id).where(Holding.id.in_(piece)))
+        found.update(rows.tuples().all())
+    return found
+
+
 def _holdings_of(company_ids: Collection[int]) -> dict[tuple[int, int, str], KnownHolding]:
     """What these companies hold, by company, service and reference; of two that are alike the older one."""
     found: dict[tuple[int, int, str], KnownHolding] = {}

@@ -67,14 +67,14 @@ class Choices:
 
 def judge_company(row: Row, known: KnownCompanies, claims: Claims) -> Judged:
     """A company is found by its external id if the row has one, else by its name, which then may be spelled anew."""
-    label = shortened(one_line(row.get("name") or row.get("external_id")))
     try:
         name, external_id = _company_name(row.get("name")), external_id_of(row.get("external_id"))
+        name_key = text_key(name)
         found = _company_meant(name, external_id, known)
-        keys = [("name", text_key(name)), *([("external", external_id)] if external_id else [])]
+        keys = [("name", name_key), *([("external", external_id)] if external_id else [])]
         claims.claim(row.number, f"the company {name}", *keys, *([("id", found.id)] if found else []))
     except Refusal as refusal:
-        return refused(row.number, label, refusal)
+        return refused(row.number, shortened(one_line(row.get("name") or row.get("external_id"))), refusal)
     changes = []
     if found and found.name != name:
         changes.append(Change("Name", found.name, name))
@@ -87,7 +87,7 @@ def judge_company(row: Row, known: KnownCompanies, claims: Claims) -> Judged:
         changes=tuple(changes),
         row_id=found.id if found else None,
         version=found.version if found else None,
-        values={"name": name, "name_key": text_key(name), "external_id": external_id},
+        values={"name": name, "name_key": name_key, "external_id": external_id},
     )
 
 
