@@ -59,7 +59,7 @@ def keyed(name: str) -> Callable[[DefaultExecutionContext], str]:
     """The default of a key column: the compared form of the column `name`, for rows that are inserted in bulk."""
 
     def default(context: DefaultExecutionContext) -> str:
-        return key_of(context.get_current_parameters().get(name) or "")
+        return key_of(context.get_current_parameters().get(name) or "")  # type: ignore[no-untyped-call]
 
     return default
 
@@ -85,6 +85,11 @@ def _between_bytes(element: begins_with, compiler: Any, **options: Any) -> str:
     return f"({column} ~>=~ {first} AND {column} ~<=~ {last})"
 
 
+def reading(*columns: Any) -> Select[*tuple[Any, ...]]:
+    """A statement for `find` that selects these columns."""
+    return select(*columns)
+
+
 def find(
     statement: Select[*tuple[Any, ...]],
     keys: Sequence[Any],
@@ -94,14 +99,16 @@ def find(
     limit: int,
     offset: int | None = None,
     codes: Sequence[Any] = (),
+    also: ColumnElement[bool] | None = None,
     newest_first: Any = None,
 ) -> Matches[T]:
     """The rows one of whose keys matches a text: is it, begins with it, holds it; in this order, then by the first key.
 
     `statement` selects columns, joined and narrowed as the caller needs it; `make` takes those of one row. `codes`
-    are columns that are compared as they are, such as what another system calls a row; `newest_first` is a column to
-    go by instead of the first key. With `offset` the matches are counted and that many are left out; without, it
-    looks only as far as `limit` asks. At most three queries, six when counted.
+    are columns that are compared as they are, such as what another system calls a row; `also` is a
+    condition, never NULL, for rows that come last; `newest_first` is a column to go by instead of the first key.
+    With `offset` the matches are counted and that many are left out; without, it looks only as far as `limit` asks.
+    A query for each step, two when counted.
     """
     wanted = key_of(text)
     if not wanted:
@@ -109,7 +116,7 @@ def find(
     order = newest_first.desc() if newest_first is not None else keys[0]
     found: list[Any] = []
     total, left_out, is_exact = 0, offset or 0, False
-    for number, condition in enumerate(_steps(keys, wanted, codes, one_line(text))):
+    for number, condition in enumerate(_steps(keys, wanted, codes, one_line(text), also)):
         step = statement.where(condition)
         if offset is not None:
             count = db.session.scalar(select(func.count()).select_from(step.order_by(None).subquery())) or 0
@@ -125,7 +132,9 @@ def find(
     return Matches(items, total if offset is not None else None, has_more=len(found) > limit, is_exact=is_exact)
 
 
-def _steps(keys: Sequence[Any], wanted: str, codes: Sequence[Any], typed: str) -> Sequence[ColumnElement[bool]]:
+def _steps(
+    keys: Sequence[Any], wanted: str, codes: Sequence[Any], typed: str, also: ColumnElement[bool] | None
+) -> Sequence[ColumnElement[bool]]:
     """Conditions that exclude each other, the best first."""
     compared = [(key, wanted) for key in keys] + [(code, typed) for code in codes]
     exact = or_(*(and_(column.is_not(None), column == text) for column, text in compared))
@@ -134,6 +143,8 @@ def _steps(keys: Sequence[Any], wanted: str, codes: Sequence[Any], typed: str) -
     if len(wanted) >= INSIDE_FROM:
         holding = or_(*(key.contains(wanted, autoescape=True) for key in keys))
         steps.append(and_(holding, not_(beginning)))
+        if also is not None:
+            steps.append(and_(also, not_(holding), not_(beginning)))
     return steps
 
 

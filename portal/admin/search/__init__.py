@@ -1,0 +1,1 @@
+"""`/admin/search`: everything staff may open, found by what it is called."""
