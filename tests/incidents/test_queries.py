@@ -14,6 +14,7 @@ from portal.extensions import db
 from portal.incidents import actions, queries
 from portal.incidents.models import Incident, Maintenance, MaintenanceComponent
 from portal.incidents.queries import open_now
+from portal.incidents.queries.search import search_incidents
 from portal.incidents.rules import (
     Audience,
     ComponentStatus,
@@ -107,7 +108,7 @@ def test_private_reports_leak_nowhere(world: World, cast: Cast, viewpoints: dict
         assert queries.component_statuses(viewpoint, LATER) == before
         assert queries.open_incidents(viewpoint, LATER) == []
         assert open_now.open_now(viewpoint, LATER) == []
-        assert queries.search(viewpoint, "CANARY", LATER) == []
+        assert search_incidents(viewpoint, "CANARY", 10, LATER).items == []
         assert set(queries.history_bars([world.trunk.id], LATER, viewpoint)[world.trunk.id].days) == {"0"}
         assert queries.page_status(viewpoint, LATER).indicator == "none"
     assert open_now.concerning(cast.a.id, LATER) == open_now.Concerning((), 0)
@@ -128,8 +129,8 @@ def test_private_updates_are_for_staff_even_where_the_session_knows_them(
         assert shown is not None
         assert [update.body for update in shown.updates] == ["Open body"]
         assert [update.body for update in queries.updates_for(viewpoints[name], shown)] == ["Open body"]
-        assert queries.search(viewpoints[name], "CANARY", LATER) == []
-    assert queries.search(STAFF, "canary", LATER) == [incident]
+        assert search_incidents(viewpoints[name], "CANARY", 10, LATER).items == []
+    assert [hit.id for hit in search_incidents(STAFF, "canary", 10, LATER).items] == [incident.id]
 
 
 def test_a_status_is_the_worst_of_what_the_viewpoint_sees(world: World, viewpoints: dict[str, Viewpoint]) -> None:

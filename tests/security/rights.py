@@ -389,6 +389,8 @@ RIGHTS: dict[str, Entry] = {
     "admin_portals.admit": staff(For.ADMINS, DOMAIN),
     "admin_portals.dismiss": staff(For.ADMINS, DOMAIN),
     "admin_styleguide.styleguide": staff(For.STAFF),
+    "admin_search.search": staff(For.STAFF, query="q=canary"),
+    "admin_search.options": staff(For.STAFF, query="q=canary"),
     "admin_incidents.index": staff(For.STAFF),
     "admin_incidents.new": staff(For.PUBLISHERS),
     "admin_incidents.preview": staff(For.PUBLISHERS),

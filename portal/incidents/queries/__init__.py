@@ -343,19 +343,6 @@ def last_public_update_at(incident_ids: Collection[int]) -> dict[int, datetime]:
     return dict(rows.all())
 
 
-def search(viewpoint: Viewpoint, text: str, now: datetime, limit: int = 10) -> Sequence[Incident]:
-    """Incidents whose title or visible updates hold this text, newest first, for this viewpoint."""
-    wanted = text.strip()
-    if not wanted:
-        return ()
-    return db.session.scalars(
-        select(Incident)
-        .where(visible_to(Incident, viewpoint, now), _holds_text(wanted, viewpoint))
-        .order_by(Incident.started_at.desc(), Incident.id.desc())
-        .limit(limit)
-    ).all()
-
-
 # What is loaded, and in which order
 
 
