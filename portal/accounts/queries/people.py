@@ -128,7 +128,7 @@ def invitations_of(person_ids: Collection[int]) -> dict[int, Invitation]:
         .where(MailedLink.person_id.in_(person_ids), _is_open_invitation())
         .order_by(MailedLink.id)
     )
-    return {person_id: Invitation(*rest) for person_id, *rest in rows}
+    return {person_id: Invitation(link_id, sent_at, until) for person_id, link_id, sent_at, until in rows}
 
 
 def _is_open_invitation() -> ColumnElement[bool]:

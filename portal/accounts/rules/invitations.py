@@ -47,14 +47,19 @@ def _read(number: int, written: str) -> Line:
     if found is None:
         fault = "This line has an address but no name." if is_email(line) else "This is no name with an address."
         return Line(number, line, fault=f"{fault} Write it as Name <address>.")
-    name, email = one_line(found["name"].strip().strip("\"'")), one_line(found["email"])
-    if not is_email(email):
-        return Line(number, line, name, email, "That is not an e-mail address.")
+    return line_of(found["name"].strip().strip("\"'"), found["email"].strip(), number=number, text=line)
+
+
+def line_of(name: str, email: str, *, number: int = 1, text: str = "") -> Line:
+    """One person as a line, held to the same rules however they were typed."""
+    name, shown = one_line(name), text or f"{name} <{email}>"
     if not name:
-        return Line(number, line, name, email, "This line has an address but no name. Write it as Name <address>.")
+        return Line(number, shown, name, email, "This line has an address but no name. Write it as Name <address>.")
     if len(name) > 200:
-        return Line(number, line, name, email, "A name has at most 200 characters.")
-    return Line(number, line, name, email)
+        return Line(number, shown, name, email, "A name has at most 200 characters.")
+    if not is_email(email):
+        return Line(number, shown, name, email, "That is not an e-mail address.")
+    return Line(number, shown, name, email)
 
 
 class Outcome(StrEnum):

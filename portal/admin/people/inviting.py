@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from portal.accounts.actions.invitations import plan_invitations
 from portal.accounts.models import Company
 from portal.accounts.queries.people import companies_named
-from portal.accounts.rules import text_key
-from portal.accounts.rules.invitations import Line, Plan, read_lines
+from portal.accounts.rules import one_line, text_key
+from portal.accounts.rules.invitations import Line, Plan, line_of, read_lines
 from portal.admin.people.forms import CompanyNameForm, InviteForm
 from portal.catalogue.queries.lists import company_by_id
 from portal.errors import RuleViolation
@@ -70,10 +70,10 @@ def _one(form: InviteForm) -> Line:
         raise RuleViolation("Type the person's name.", "name")
     if not email:
         raise RuleViolation("Type the person's e-mail address.", "email")
-    read = read_lines(f"{' '.join(name.replace('<', ' ').replace('>', ' ').split())} <{email}>")
-    if not read or read[0].fault:
-        raise RuleViolation("That is not an e-mail address.", "email")
-    return read[0]
+    line = line_of(name, email)
+    if line.fault:
+        raise RuleViolation(line.fault, "email" if one_line(name) and len(one_line(name)) <= 200 else "name")
+    return line
 
 
 def _seal(plan: Plan) -> str:

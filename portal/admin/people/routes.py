@@ -22,7 +22,7 @@ from portal.accounts.models import Company, Person
 from portal.accounts.queries import people, sessions_of
 from portal.accounts.queries.people import How, PeopleFilters, Who
 from portal.accounts.rules import Permission, Role, may
-from portal.accounts.rules.invitations import Outcome, read_lines
+from portal.accounts.rules.invitations import Outcome, line_of
 from portal.admin.forms import RowForm, page_wanted, text_wanted
 from portal.admin.people.forms import CompanyNameForm, InviteForm, InviteStaffForm, PersonForm, RoleForm
 from portal.admin.people.inviting import Draft, chosen_company, company_refusal, draft_of
@@ -357,7 +357,7 @@ def _press(person_id: int, action: Any, sentence: str) -> Response:
 
 def _join(wanted: Person, company: Company) -> None:
     """One more company for somebody, by the same way as an invitation, so that they are told of it."""
-    plan = plan_invitations(read_lines(f"{wanted.name.replace('<', '').replace('>', '')} <{wanted.email}>"), company)
+    plan = plan_invitations([line_of(wanted.name, wanted.email)], company)
     if plan.refused:
         raise RuleViolation(plan.refused[0].why, "company")
     if not plan.to_do:

@@ -1,5 +1,6 @@
 """The companies screens: who may, what is refused, isolation between companies, escaping, counted."""
 
+import re
 from typing import Any, TypeVar
 
 import pytest
@@ -8,8 +9,7 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.accounts import actions as accounts
-from portal.accounts.models import Company, Person
-from portal.accounts.queries import people_of
+from portal.accounts.models import Company
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions, queries
 from portal.catalogue.models import Holding
@@ -33,9 +33,6 @@ def fresh(kind: type[Row], row_id: int) -> Row:
 def post(client: FlaskClient, path: str, **fields: Any) -> tuple[int, str]:
     answer = client.post(path, data={"csrf_token": token_in(client, LIST), **fields})
     return answer.status_code, answer.get_data(as_text=True)
-
-
-PERSON = {"name": "Dora", "email": "dora@people.test", "language": "de", "time_zone": "Europe/Berlin"}
 
 
 def test_companies_are_listed_searched_and_filtered(cast: Cast, sign_in: SignIn) -> None:
@@ -64,8 +61,8 @@ def test_the_office_reads_and_only_admins_write(cast: Cast, sign_in: SignIn) -> 
         client = sign_in(person)
         page = client.get(f"{LIST}/{cast.a.id}").get_data(as_text=True)
         assert "alice@people.test" in page
-        assert "/people/new" not in page
-        for path in ("/new", f"/{cast.a.id}/edit", f"/{cast.a.id}/people/new", f"/{cast.a.id}/archive"):
+        assert "/admin/people/invite" not in page
+        for path in ("/new", f"/{cast.a.id}/edit", f"/{cast.a.id}/archive"):
             assert post(client, LIST + path, name="X", version=1)[0] == 403
     assert post(sign_in(cast.olaf), f"{LIST}/{cast.a.id}/holdings/new")[0] == 403
 
@@ -92,73 +89,29 @@ def test_two_admins_rename_one_company_the_second_is_told(cast: Cast, sign_in: S
     assert fresh(Company, cast.a.id).name == "First"
 
 
-def test_a_person_is_added_without_a_password_and_a32_nobody_can_choose_one(cast: Cast, sign_in: SignIn) -> None:
+def test_people_stand_on_the_page_with_a_word_each(cast: Cast, sign_in: SignIn) -> None:
+    cast.bob.deactivated_at = NOW
+    dora = accounts.add_person("Dora", "dora@people.test", by=SYSTEM, now=NOW)
+    accounts.add_membership(dora, cast.a, by=SYSTEM, now=NOW)
+    db.session.commit()
     client = sign_in(cast.root)
-    form = client.get(f"{LIST}/{cast.a.id}/people/new").get_data(as_text=True)
-    assert 'type="password"' not in form
-    status, _ = post(client, f"{LIST}/{cast.a.id}/people/new", **PERSON, password="chosen by admin", role="admin")
-    assert status == 303
-    dora = db.session.scalars(select(Person).where(Person.name == "Dora")).one()
-    assert (dora.password_hash, dora.role, dora.language, dora.time_zone) == (None, None, "de", "Europe/Berlin")
-    assert dora in people_of(cast.a.id)
-    assert "Not yet" in client.get(f"{LIST}/{cast.a.id}").get_data(as_text=True)
+    page = client.get(f"{LIST}/{cast.a.id}").get_data(as_text=True)
+    people = page[page.index('id="people"') : page.index('id="portals"')]
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", people))
+    for name, word in (("Alice", "Active"), ("Bob", "Deactivated"), ("Dora", "Not invited")):
+        assert f"{name} {name.lower()}@people.test {word}" in words
+    assert f"/admin/people/invite?company={cast.a.id}" in people
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"name": " "}, {"email": "nobody"}, {"language": "tlh"}, {"time_zone": "Mars/Base"}, {"email": ""}]
-)
-def test_a_refused_person_keeps_what_was_typed(cast: Cast, sign_in: SignIn, wrong: dict[str, str]) -> None:
-    status, page = post(sign_in(cast.root), f"{LIST}/{cast.a.id}/people/new", **{**PERSON, **wrong})
-    assert status == 422
-    assert ("dora@people.test" if "email" not in wrong else "Dora") in page
-
-
-def test_somebody_known_is_offered_first_and_added_when_confirmed(cast: Cast, sign_in: SignIn) -> None:
-    client, path = sign_in(cast.root), f"{LIST}/{cast.b.id}/people/new"
-    fields = {**PERSON, "email": "ALICE@people.test"}
-    status, page = post(client, path, **fields)
-    assert status == 422
-    assert "Add Alice to Birch Logistics" in page
-    assert cast.alice not in people_of(cast.b.id)
-    assert post(client, path, **fields, known_id="4711")[0] == 422
-    assert post(client, path, **fields, known_id=str(cast.alice.id))[0] == 303
-    assert cast.alice in people_of(cast.b.id)
-    assert fresh(Person, cast.alice.id).name == "Alice"
-    assert "already acts for" in post(client, path, **fields)[1]
-
-
-def test_a_person_or_holding_of_another_company_is_not_found_here(cast: Cast, sign_in: SignIn) -> None:
+def test_a_holding_of_another_company_is_not_found_here(cast: Cast, sign_in: SignIn) -> None:
     service = actions.add_service("Telephony", by=SYSTEM, now=NOW)
     holding = actions.add_holding(cast.b, service, by=SYSTEM, now=NOW)
     db.session.commit()
     client, base = sign_in(cast.root), f"{LIST}/{cast.a.id}"
-    for path in (f"/people/{cast.charlie.id}", f"/holdings/{holding.id}", "/people/4711", "/holdings/4711"):
+    for path in (f"/holdings/{holding.id}", "/holdings/4711"):
         assert client.get(base + path).status_code == 404
-    for path in (f"/people/{cast.charlie.id}/remove", f"/people/{cast.charlie.id}/deactivate"):
-        assert post(client, base + path, version=1)[0] == 404
     assert post(client, f"{base}/holdings/{holding.id}/end", version=1)[0] == 404
     assert client.get(f"{LIST}/4711").status_code == 404
-
-
-def test_removing_and_deactivating_end_sessions_at_once(cast: Cast, sign_in: SignIn) -> None:
-    client, alice, bob = sign_in(cast.root), sign_in(cast.alice), sign_in(cast.bob)
-    base = f"{LIST}/{cast.a.id}/people"
-    assert alice.get("/account").status_code == bob.get("/account").status_code == 200
-    assert post(client, f"{base}/{cast.alice.id}/remove", version=cast.alice.version)[0] == 303
-    assert alice.get("/account").status_code == 302
-    assert post(client, f"{base}/{cast.bob.id}/deactivate", version=cast.bob.version)[0] == 303
-    assert bob.get("/account").status_code == 302
-    assert "Deactivated" in client.get(f"{LIST}/{cast.a.id}").get_data(as_text=True)
-    status, _ = post(client, f"{base}/{cast.bob.id}/reactivate", version=fresh(Person, cast.bob.id).version)
-    assert status == 303
-    assert bob.get("/account").status_code == 302
-
-
-def test_a_person_is_edited_but_not_their_address(cast: Cast, sign_in: SignIn) -> None:
-    fields = {**PERSON, "email": "other@people.test", "version": cast.alice.version}
-    assert post(sign_in(cast.root), f"{LIST}/{cast.a.id}/people/{cast.alice.id}", **fields)[0] == 303
-    alice = fresh(Person, cast.alice.id)
-    assert (alice.name, alice.email, alice.language) == ("Dora", "alice@people.test", "de")
 
 
 def test_holdings_are_added_changed_and_ended(cast: Cast, sign_in: SignIn) -> None:
@@ -234,7 +187,14 @@ def test_names_are_text_and_never_markup(cast: Cast, sign_in: SignIn) -> None:
     holding = actions.add_holding(company, service, reference=NASTY, by=SYSTEM, now=NOW)
     db.session.commit()
     client, base = sign_in(cast.root), f"{LIST}/{company.id}"
-    paths = (LIST, f"{LIST}?q=%3Cscript%3Ealert(1)", base, f"{base}/edit", f"{base}/people/{person.id}")
+    paths = (
+        LIST,
+        f"{LIST}?q=%3Cscript%3Ealert(1)",
+        base,
+        f"{base}/edit",
+        f"{base}/view-as",
+        f"/admin/people/{person.id}",
+    )
     for path in (*paths, f"{base}/holdings/{holding.id}", f"/admin/catalogue/services/{service.id}"):
         answer = client.get(path)
         assert answer.status_code == 200
