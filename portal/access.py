@@ -30,6 +30,7 @@ from portal.accounts.rules import throttles as throttle_rules
 from portal.accounts.rules import tokens as token_rules
 from portal.accounts.rules.throttles import Throttle
 from portal.accounts.rules.tokens import ApiKey, Resource, Right
+from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.config import Settings
 from portal.database import read_only
@@ -306,6 +307,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_refuse_nul)
     app.before_request(_let_view_as_only_look)
     app.after_request(_note_seen)
+    app.after_request(_note_refused)
     app.after_request(_note_token_used)
     limits.init_app(app)
 
@@ -484,8 +486,8 @@ def _status_guard(_declaration: Declaration) -> Response | None:
     return refuse_status_reader()
 
 
-NO_TOKEN = "Send a token in a header like “Authorization: Bearer sbx_…”."
-BAD_TOKEN = "This token opens nothing: it is mistyped, revoked, expired, or for another address."
+IDENTIFY = "Send a token in a header like “Authorization: Bearer sbx_…”."
+OPENS_NOTHING = "This token opens nothing: it is mistyped, revoked, expired, or for another address."
 TOO_MANY = "Too many tokens that open nothing came from this address. Wait for the seconds in Retry-After."
 TOO_OFTEN = "This token has asked too often. Wait for the seconds in Retry-After."
 CHALLENGE = 'Bearer realm="Signalbox"'
@@ -495,7 +497,7 @@ def _token_guard(declaration: Declaration) -> Response | None:
     now = clock.utcnow()
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
-        return answer(401, detail=NO_TOKEN, headers={"WWW-Authenticate": CHALLENGE})
+        return answer(401, detail=IDENTIFY, headers={"WWW-Authenticate": CHALLENGE})
     found = key_by_hash(token_rules.token_hash(secret.strip()), now)
     if found is None or not _answers_here(found):
         return _refuse_token(now)
@@ -550,7 +552,7 @@ def _refuse_token(now: datetime) -> Response:
     if wait:
         return answer(429, detail=TOO_MANY, headers={"Retry-After": str(wait)})
     challenge = {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'}
-    return answer(401, detail=BAD_TOKEN, headers=challenge)
+    return answer(401, detail=OPENS_NOTHING, headers=challenge)
 
 
 def _note_token_used(response: Response) -> Response:
@@ -599,6 +601,29 @@ def _note_seen(response: Response) -> Response:
     read_only.set(False)
     try:
         account_actions.note_seen(person.session_id, clock.utcnow())
+        events.commit()
+    except OperationalError:
+        events.rollback()
+    return response
+
+
+def _note_refused(response: Response) -> Response:
+    """That somebody asked for what they have no right to stands in the audit trail: counted, however often."""
+    if response.status_code != 403 or not ("api_key" in g or ("_login_user" in g and viewer())):
+        return response
+    by = actor()
+    events.rollback()
+    read_only.set(False)
+    place = request.endpoint or ""
+    try:
+        audit.count(
+            "access.refuse",
+            by=by,
+            now=clock.utcnow(),
+            object_kind="page",
+            detail={"place": place, "method": request.method},
+            apart=place,
+        )
         events.commit()
     except OperationalError:
         events.rollback()

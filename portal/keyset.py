@@ -22,7 +22,7 @@ T = TypeVar("T")
 LARGEST = 2**63 - 1
 
 
-class BadPlace(ValueError):
+class BadPlaceError(ValueError):
     """A place in a list that was not made by this module, or for another order."""
 
 
@@ -40,14 +40,14 @@ class Order:
         return base64.urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
 
     def values_at(self, place: str) -> list[Any]:
-        """The values of a place; BadPlace for any text that `place_of` did not make for these columns."""
+        """The values of a place; BadPlaceError for any text that `place_of` did not make for these columns."""
         try:
             raw = base64.b64decode(place.encode("ascii") + b"=" * (-len(place) % 4), altchars=b"-_", validate=True)
             plain = json.loads(raw)
         except (ValueError, binascii.Error, RecursionError):
-            raise BadPlace from None
+            raise BadPlaceError from None
         if not isinstance(plain, list) or len(plain) != len(self.columns):
-            raise BadPlace
+            raise BadPlaceError
         return [_typed(value, column) for value, column in zip(plain, self.columns, strict=True)]
 
 
@@ -89,9 +89,9 @@ def _typed(value: Any, column: Any) -> Any:
         return _moment(value)
     wanted = int if isinstance(column.type, Integer) else str
     if type(value) is not wanted or (isinstance(value, int) and abs(value) > LARGEST):
-        raise BadPlace
+        raise BadPlaceError
     if isinstance(value, str) and ("\x00" in value or not value.isprintable()):
-        raise BadPlace
+        raise BadPlaceError
     return value
 
 
@@ -99,7 +99,7 @@ def _moment(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise BadPlace from None
+        raise BadPlaceError from None
     if moment.tzinfo is None:
-        raise BadPlace
+        raise BadPlaceError
     return moment

@@ -7,17 +7,21 @@ def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
     from portal.admin.account.policy import blueprint as sign_in
     from portal.admin.account.routes import blueprint as account
+    from portal.admin.audit.routes import blueprint as audit
     from portal.admin.broadcasts.routes import blueprint as broadcasts
     from portal.admin.catalogue.components.routes import blueprint as components
     from portal.admin.catalogue.services.routes import blueprint as services
     from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
+    from portal.admin.erasure.routes import blueprint as erasure
+    from portal.admin.exports.routes import blueprint as exports
     from portal.admin.imports.routes import blueprint as imports
     from portal.admin.incidents.routes import blueprint as incidents
     from portal.admin.operation.routes import blueprint as operation
     from portal.admin.operation.routes import notice as sending
     from portal.admin.people.routes import blueprint as people
     from portal.admin.portals.routes import blueprint as portals
+    from portal.admin.retention.routes import blueprint as retention
     from portal.admin.search.routes import blueprint as search
     from portal.admin.styleguide.routes import blueprint as styleguide
     from portal.admin.tokens.routes import blueprint as tokens
@@ -38,5 +42,9 @@ def blueprints() -> list[Blueprint]:
         sending,
         imports,
         search,
+        audit,
+        exports,
+        retention,
+        erasure,
         styleguide,
     ]

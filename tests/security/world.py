@@ -12,7 +12,10 @@ from sqlalchemy import select
 
 from portal import clock, events
 from portal.accounts import actions as accounts
+from portal.accounts.actions.tokens import make_token
 from portal.accounts.models import Company, Person, Session
+from portal.accounts.rules.tokens import Scope
+from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import (
     Component,
@@ -30,6 +33,8 @@ from portal.incidents.rules import Audience, MaintenanceState, Severity, State, 
 from portal.notifications.actions import suppress
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
 from portal.notifications.rules import SuppressionReason
+from portal.records import exports
+from portal.records.rules.exports import ExportKind
 from tests.conftest import STAFF_HOST, Cast, client_on
 
 A_HOST = "a.portal.test"
@@ -65,12 +70,16 @@ def plant(cast: Cast) -> World:
     _plant_catalogue(world)
     _plant_incidents(world)
     _plant_maintenance(world)
+    world.ids["token"] = make_token(
+        canary(STAFF_ONLY, "tokenname"), Scope.READ, company=cast.a, by=SYSTEM, now=clock.utcnow()
+    )[0].id
     db.session.flush()
     db.session.add(Relay(name="backup", url="smtp://127.0.0.1:1"))
     _plant_people(world)
     db.session.flush()
     of_public = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == world.ids["public"])
     world.ids["update"] = db.session.scalars(of_public.order_by(IncidentUpdate.id)).first() or 0
+    _plant_records(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
@@ -85,6 +94,19 @@ def _plant_people(world: World) -> None:
     suppress(alice.email, "incidents", SuppressionReason.HARD_BOUNCE, now=now, detail=canary(STAFF_ONLY, "bounce"))
     for kind, row in (("session", Session), ("suppression", Suppression)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
+
+
+def _plant_records(world: World) -> None:
+    """A company that has left, an export that is ready, and the entries all of this has left in the audit trail."""
+    now = clock.utcnow()
+    closed = accounts.add_company(canary(STAFF_ONLY, "closedcompany"), by=SYSTEM, now=now)
+    accounts.archive_company(closed, version=closed.version, by=SYSTEM, now=now)
+    run = exports.request_export(ExportKind.COMPANY, world.cast.a.id, "company-a.zip", by=SYSTEM, now=now)
+    exports.claim(run.id, now)
+    exports.store(run.id, 0, canary(STAFF_ONLY, "exportedfile").encode())
+    exports.finish(run.id, run.leased_until or now, 24, now)
+    world.ids |= {"company_closed": closed.id, "export": run.id}
+    world.ids["entry"] = db.session.scalars(select(AuditEntry.id).order_by(AuditEntry.id)).first() or 0
 
 
 def _name_people(cast: Cast) -> None:
@@ -330,6 +352,9 @@ def checksum() -> str:
     """A hash of every row of every table; reads through a session of its own."""
     digest = hashlib.sha256()
     for table in sorted(db.metadata.tables.values(), key=lambda each: each.name):
+        if table.name == "audit_tally":
+            # That something was refused is counted there.
+            continue
         digest.update(table.name.encode())
         rows = db.session.execute(select(table).order_by(*table.primary_key.columns))
         for row in rows:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.accounts.models import ApiAnswer, ApiToken, Company, Person
-from portal.accounts.rules import Permission, Role, may
+from portal.accounts.rules import Permission, Role, may, text_key
 from portal.accounts.rules.tokens import ANSWERS_KEPT, ApiKey, Scope, token_is_live
 from portal.errors import NotFound
 from portal.extensions import db, rows
@@ -114,3 +114,13 @@ def answer_to(token_id: int, key: str, now: datetime) -> ApiAnswer | None:
             ApiAnswer.token_id == token_id, ApiAnswer.key == key, ApiAnswer.created_at > now - ANSWERS_KEPT
         )
     ).one_or_none()
+
+
+def companies_called(name: str, limit: int = 4) -> Sequence[Company]:
+    """The company of exactly this name, whatever its case; else the first of those whose name holds it."""
+    live = select(Company).where(Company.archived_at.is_(None))
+    exact = db.session.scalars(live.where(Company.name_key == text_key(name))).one_or_none()
+    if exact is not None:
+        return [exact]
+    holding = live.where(Company.name_key.contains(text_key(name), autoescape=True))
+    return db.session.scalars(holding.order_by(Company.name_key).limit(limit)).all()

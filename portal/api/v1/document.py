@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-import flask_smorest
+import flask_smorest  # type: ignore[import-untyped]
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from marshmallow import Schema
@@ -177,5 +177,3 @@ def _complete(path: str, method: str, operation: dict[str, Any], by_name: dict[s
     statuses = [*ALWAYS, *(OF_CHANGES if method != "get" else ()), *((428,) if of_version else ())]
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{REFUSALS[status][0]}"}
-
-

@@ -109,6 +109,6 @@ class Word(fields.String):
         return self.kind(word) if isinstance(word, str) else word
 
 
-def ids(**rest: Any) -> fields.List:
+def ids(**rest: Any) -> fields.List[Any]:
     """A list of ids, at most a thousand of them."""
     return fields.List(Id(), validate=validate.Length(max=1000), **rest)

@@ -11,11 +11,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
-import flask_smorest
-from flask import Response, g, request
+import flask_smorest  # type: ignore[import-untyped]
+from flask import Response, current_app, g, request
 from marshmallow import Schema, fields
 
 from portal import access, clock, events
@@ -27,7 +27,7 @@ from portal.api.v1.schemas import ListQuery, Nothing, Shape
 from portal.config import Settings
 from portal.domains.rules import Area
 from portal.errors import answer as problem
-from portal.keyset import BadPlace, Order, Piece, Wanted
+from portal.keyset import BadPlaceError, Order, Piece, Wanted
 
 PREFIX = "/api/v1"
 
@@ -48,7 +48,7 @@ class Answer:
     location: str | None = None
 
 
-View = Callable[..., Answer | Piece[Any] | None]
+View = TypeVar("View", bound=Callable[..., Answer | Piece[Any] | None])
 
 
 class Resources(flask_smorest.Blueprint):
@@ -60,7 +60,7 @@ class Resources(flask_smorest.Blueprint):
         self.title = resource.value.replace("-", " ").capitalize()
         access.tokens(self, resource, area)
         self.register_error_handler(Refusal, _refused)
-        self.register_error_handler(BadPlace, _lost)
+        self.register_error_handler(BadPlaceError, _lost)
 
     def reads(self, rule: str, answers: type[Schema], *, summary: str, about: str = "") -> Callable[[View], View]:
         """GET of one thing."""
@@ -151,7 +151,7 @@ class Resources(flask_smorest.Blueprint):
                 "success_status_codes": [status],
                 "manual_doc": {
                     "summary": summary,
-                    "description": about or cast(str, view.__doc__ or ""),
+                    "description": about or view.__doc__ or "",
                     "operationId": view.__name__,
                     "x-of-version": of_version,
                 },
@@ -192,7 +192,7 @@ def home_address() -> str:
     """How links in answers begin: with the stored address of the host that was asked, never with what it was called."""
     if g.portal is not None and not g.on_staff_host:
         return cast(str, g.portal.base_url)
-    settings: Settings = access.current_app.config["SETTINGS"]
+    settings: Settings = current_app.config["SETTINGS"]
     return settings.base_url
 
 
@@ -267,7 +267,9 @@ def _response(body: str, status: int, location: str | None, etag: str | None) ->
     response.set_etag((etag or _digest(body)).strip('"'))
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.add("Authorization")
-    return response.make_conditional(request) if request.method in {"GET", "HEAD"} else response
+    if request.method in {"GET", "HEAD"}:
+        response.make_conditional(request)
+    return response
 
 
 def _next_address(place: str | None) -> str | None:
@@ -282,7 +284,7 @@ def _refused(refusal: Refusal) -> Response:
     return problem(refusal.status, detail=refusal.detail, headers=headers, problems=refusal.problems)
 
 
-def _lost(_error: BadPlace) -> Response:
+def _lost(_error: BadPlaceError) -> Response:
     sentence = "This cursor is not one of this list. Begin without one, or take it from `next`."
     return problem(422, detail=sentence, problems=[{"detail": sentence, "parameter": "cursor"}])
 

@@ -31,7 +31,7 @@ def query_of(schema: Schema) -> dict[str, Any]:
     try:
         found: dict[str, Any] = schema.load(request.args.to_dict())
     except ValidationError as error:
-        _refuse(error.normalized_messages(), "parameter")
+        _refuse(_messages(error), "parameter")
     return found
 
 
@@ -42,7 +42,7 @@ def body_of(schema: Schema, *, is_optional: bool = False) -> dict[str, Any]:
     try:
         found: dict[str, Any] = schema.load(_json())
     except ValidationError as error:
-        _refuse(error.normalized_messages(), "pointer")
+        _refuse(_messages(error), "pointer")
     return found
 
 
@@ -98,6 +98,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number too large to be one")
     return number
+
+
+def _messages(error: ValidationError) -> Mapping[str, Any]:
+    found = error.messages
+    return found if isinstance(found, Mapping) else {"_schema": found}
 
 
 def _refuse(messages: Mapping[str, Any], where: str) -> NoReturn:

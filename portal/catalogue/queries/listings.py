@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import contains_eager
 
 from portal.accounts.rules import Viewpoint
@@ -87,7 +87,7 @@ def service(viewpoint: Viewpoint, service_id: int, now: datetime) -> Service | N
     return db.session.scalars(statement).one_or_none()
 
 
-def _held_by(viewpoint: Viewpoint, now: datetime) -> object:
+def _held_by(viewpoint: Viewpoint, now: datetime) -> Select[int]:
     return select(Holding.service_id).where(Holding.company_id == viewpoint.company_id, is_valid(Holding, now))
 
 

@@ -101,19 +101,22 @@ def incidents(
 
 def incident(viewpoint: Viewpoint, name: str, now: datetime) -> Incident | None:
     """The incident with this public id or, for staff, this number, with its components. Two queries."""
-    return _named(
+    found: Incident | None = _named(
         select(Incident).options(selectinload(Incident.components).joinedload(IncidentComponent.component)),
         Incident,
         viewpoint,
         name,
         now,
     )
+    return found
 
 
 def updates(wanted: Wanted, viewpoint: Viewpoint, incident_id: int) -> Piece[IncidentUpdate]:
     """The entries of an incident's timeline that exist from this viewpoint, with their changes. Two queries."""
     statement = (
-        select(IncidentUpdate).options(selectinload(IncidentUpdate.changes)).where(IncidentUpdate.incident_id == incident_id)
+        select(IncidentUpdate)
+        .options(selectinload(IncidentUpdate.changes))
+        .where(IncidentUpdate.incident_id == incident_id)
     )
     if not viewpoint.is_staff:
         statement = statement.where(IncidentUpdate.visibility == Visibility.PUBLIC)
@@ -187,7 +190,8 @@ def maintenances(
 
 def maintenance(viewpoint: Viewpoint, name: str, now: datetime) -> Maintenance | None:
     """The maintenance with this public id or, for staff, this number. Three queries."""
-    return _named(_whole_maintenance(), Maintenance, viewpoint, name, now)
+    found: Maintenance | None = _named(_whole_maintenance(), Maintenance, viewpoint, name, now)
+    return found
 
 
 def _whole_maintenance() -> Any:

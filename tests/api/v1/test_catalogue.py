@@ -132,9 +132,7 @@ def test_a_holding_of_what_is_missing_is_refused_beside_its_field(root: Machine,
         assert refusal(root.send("POST", "/holdings", body), 422)["errors"][0]["pointer"] == f"/{field}"
 
 
-def test_the_status_of_a_holding_is_that_of_what_it_depends_on(
-    root: Machine, machine: MakeMachine, cast: Cast
-) -> None:
+def test_the_status_of_a_holding_is_that_of_what_it_depends_on(root: Machine, machine: MakeMachine, cast: Cast) -> None:
     made = _held(root, cast)
     path = f"/holdings/{made['id']}/status"
     assert root.read(path) == {

@@ -147,7 +147,9 @@ def test_incidents_are_narrowed_and_in_order_of_time(desk: Machine, ring: int) -
     hour = timedelta(hours=1)
     now = clock.utcnow()
     made = [
-        desk.make("/incidents", report(ring, title=f"Report {n}", notify=False, started_at=(now - n * hour).isoformat()))
+        desk.make(
+            "/incidents", report(ring, title=f"Report {n}", notify=False, started_at=(now - n * hour).isoformat())
+        )
         for n in range(1, 5)
     ]
     ids = [each["id"] for each in made]

@@ -9,9 +9,7 @@ from tests.api.v1.conftest import MakeMachine, refusal
 from tests.conftest import Cast, SignIn
 
 
-def test_a_person_is_made_changed_shut_out_and_let_in_again(
-    machine: MakeMachine, cast: Cast, sign_in: SignIn
-) -> None:
+def test_a_person_is_made_changed_shut_out_and_let_in_again(machine: MakeMachine, cast: Cast, sign_in: SignIn) -> None:
     root = machine(Scope.COMPANIES)
     made = root.make("/people", {"name": "Dora", "email": "Dora@people.test", "company_ids": [cast.a.id, cast.b.id]})
     assert (made["role"], made["company_ids"]) == (None, [cast.a.id, cast.b.id])

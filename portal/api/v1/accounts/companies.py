@@ -150,7 +150,8 @@ def set_membership(company_id: int, person_id: int) -> Answer:
         raise NotFound
     accounts.add_membership(person, company, by=access.actor(), now=clock.utcnow())
     added = membership(company.id, person.id)
-    assert added is not None
+    if added is None:
+        raise NotFound
     return Answer(_member(added))
 
 
@@ -172,7 +173,10 @@ def list_admissions(company_id: int, query: dict[str, Any]) -> Piece[Any]:
 
 
 @blueprint.sets(
-    "/<int:company_id>/admissions/<int:portal_id>", AdmissionChange, AdmissionShape, summary="Let it sign in on a portal"
+    "/<int:company_id>/admissions/<int:portal_id>",
+    AdmissionChange,
+    AdmissionShape,
+    summary="Let it sign in on a portal",
 )
 def set_admission(company_id: int, portal_id: int, body: dict[str, Any]) -> Answer:
     """Twice is harmless. A home is given up only by making another one."""
@@ -181,7 +185,8 @@ def set_admission(company_id: int, portal_id: int, body: dict[str, Any]) -> Answ
         raise NotFound
     domains.admit(company, portal, is_home=body["is_home"], by=access.actor(), now=clock.utcnow())
     admitted = admission(company.id, portal.id)
-    assert admitted is not None
+    if admitted is None:
+        raise NotFound
     return Answer(_admitted(admitted))
 
 

@@ -14,8 +14,8 @@ from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.catalogue import actions
 from portal.catalogue.models import Component
 from portal.catalogue.queries import component_by_id, services_reached
-from portal.catalogue.queries.lists import list_version
 from portal.catalogue.queries.listings import COMPONENT_ORDERS, component_order, components
+from portal.catalogue.queries.lists import list_version
 from portal.domains.rules import Area
 from portal.errors import NotFound
 from portal.incidents.queries import Filters, report_history, statuses_of
@@ -125,9 +125,7 @@ def read_component_order() -> Answer:
     return Answer({"order": component_order(), "version": list_version(actions.COMPONENTS)})
 
 
-@blueprint.sets(
-    "/order", ComponentOrderChange, ComponentOrderShape, summary="Put components in order", of_version=True
-)
+@blueprint.sets("/order", ComponentOrderChange, ComponentOrderShape, summary="Put components in order", of_version=True)
 def set_component_order(body: dict[str, Any]) -> Answer:
     """The whole list at once. Any change of the list in between is 409."""
     version = expected_version(list_version(actions.COMPONENTS))
@@ -220,6 +218,4 @@ def _shown(found: Collection[Component]) -> list[dict[str, Any]]:
         names += ["archived_at", "version"]
     live = [each.id for each in found if each.archived_at is None]
     statuses = statuses_of(live, access.viewpoint(), clock.utcnow())
-    return [
-        {name: getattr(each, name) for name in names} | {"status": statuses.get(each.id)} for each in found
-    ]
+    return [{name: getattr(each, name) for name in names} | {"status": statuses.get(each.id)} for each in found]

@@ -14,8 +14,8 @@ from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.catalogue import actions
 from portal.catalogue.models import Holding
-from portal.catalogue.queries.lists import service_by_id
 from portal.catalogue.queries.listings import HOLDING_ORDERS, component_ids_by_holding, holding, holdings
+from portal.catalogue.queries.lists import service_by_id
 from portal.domains.rules import Area
 from portal.errors import NotFound, RuleViolation
 from portal.keyset import Piece

@@ -13,7 +13,6 @@ from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.catalogue import actions
 from portal.catalogue.models import Service
-from portal.catalogue.queries.lists import list_version
 from portal.catalogue.queries.listings import (
     SERVICE_ORDERS,
     component_ids_by_service,
@@ -21,6 +20,7 @@ from portal.catalogue.queries.listings import (
     service_order,
     services,
 )
+from portal.catalogue.queries.lists import list_version
 from portal.domains.rules import Area
 from portal.errors import NotFound
 from portal.keyset import Piece

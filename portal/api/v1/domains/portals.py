@@ -21,7 +21,9 @@ from portal.errors import NotFound
 from portal.keyset import Piece
 from portal.language import LANGUAGES
 
-blueprint = Resources(Resource.PORTALS, about="The portal domains: their address and brand, and what customers can use.")
+blueprint = Resources(
+    Resource.PORTALS, about="The portal domains: their address and brand, and what customers can use."
+)
 
 EXCEPTED = [area for area in BUILT_AREAS if area in PER_COMPANY]
 
@@ -177,7 +179,8 @@ def set_override(portal_id: int, company_id: int, area: str, body: dict[str, Any
     portal, company = _portal(portal_id), _company(company_id)
     actions.set_override(portal, company, Area(area), body["is_open"], by=access.actor(), now=clock.utcnow())
     made = override(portal.id, company.id, Area(area))
-    assert made is not None
+    if made is None:
+        raise NotFound
     return Answer(_exception(made))
 
 

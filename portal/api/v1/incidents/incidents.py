@@ -37,7 +37,7 @@ blueprint = Resources(
     Area.STATUS,
     about=(
         "What broke, and what customers are told of it. An incident is found by its number or its public id. "
-        "A company’s token sees those that exist for that company, by public ids, and of their timelines what is public."
+        "A company’s token sees those that exist for that company, by public ids, and the public part of timelines."
     ),
 )
 
@@ -122,7 +122,7 @@ class NamedComponent(Shape):
     severity = Word(Severity, required=True)
 
 
-def _named(**rest: Any) -> fields.List:
+def _named(**rest: Any) -> fields.List[Any]:
     return fields.List(fields.Nested(NamedComponent), validate=validate.Length(max=1000), **rest)
 
 
@@ -334,7 +334,7 @@ def _shown(found: Incident) -> dict[str, Any]:
 
 def _shown_update(found: IncidentUpdate, changes: Any = None) -> dict[str, Any]:
     moved = found.changes if changes is None else changes
-    shown = {
+    shown: dict[str, Any] = {
         "public_id": found.public_id,
         "state": found.state,
         "body": found.body,

@@ -46,7 +46,9 @@ class MaintenanceShape(Shape):
     visibility = Word(Visibility, metadata=STAFF_ONLY)
     audience = Word(Audience, metadata=STAFF_ONLY)
     components = fields.List(fields.Nested(WorkedOnShape), required=True)
-    updates = fields.List(fields.Nested(MaintenanceUpdateShape), required=True, metadata={"description": "Newest first."})
+    updates = fields.List(
+        fields.Nested(MaintenanceUpdateShape), required=True, metadata={"description": "Newest first."}
+    )
     starts_at = Moment(required=True)
     ends_at = Moment(required=True)
     completed_at = Moment(required=True, allow_none=True)

@@ -100,7 +100,9 @@ def _refusals(document: Spec, operation: Spec) -> Iterator[tuple[str, str]]:
 def _parameter(document: Spec, parameter: Spec) -> Line:
     kind = _kind(document, parameter["schema"])
     where = {"path": "in the path", "query": "in the query", "header": "header"}[parameter["in"]]
-    return Line(parameter["name"], f"{kind}, {where}", parameter.get("description", ""), bool(parameter.get("required")))
+    return Line(
+        parameter["name"], f"{kind}, {where}", parameter.get("description", ""), bool(parameter.get("required"))
+    )
 
 
 def _lines(document: Spec, schema: Spec, prefix: str = "", depth: int = 0) -> Iterator[Line]:
@@ -162,7 +164,7 @@ def _curl(document: Spec, method: str, path: str, parameters: list[Any], body: S
             address = address.replace(f"{{{each['name']}}}", str(example_of(document, each["schema"])))
     asked = {each["name"]: each["example"] for each in parameters if each["in"] == "query" and "example" in each}
     address = document["servers"][0]["url"] + address + (f"?{urlencode(asked)}" if asked else "")
-    lines = [f'curl -H "Authorization: Bearer $TOKEN"']
+    lines = ['curl -H "Authorization: Bearer $TOKEN"']
     if method != "get":
         lines[0] = f"{lines[0]} -X {method.upper()}"
     names = {each["name"] for each in parameters if each.get("required") or each["name"] == "Idempotency-Key"}

@@ -1,0 +1,23 @@
+/* A button that copies a text: <button type="button" data-copy="id of what is copied">. Without script it is not shown. */
+(() => {
+  "use strict";
+  document.addEventListener("click", async (event) => {
+    const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
+    const source = button && document.getElementById(button.dataset.copy);
+    if (!source) return;
+    const words = button.querySelector("span");
+    const before = words.textContent;
+    let said = "Copied";
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+    } catch {
+      // Without https the browser keeps its clipboard to itself: mark the text, so that one key copies it.
+      getSelection().selectAllChildren(source);
+      said = "Marked";
+    }
+    words.textContent = said;
+    const announcer = document.getElementById("announcer");
+    if (announcer) announcer.textContent = said;
+    setTimeout(() => { words.textContent = before; }, 2000);
+  });
+})();
