@@ -35,7 +35,7 @@ class ColumnsForm(VersionedForm):
     def mapping(self, headers: Sequence[str]) -> dict[str, int]:
         """For each column of the kind the place it is read from; a second place for the same one gets the sentence."""
         found: dict[str, int] = {}
-        for place, header in enumerate(headers):
+        for place in range(len(headers)):
             field = self[place_name(place)]
             if not field.data:
                 continue
@@ -43,18 +43,11 @@ class ColumnsForm(VersionedForm):
                 field.errors = [f"“{headers[found[field.data]]}” is read as this already. Choose one of the two."]
             else:
                 found[field.data] = place
-                self.labels[field.data] = header
         return found
 
     def chosen(self, kind: ImportKind) -> dict[str, str]:
         """What was chosen for the whole file."""
         return {option.name: self[option_name(option.name)].data or "" for option in options_of(kind)}
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The header each column is read from."""
-        found: dict[str, str] = self.__dict__.setdefault("_labels", {})
-        return found
 
 
 def place_name(place: int) -> str:

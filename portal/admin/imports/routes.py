@@ -1,6 +1,5 @@
 """`/admin/imports`: bringing in companies, people, components, services and holdings from files."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from portal.records import actions, queries
 from portal.records.kinds import ImportKind, all_kinds, kind_named
 from portal.records.models import ImportRun
 from portal.records.rules import ImportState, Verdict
-from portal.records.rules.files import MOST_BYTES, MOST_ROWS, TooBig, Unreadable, line_of
+from portal.records.rules.files import MOST_BYTES, MOST_ROWS, TooBig, Unreadable, line_of, refused_lines
 from portal.records.rules.judging import seconds_left
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/imports")
@@ -192,16 +191,8 @@ def refused_rows(run_id: int) -> Response:
     run = _found(run_id)
     if not run.counts.get(Verdict.REFUSED):
         abort(404)
-    headers = list(run.headers)
-
-    def lines() -> Iterator[str]:
-        yield line_of([*headers, "Row", "Reason"])
-        for rows in queries.parts_of(run_id, Verdict.REFUSED):
-            for row in rows:
-                cells = [*row["cells"], *[""] * (len(headers) - len(row["cells"]))][: len(headers)]
-                yield line_of([*cells, str(row["row"]), row["sentence"]])
-
-    return _download(stream_with_context(lines()), f"refused-{run.kind}-{run.id}.csv")
+    lines = refused_lines(list(run.headers), queries.parts_of(run_id, Verdict.REFUSED))
+    return _download(stream_with_context(lines), f"refused-{run.kind}-{run.id}.csv")
 
 
 def _found(run_id: int, *, to_steer: bool = False) -> ImportRun:

@@ -8,8 +8,9 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 MOST_BYTES = 25_000_000
 """Bytes of one file, so that one fits into memory several times over on a small machine."""
@@ -248,6 +249,15 @@ def line_of(values: Sequence[str]) -> str:
     written = io.StringIO()
     csv.writer(written, lineterminator="\r\n").writerow([safe_cell(value) for value in values])
     return written.getvalue()
+
+
+def refused_lines(headers: Sequence[str], parts: Iterable[Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """The rows that cannot come in as a file of their own: as they stood, each with its number and the reason."""
+    yield line_of([*headers, "Row", "Reason"])
+    for rows in parts:
+        for row in rows:
+            cells = [*row["cells"], *[""] * (len(headers) - len(row["cells"]))][: len(headers)]
+            yield line_of([*cells, str(row["row"]), row["sentence"]])
 
 
 def safe_filename(name: str) -> str:
