@@ -142,7 +142,9 @@ def choose_company() -> AnyResponse:
     for company in companies_here(person.person_id, access.portal().id):
         if str(company.id) == wanted:
             actions.choose_company(person.session_id, company, by=access.actor(), now=clock.utcnow())
+            sentence = _("You act for %(company)s now.", company=company.name)
             events.commit()
+            flash(sentence)
             return redirect_to("/")
     raise NotFound
 
