@@ -123,6 +123,12 @@ LOOKS: dict[str, dict[str, Look]] = {
         "done": Look("Done", "good", "check"),
         "cancelled": Look("Cancelled", "quiet", "minus"),
     },
+    "export": {
+        "queued": Look("Waiting", "quiet", "clock"),
+        "running": Look("Being made", "planned", "arrow"),
+        "ready": Look("Ready", "good", "check"),
+        "failed": Look("Failed", "bad", "cross"),
+    },
 }
 
 DATES = {

@@ -263,16 +263,18 @@ def test_what_outsiders_repeat_is_counted_in_bounded_rows() -> None:
     moment = bucket_of(NOW)
     for number in range(300):
         by = Actor("anonymous", ip=f"10.{number % 250}.{number // 250}.1")
-        audit.count("session.fail", by=by, now=moment, object_kind="session")
+        audit.count("session.refuse", by=by, now=moment, object_kind="session")
     for _ in range(40):
-        audit.count("session.fail", by=Actor("anonymous", ip="10.0.0.1"), now=moment, object_kind="person", object_id=5)
+        audit.count(
+            "session.refuse", by=Actor("anonymous", ip="10.0.0.1"), now=moment, object_kind="person", object_id=5
+        )
     rows = db.session.execute(select(AuditTally.object_id, AuditTally.count)).all()
     assert len(rows) <= STRANGER_SLOTS + 1
     assert sum(number for _id, number in rows) == 340
     assert audit.fold(moment + timedelta(seconds=30)) == 0
     assert audit.fold(moment + BUCKET) == len(rows)
     told = db.session.scalars(
-        select(AuditEntry).where(AuditEntry.action == "session.fail", AuditEntry.object_id == 5)
+        select(AuditEntry).where(AuditEntry.action == "session.refuse", AuditEntry.object_id == 5)
     ).one()
     assert told.after is not None
     assert told.after["count"] == 40

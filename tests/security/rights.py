@@ -388,6 +388,22 @@ RIGHTS: dict[str, Entry] = {
     "admin_portals.companies": staff(For.ADMINS, DOMAIN),
     "admin_portals.admit": staff(For.ADMINS, DOMAIN),
     "admin_portals.dismiss": staff(For.ADMINS, DOMAIN),
+    "admin_imports.imports": staff(For.ADMINS),
+    "admin_imports.new_import": staff(For.ADMINS),
+    "admin_imports.template": staff(For.ADMINS, {"kind_name": "companies"}, {"kind_name": "nothing"}),
+    **{
+        f"admin_imports.{name}": staff(For.ADMINS, {"run_id": "#import"})
+        for name in (
+            "one_import",
+            "choose_columns",
+            "back_to_columns",
+            "plan_again",
+            "stop",
+            "apply",
+            "discard",
+            "refused_rows",
+        )
+    },
     "admin_audit.trail": staff(For.ADMINS),
     "admin_audit.entry": staff(For.ADMINS, {"entry_id": "#entry"}),
     "admin_audit.export": staff(For.ADMINS),

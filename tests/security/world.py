@@ -33,8 +33,11 @@ from portal.incidents.rules import Audience, MaintenanceState, Severity, State, 
 from portal.notifications.actions import suppress
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
 from portal.notifications.rules import SuppressionReason
+from portal.records import actions as imports
 from portal.records import exports
+from portal.records.kinds import kind_named
 from portal.records.rules.exports import ExportKind
+from portal.records.working import Work
 from tests.conftest import STAFF_HOST, Cast, client_on
 
 A_HOST = "a.portal.test"
@@ -80,6 +83,7 @@ def plant(cast: Cast) -> World:
     of_public = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == world.ids["public"])
     world.ids["update"] = db.session.scalars(of_public.order_by(IncidentUpdate.id)).first() or 0
     _plant_records(world)
+    _plant_import(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
@@ -107,6 +111,19 @@ def _plant_records(world: World) -> None:
     exports.finish(run.id, run.leased_until or now, 24, now)
     world.ids |= {"company_closed": closed.id, "export": run.id}
     world.ids["entry"] = db.session.scalars(select(AuditEntry.id).order_by(AuditEntry.id)).first() or 0
+
+
+def _plant_import(world: World) -> None:
+    """A file of companies after its dry run: one would be added, one cannot come in."""
+    content = f"name,text\n{canary(STAFF_ONLY, 'importedcompany')},\n,{canary(STAFF_ONLY, 'importedcell')}\n".encode()
+    run = imports.begin(
+        "companies", f"{canary(STAFF_ONLY, 'importedfile')}.csv", content, by=SYSTEM, now=clock.utcnow()
+    )
+    choices = {option.name: "" for option in imports.options_of(kind_named("companies"))}
+    imports.plan(run, {"name": 0}, choices, version=run.version, by=SYSTEM, now=clock.utcnow())
+    world.ids["import"] = run.id
+    events.commit()
+    Work(world.ids["import"], now=clock.utcnow, lease_seconds=60).run()
 
 
 def _name_people(cast: Cast) -> None:

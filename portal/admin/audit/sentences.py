@@ -1,0 +1,182 @@
+"""An entry of the audit trail as a sentence: who did what to what, for whom and where, in plain English."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portal.admin.audit.names import Names, names_in
+from portal.audit.models import AuditEntry
+from portal.domains.rules import AREA_WORDS, Area
+
+NOUNS = {
+    "address": "an address",
+    "api_token": "API token",
+    "audit": "the audit trail",
+    "broadcast": "broadcast",
+    "company": "company",
+    "component": "component",
+    "component_group": "component group",
+    "export": "export",
+    "holding": "holding",
+    "import": "import",
+    "incident": "incident",
+    "person": "",
+    "portal": "portal domain",
+    "relay": "relay",
+    "retention": "retention",
+    "service": "service",
+    "session": "session",
+    "token": "API token",
+}
+"""How the kind of an object is called before its name; people need no word."""
+
+VERBS = {
+    "add": "added",
+    "admit": "admitted",
+    "archive": "archived",
+    "arrange": "put in order",
+    "backfill": "entered afterwards",
+    "cancel": "cancelled",
+    "delete": "deleted",
+    "depend": "changed what depends on",
+    "dismiss": "dismissed",
+    "edit": "changed",
+    "end": "ended",
+    "export": "exported",
+    "import": "imported",
+    "pause": "paused",
+    "publish": "published",
+    "remove": "removed",
+    "rename": "renamed",
+    "restore": "took back",
+    "resume": "resumed",
+    "retry": "tried again",
+    "revoke": "revoked",
+    "update": "updated",
+}
+
+SENTENCES = {
+    "address.subscribe": "{who} asked for mails about {topic} again",
+    "address.unsubscribe": "{who} asked for no more mails about {topic}",
+    "access.refuse": "{who} was refused {count} times at {place}",
+    "audit.export": "{who} exported {entries} entries of the audit trail",
+    "company.archive": "{who} archived {what}",
+    "company.delete": "{who} deleted {what} for good",
+    "export.command": "{who} exported {kind}{about}",
+    "export.discard": "{who} threw away an export of {kind}{about}",
+    "export.download": "{who} downloaded an export of {kind}{about}",
+    "export.request": "{who} asked for an export of {kind}{about}",
+    "holding.add": "{who} gave {company} a holding of {service}",
+    "incident.edit_update": "{who} corrected an update of {what}",
+    "incident.update": "{who} posted an update on {what}",
+    "membership.add": "{who} let {what} act for {company}",
+    "membership.remove": "{who} took {what} out of {company}",
+    "person.anonymise": "{who} anonymised {what}",
+    "person.deactivate": "{who} deactivated {what}",
+    "person.profile": "{who} changed how {what} is addressed",
+    "person.reactivate": "{who} let {what} in again",
+    "person.role": "{who} made {what} {role}",
+    "portal.admit": "{who} let {company} sign in on {what}",
+    "portal.areas": "{who} opened or closed areas on {what}",
+    "portal.dismiss": "{who} no longer lets {company} sign in on {what}",
+    "portal.override": "{who} {opened} {area} for {company} on {what}",
+    "relay.mend": "{who} had {what} tried again",
+    "retention.edit": "{who} set how long {kind} are kept to {days} days",
+    "retention.forget": "{count} {kind} were forgotten after {days} days",
+    "session.company": "{who} went on for {company}",
+    "session.end": "{who} ended a session of {what}",
+    "session.refuse": "Sign-in for {what} failed {count} times",
+    "session.open": "{who} signed in{for_company}",
+}
+"""What reads better than noun and verb. Names in braces are those of `_words`; what is not there reads “something”."""
+
+
+CALLED_IN = ("name", "title", "host", "address", "filename", "file")
+"""Fields of an entry that say what its object was called, for what has no name any more."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry as it is shown: its sentence, and what stood before and after, field by field."""
+
+    entry: AuditEntry
+    sentence: str
+    changes: Sequence[tuple[str, str, str]]
+
+
+def lines(entries: Sequence[AuditEntry]) -> list[Line]:
+    """The entries with their sentences. One query for each kind of thing they speak of."""
+    names = names_in(entries)
+    return [Line(entry, sentence(entry, names), changes(entry)) for entry in entries]
+
+
+def sentence(entry: AuditEntry, names: Names) -> str:
+    """What happened, without a full stop at the end."""
+    words = _words(entry, names)
+    pattern = SENTENCES.get(entry.action)
+    if pattern is None:
+        verb = entry.action.partition(".")[2]
+        done = VERBS.get(verb, verb.replace("_", " ") + " on")
+        return _tidy(f"{words['who']} {done} {words['what']}{words['for_company']}")
+    return _tidy(pattern.format_map(_Words(words)))
+
+
+class _Words(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "something"
+
+
+def _words(entry: AuditEntry, names: Names) -> dict[str, str]:
+    told = {**(entry.before or {}), **(entry.after or {})}
+    words = {name: _shown(value) for name, value in told.items()}
+    noun = NOUNS.get(entry.object_kind, entry.object_kind.replace("_", " "))
+    name = names.of(
+        entry.object_kind, entry.object_id, next((words[each] for each in CALLED_IN if words.get(each)), "")
+    )
+    company = names.of("company", entry.company_id)
+    words["who"] = names.of("person", entry.actor_id, entry.actor)
+    words["what"] = f"{noun} {name}".strip() or "somebody"
+    words["company"] = company or "a company"
+    is_its_own = entry.object_kind == "company" and entry.object_id == entry.company_id
+    words["for_company"] = f" for {company}" if company and not is_its_own else ""
+    words["about"] = f" about {words['what']}" if entry.object_kind in {"company", "person"} else ""
+    words |= _switched(entry.after or {})
+    words.setdefault("place", "something")
+    if told.get("role", "") is None:
+        words["role"] = "a customer"
+    return words
+
+
+def _switched(after: Mapping[str, Any]) -> dict[str, str]:
+    """Which access area was opened, closed or left to the portal domain again."""
+    for name, value in after.items():
+        if name in set(Area):
+            done = "left" if value is None else "opened" if value else "closed"
+            return {"opened": done, "area": AREA_WORDS[Area(name)].name}
+    return {}
+
+
+def _tidy(text: str) -> str:
+    text = " ".join(text.replace("failed 1 times", "failed once").replace("refused 1 times", "refused once").split())
+    return text[:1].upper() + text[1:]
+
+
+def changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """Each field that stood before or after: its name, what it was, what it became."""
+    before, after = entry.before or {}, entry.after or {}
+    fields = list(dict.fromkeys([*before, *after]))
+    return [(field.replace("_", " "), _shown(before.get(field)), _shown(after.get(field))) for field in fields]
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_shown(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(_shown(each) for each in value)
+    return str(value)
