@@ -176,6 +176,7 @@ DATA = [
     "Over.",
     "Alice",
     "alice@people.test",
+    "a.portal.test",
     "English",
     "Deutsch",
     "Europe/London",
@@ -218,7 +219,8 @@ def test_the_check_itself_finds_what_was_forgotten() -> None:
 
 
 CUSTOMER = ["/", "/banner", "/your-services", "/services", "/services?q=zzz", "/account", "/status", "/status/history"]
-PUBLIC = ["/status", "/status/history", "/sign-in"]
+CUSTOMER += ["/account/password", "/account/email", "/confirm"]
+PUBLIC = ["/status", "/status/history", "/sign-in", "/reset", "/reset?sent=1", "/reset/used"]
 
 
 @pytest.mark.usefixtures("pseudo")
