@@ -22,6 +22,7 @@ from portal.accounts.models import Company, Person
 from portal.accounts.queries import people, sessions_of
 from portal.accounts.queries.people import How, PeopleFilters, Who
 from portal.accounts.rules import Permission, Role, may
+from portal.accounts.rules.browsers import browser_and_system
 from portal.accounts.rules.invitations import Outcome, line_of
 from portal.admin.forms import RowForm, page_wanted, text_wanted
 from portal.admin.people.forms import CompanyNameForm, InviteForm, InviteStaffForm, PersonForm, RoleForm
@@ -125,6 +126,7 @@ def invite() -> Response:
 def invite_staff() -> Response:
     """Invite people to the staff, all with one role."""
     access.require(Permission.PEOPLE_EDIT)
+    access.require_recent_password()
     form, many = InviteStaffForm(), "many" in request.args
     if not form.is_submitted():
         return _invite_page(form, many=many)
@@ -177,6 +179,7 @@ def edit_person(person_id: int) -> Response:
 def set_role(person_id: int) -> Response:
     """Another staff role, or none. Everything they have open ends."""
     access.require(Permission.PEOPLE_EDIT)
+    access.require_recent_password()
     wanted, form = _person(person_id), RoleForm()
     if not form.validate():
         return _person_page(wanted, 422, role_form=form)
@@ -250,6 +253,8 @@ def reset(person_id: int) -> Response:
 @blueprint.post("/<int:person_id>/second-factor/remove")
 def remove_factor(person_id: int) -> Response:
     """Take the second factor away from somebody who has lost it; they are told by mail."""
+    access.require(Permission.PEOPLE_EDIT)
+    access.require_recent_password()
     return _press(person_id, remove_second_factor, "{name} signs in without a second factor until they set one up.")
 
 
@@ -385,6 +390,11 @@ def _done(draft: Draft) -> str:
     return f"{', '.join(parts)}." if parts else "Nothing was to be done: all of them are here already."
 
 
+def _browser(user_agent: str) -> str:
+    """A browser as its owner would call it, such as "Firefox on Windows"."""
+    return " on ".join(word for word in browser_and_system(user_agent) if word) or "A browser"
+
+
 def _invite_page(form: InviteForm, status: int = 200, **context: Any) -> Response:
     return render(
         "admin/people/invite.html",
@@ -421,7 +431,7 @@ def _person_page(
         invitation=people.invitations_of([wanted.id]).get(wanted.id),
         memberships=people.memberships_of(wanted.id),
         factor=people.second_factor_of(wanted.id),
-        sessions=sessions_of(wanted.id) if may_edit else (),
+        sessions=[(each, _browser(each.user_agent)) for each in sessions_of(wanted.id)] if may_edit else (),
         reach=people.reach_of(wanted.id, now),
         mails=history_of_address(wanted.email, now - MAILS_SHOWN),
         suppressions=suppressions_of(wanted.email, now),
