@@ -1,6 +1,8 @@
 """What every table shares: naming, UTC times, versions, and how each engine opens its transactions."""
 
+import ctypes
 import os
+import struct
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -182,3 +184,22 @@ def _inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+_AT_FDCWD, _STATX_BTIME, _BTIME_AT = -100, 0x800, 80
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def file_identity(path: str) -> str:
+    """What tells this file from every other that was or will be at its path: inode, and when that came into being.
+
+    The inode alone does not, because a file system gives the number of a deleted file to the next one. Where it
+    keeps no time of birth, or the C library cannot ask for it, the inode has to do.
+    """
+    found = ctypes.create_string_buffer(256)
+    born = (0, 0)
+    ask = getattr(_libc, "statx", None)
+    if ask is not None and ask(_AT_FDCWD, os.fsencode(path), 0, _STATX_BTIME, found) == 0:
+        (told,) = struct.unpack_from("I", found)
+        born = struct.unpack_from("qI", found, _BTIME_AT) if told & _STATX_BTIME else born
+    return f"{os.stat(path).st_ino} {born[0]}.{born[1]:09}"

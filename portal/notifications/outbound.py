@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from portal import events
 from portal.audit import actions as audit
 from portal.audit.rules import SYSTEM, Actor
+from portal.database import file_identity
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.notifications import leases
@@ -34,16 +35,22 @@ def outbound() -> Outbound:
 
 
 def fingerprint() -> str:
-    """Where the data lies, hashed: a SQLite file by path and inode, a PostgreSQL database by its cluster and its oid.
+    """Where the data lies, hashed: a SQLite file by its path, inode and birth; a PostgreSQL table by cluster and oids.
 
-    A copy of a whole machine, or a physical copy of a PostgreSQL cluster, has the fingerprint of its original.
+    The table's own oid tells a dump that was read back into the same database. A copy of a whole machine, or a
+    physical copy of a PostgreSQL cluster, has the fingerprint of its original.
     """
     if db.engine.dialect.name == "sqlite":
         path = Path(db.engine.engine.url.database or "").resolve()
-        place = f"sqlite {path} {path.stat().st_ino}"
+        place = f"sqlite {path} {file_identity(str(path))}"
     else:
-        oid = db.session.scalar(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
-        place = f"postgresql {_cluster()} {oid}"
+        database, table = db.session.execute(
+            text(
+                "SELECT oid::bigint, CAST(to_regclass('outbound') AS oid)::bigint "
+                "FROM pg_database WHERE datname = current_database()"
+            )
+        ).one()
+        place = f"postgresql {_cluster()} {database} {table}"
     return hashlib.sha256(place.encode()).hexdigest()
 
 

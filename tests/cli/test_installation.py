@@ -1,10 +1,6 @@
 """Beginning an installation by the command line, and what it says when a setting or an argument cannot be used."""
 
-import io
-import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,33 +10,12 @@ from sqlalchemy import select
 from portal.accounts.models import Person
 from portal.accounts.rules import Role
 from portal.audit.models import AuditEntry
-from portal.cli import run
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
-from tests.support.product import Portal
+from tests.cli.installation import Installation
 
 PASSWORD = "correct horse battery"
-
-
-class Installation(Portal):
-    """A portal whose commands run in this process, which spares each test the start of another."""
-
-    def __init__(self, url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        super().__init__(database_url=url)
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def run(self, *arguments: str, input: str = "", seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        with self._monkeypatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("PORT")]:
-                patch.delenv(name)
-            for name, value in self.variables.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "stdin", io.StringIO(input))
-            self._capsys.readouterr()
-            status = run(list(arguments))
-            said = self._capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
 
 
 @pytest.fixture
@@ -52,7 +27,7 @@ def portal(
     portal.__exit__()
 
 
-def test_init_begins_an_installation_once(portal: Portal) -> None:
+def test_init_begins_an_installation_once(portal: Installation) -> None:
     del portal.variables["PORTAL_SECRET_KEY"]
     first = portal.run("init")
     assert first.returncode == 0, first.stderr
@@ -63,7 +38,7 @@ def test_init_begins_an_installation_once(portal: Portal) -> None:
     assert key.read_text() == written
 
 
-def test_init_can_open_a_first_portal_domain(portal: Portal) -> None:
+def test_init_can_open_a_first_portal_domain(portal: Installation) -> None:
     arguments = ["--portal", "https://status.people.test", "--brand", "Northline", "--area", "status"]
     done = portal.run("init", *arguments)
     assert done.returncode == 0, done.stderr
@@ -75,7 +50,7 @@ def test_init_can_open_a_first_portal_domain(portal: Portal) -> None:
     assert "is already a name of a portal domain" in again.stderr
 
 
-def test_a_portal_domain_starts_with_every_area_off(portal: Portal) -> None:
+def test_a_portal_domain_starts_with_every_area_off(portal: Installation) -> None:
     assert portal.run("init", "--portal", "https://status.people.test", "--brand", "Northline").returncode == 0
     with portal.database():
         assert db.session.scalars(select(PortalDomain)).one().areas == []
@@ -85,13 +60,13 @@ def test_a_portal_domain_starts_with_every_area_off(portal: Portal) -> None:
     "arguments",
     [["--portal", "https://status.people.test"], ["--area", "status"], ["--area", "nothing"], ["--nothing"]],
 )
-def test_init_called_wrongly_is_status_2(portal: Portal, arguments: list[str]) -> None:
+def test_init_called_wrongly_is_status_2(portal: Installation, arguments: list[str]) -> None:
     done = portal.run("init", *arguments)
     assert done.returncode == 2
     assert "Error:" in done.stderr
 
 
-def test_an_admin_is_added_and_audited(portal: Portal) -> None:
+def test_an_admin_is_added_and_audited(portal: Installation) -> None:
     portal.prepare()
     done = portal.run("create-admin", "--email", "ada@people.test", "--password-stdin", input=f"{PASSWORD}\n")
     assert done.returncode == 0, done.stderr
@@ -114,7 +89,7 @@ def test_an_admin_is_added_and_audited(portal: Portal) -> None:
     ],
 )
 def test_an_admin_who_cannot_be_added_is_refused_in_a_sentence(
-    portal: Portal, email: str, password: str, status: int, sentence: str
+    portal: Installation, email: str, password: str, status: int, sentence: str
 ) -> None:
     portal.prepare()
     done = portal.run("create-admin", "--email", email, "--password-stdin", input=f"{password}\n")
@@ -136,7 +111,7 @@ def test_an_admin_who_cannot_be_added_is_refused_in_a_sentence(
 )
 @pytest.mark.parametrize("command", [["up"], ["migrate"], ["live"]], ids=lambda command: command[0])
 def test_a_bad_setting_stops_every_command_with_a_sentence(
-    portal: Portal, command: list[str], name: str, value: str, sentence: str
+    portal: Installation, command: list[str], name: str, value: str, sentence: str
 ) -> None:
     portal.variables[name] = value
     done = portal.run(*command)
@@ -146,7 +121,7 @@ def test_a_bad_setting_stops_every_command_with_a_sentence(
     assert "Traceback" not in done.stderr
 
 
-def test_commands_before_init_say_what_to_do(portal: Portal) -> None:
+def test_commands_before_init_say_what_to_do(portal: Installation) -> None:
     done = portal.run("up", "--port", str(portal.port))
     assert done.returncode == 1
     assert "portal migrate" in done.stderr
@@ -155,7 +130,7 @@ def test_commands_before_init_say_what_to_do(portal: Portal) -> None:
     assert "portal doctor" in admin.stderr
 
 
-def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Portal) -> None:
+def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Installation) -> None:
     first = portal.run("demo", "--port", "8765", seconds=120)
     assert first.returncode == 0, first.stderr
     assert "demo-signalbox" in first.stdout
@@ -171,7 +146,7 @@ def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Portal) 
         }
 
 
-def test_demo_leaves_a_real_installation_alone(portal: Portal) -> None:
+def test_demo_leaves_a_real_installation_alone(portal: Installation) -> None:
     portal.run("init", "--portal", "https://status.people.test", "--brand", "Northline")
     portal.run("create-admin", "--email", "ada@people.test", "--password-stdin", input=f"{PASSWORD}\n")
     assert portal.run("demo", "--port", "9876").returncode == 0
@@ -181,23 +156,24 @@ def test_demo_leaves_a_real_installation_alone(portal: Portal) -> None:
 
 
 COMMANDS = ["up", "init", "create-admin", "migrate", "import", "import statuspage", "doctor", "demo"]
+CARE = ["backup", "restore", "pause-sending", "resume-sending"]
 PROCESSES = ["web", "live", "worker", "timetable", "pulse", "catcher"]
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, *PROCESSES])
-def test_every_command_has_help(portal: Portal, command: str) -> None:
+@pytest.mark.parametrize("command", ["", *COMMANDS, *CARE, *PROCESSES])
+def test_every_command_has_help(portal: Installation, command: str) -> None:
     done = portal.run(*command.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Usage: portal")
-    assert all(name in done.stdout for name in ([*COMMANDS[:5], *PROCESSES] if not command else ["--help"]))
+    assert all(name in done.stdout for name in ([*COMMANDS[:5], *CARE, *PROCESSES] if not command else ["--help"]))
 
 
-def test_an_unknown_command_is_status_2(portal: Portal) -> None:
+def test_an_unknown_command_is_status_2(portal: Installation) -> None:
     assert portal.run("nothing").returncode == 2
 
 
 @pytest.mark.parametrize("content", ["", "not json", "[" * 100_000, '{"incidents": 7}'])
-def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence(portal: Portal, content: str) -> None:
+def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence(portal: Installation, content: str) -> None:
     portal.prepare()
     file = portal.folder / "history.json"
     file.write_text(content)
@@ -207,5 +183,5 @@ def test_a_file_that_cannot_be_imported_is_refused_in_a_sentence(portal: Portal,
     assert done.stderr.startswith("Error: ")
 
 
-def test_an_import_of_no_file_is_status_2(portal: Portal) -> None:
+def test_an_import_of_no_file_is_status_2(portal: Installation) -> None:
     assert portal.run("import", "statuspage", "/nowhere.json").returncode == 2

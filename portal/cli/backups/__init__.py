@@ -4,9 +4,13 @@ import hashlib
 import hmac
 import os
 import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import OperationalError
 
 from portal import clock, events
 from portal.cli import Failure
@@ -14,6 +18,10 @@ from portal.cli.backups import archive, postgres, sqlite
 from portal.cli.backups.archive import KEY, Archive, Manifest
 from portal.cli.installation import COMMAND_LINE, is_at_head, load
 from portal.config import Settings, create_secret_key
+from portal.database import Trouble, trouble_of
+
+NOTE_PATIENCE = 60.0
+"""Seconds for which a backup waits to be noted while others write without a pause."""
 
 WITHOUT_KEY = (
     "The secret key is not in it. Without the key, second factors of staff must be set up anew, and links in mails "
@@ -51,7 +59,7 @@ def backup(file: Path, *, with_secret_key: bool) -> None:
         size = archive.write(file.absolute(), manifest, members)
     with app.app_context():
         if is_at_head():
-            _note(file, size, with_secret_key=with_secret_key)
+            _patiently(partial(_note, file, size, with_secret_key=with_secret_key))
     rows = sum(found.counts.values())
     click.echo(f"{file}: {rows:,} rows in {len(found.counts)} tables, {size / 1e6:,.1f} MB.")
     click.echo("The secret key is in it: keep it as you keep a key." if with_secret_key else WITHOUT_KEY)
@@ -112,6 +120,21 @@ def _private(path: Path, text: str) -> Path:
     path.touch(mode=0o600)
     path.write_text(text, encoding="ascii")
     return path
+
+
+def _patiently(write: Callable[[], None]) -> None:
+    """Write to a database that is busy: the file is made, and that it was must stand in the audit trail."""
+    deadline = time.monotonic() + NOTE_PATIENCE
+    while True:
+        try:
+            write()
+        except OperationalError as trouble:
+            events.rollback()
+            if trouble_of(trouble) is not Trouble.BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _note(file: Path, size: int, *, with_secret_key: bool) -> None:

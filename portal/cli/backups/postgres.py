@@ -65,7 +65,7 @@ def load(settings: Settings, found: Archive, now: datetime) -> Path | None:
         )
         if int(others):
             raise Failure(f"{others} others are connected to the database: stop Signalbox first, all of its processes.")
-        before = sorted(_tables(connection))
+        before = _drops(connection)
     settings.instance.mkdir(parents=True, exist_ok=True, mode=0o700)
     with TemporaryDirectory(prefix=".signalbox-", dir=settings.instance) as folder:
         packed, script = Path(folder) / MEMBER, Path(folder) / "restore.sql"
@@ -77,8 +77,7 @@ def load(settings: Settings, found: Archive, now: datetime) -> Path | None:
         list(_run("pg_restore", None, options))
         with script.open("w", encoding="utf-8") as output:
             output.write("SET statement_timeout = 0;\n")
-            for name in before:
-                output.write(f'DROP TABLE IF EXISTS "{name}" CASCADE;\n')
+            output.writelines(f"{statement};\n" for statement in before)
             output.write(f"\\i {plain}\n")
             output.write("SET search_path = public;\n")
             for statement in statements(now, tables=frozenset(found.manifest.counts)):
@@ -158,6 +157,16 @@ def _program(name: str) -> str:
 def _tables(connection: psycopg.Connection) -> set[str]:
     rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     return {name for (name,) in rows}
+
+
+def _drops(connection: psycopg.Connection) -> list[str]:
+    """Statements that take away all tables and functions of the schema, those of extensions left out."""
+    tables = [f'DROP TABLE IF EXISTS public."{name}" CASCADE' for name in sorted(_tables(connection))]
+    functions = connection.execute(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+        "AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
+    )
+    return [*tables, *(f"DROP ROUTINE IF EXISTS {name} CASCADE" for (name,) in functions)]
 
 
 def _counting(table: str) -> sql.Composed:
