@@ -62,7 +62,7 @@ def accent_of(colour: str, page: Page) -> Accent:
         else Oklch(0.955, min(base.chroma, 0.025), base.hue)
     )
     fill = _moved(colour, page, [page.surface], SHAPE) if page.is_dark else white_carrier(colour)
-    ink = max(("#ffffff", "#000000"), key=lambda candidate: contrast(candidate, fill))
+    ink = max(("#ffffff", "#000000"), key=lambda candidate: contrast(candidate, fill)) if page.is_dark else "#ffffff"
     return Accent(fill, ink, _moved(colour, page, [page.surface, soft], TEXT), soft)
 
 

@@ -3,21 +3,27 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from portal import events
+from portal.accounts import actions as accounts
+from portal.accounts.models import Session
+from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.domains import actions
-from portal.domains.models import PortalDomain
+from portal.domains.models import AreaOverride, PortalDomain
 from portal.domains.queries import (
     admissions_of,
     companies_to_except,
     companies_with_area_open,
+    domain_by_host,
     home_of,
     is_admitted,
     open_areas,
     override_counts,
     overrides_on,
 )
+from portal.domains.queries.admissions import affected, exceptions_page, outcomes
 from portal.domains.rules import Area
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
@@ -71,6 +77,17 @@ def test_two_domains_cannot_share_a_host_whatever_the_port_or_scheme(cast: Cast)
         ("support_email", "nobody"),
         ("support_email", "a@b.test\nBcc: c@d.test,"),
         ("support_phone", "1" * 41),
+        ("support_phone", "call us"),
+        ("support_phone", "+44 20;ext=1"),
+        ("support_hours", "x" * 121),
+        ("tagline", "x" * 161),
+        ("help_url", "javascript:alert(1)"),
+        ("help_url", "help.example.com"),
+        ("help_url", "https://user@evil.test/"),
+        ("help_url", "https://[/"),
+        ("help_url", "https://help.example.com/a b"),
+        ("help_url", "https:\\\\evil.test"),
+        ("help_url", "https://help.example.com/" + "x" * 300),
     ],
 )
 def test_a_bad_setting_is_refused_beside_its_field_and_changes_nothing(cast: Cast, field: str, value: str) -> None:
@@ -165,3 +182,97 @@ def test_companies_offered_for_an_exception_have_none_yet_and_belong_here(cast: 
     assert offered("birch") == offered("%") == []
     actions.set_override(cast.domain_a, cast.a, Area.STATUS, False, **BY)
     assert offered("alder") == []
+
+
+def test_what_customers_need_to_reach_a_human_is_kept_as_it_was_typed(cast: Cast) -> None:
+    edit(
+        cast.domain_a, support_phone="+44 (0)20 7946-0000", support_hours=" Mon to Fri ", help_url="https://h.test/a?b"
+    )
+    channels = cast.domain_a.support
+    assert (channels.phone_link, channels.hours, channels.help_host) == ("+4402079460000", "Mon to Fri", "h.test")
+    assert channels.in_words() == "+44 (0)20 7946-0000 (Mon to Fri) · https://h.test/a?b"
+    edit(cast.domain_a)
+    assert cast.domain_a.support.in_words() == "+44 (0)20 7946-0000"
+
+
+def test_a_home_that_moves_leaves_the_old_one_open(cast: Cast) -> None:
+    """So links the company has been sent keep working."""
+    actions.admit(cast.a, cast.domain_b, is_home=True, **BY)
+    assert home_of(cast.a.id) is cast.domain_b
+    assert [each.domain_id for each in admissions_of(cast.a.id)] == [cast.domain_b.id, cast.domain_a.id]
+    entry = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(1)).one()
+    assert (entry.action, entry.before, entry.after) == (
+        "portal.admit",
+        {"home_id": cast.domain_a.id},
+        {"is_home": True},
+    )
+    count = len(db.session.scalars(select(AuditEntry)).all())
+    actions.admit(cast.a, cast.domain_b, is_home=True, **BY)
+    actions.admit(cast.a, cast.domain_b, is_home=False, **BY)
+    assert len(db.session.scalars(select(AuditEntry)).all()) == count, "what changes nothing is no entry"
+    assert home_of(cast.a.id) is cast.domain_b
+
+
+def test_an_exception_somebody_else_changed_is_not_overwritten(cast: Cast) -> None:
+    actions.set_override(cast.domain_a, cast.a, Area.STATUS, False, was=None, **BY)
+    for was in (None, True):
+        with pytest.raises(StaleEdit):
+            actions.set_override(cast.domain_a, cast.a, Area.STATUS, True, was=was, **BY)
+    actions.set_override(cast.domain_a, cast.a, Area.STATUS, True, was=False, **BY)
+    assert Area.STATUS in open_areas(cast.domain_a, cast.a.id)
+
+
+def test_a_domain_that_is_a_home_cannot_be_removed(cast: Cast) -> None:
+    for number in range(6):
+        company = accounts.add_company(f"Company {number}", **BY)
+        actions.admit(company, cast.domain_a, is_home=True, **BY)
+    with pytest.raises(RuleViolation, match=r"Alder Dental, Company 0, .* and 2 more"):
+        actions.remove_domain(cast.domain_a, version=cast.domain_a.version, **BY)
+
+
+def test_a_domain_is_removed_with_all_that_hangs_on_it(cast: Cast) -> None:
+    domain = actions.add_domain("https://c.portal.test", "C", areas=[Area.STATUS], **BY)
+    actions.admit(cast.a, domain, is_home=False, **BY)
+    actions.set_override(domain, cast.a, Area.SERVICES, True, **BY)
+    actions.add_host(domain, "www.c.portal.test", staff_host="x", version=domain.version, **BY)
+    accounts.open_session(cast.alice, cast.a.id, "c.portal.test", ip="", user_agent="", now=NOW)
+    accounts.open_session(cast.alice, cast.a.id, "a.portal.test", ip="", user_agent="", now=NOW)
+    db.session.flush()
+    with pytest.raises(StaleEdit):
+        actions.remove_domain(domain, version=domain.version - 1, **BY)
+    actions.remove_domain(domain, version=domain.version, **BY)
+    db.session.expire_all()
+    assert domain_by_host("c.portal.test") is None
+    assert domain_by_host("www.c.portal.test") is None
+    assert not db.session.scalars(select(AreaOverride)).all()
+    assert [each.domain_id for each in admissions_of(cast.a.id)] == [cast.domain_a.id]
+    ended = {each.host: each.revoked_at is not None for each in db.session.scalars(select(Session))}
+    assert ended == {"c.portal.test": True, "a.portal.test": False}
+    actions.add_domain("https://www.c.portal.test", "C again", areas=[], **BY)
+
+
+def test_how_many_see_an_area_is_counted_with_the_exceptions(cast: Cast) -> None:
+    third = accounts.add_company("Cedar Foods", **BY)
+    for company in (cast.b, third):
+        actions.admit(company, cast.domain_a, is_home=False, **BY)
+    actions.set_areas(cast.domain_a, [Area.STATUS], version=cast.domain_a.version, **BY)
+    actions.set_override(cast.domain_a, cast.b, Area.STATUS, False, **BY)
+    actions.set_override(cast.domain_a, cast.a, Area.SERVICES, True, **BY)
+    actions.set_override(cast.domain_a, third, Area.SERVICES, False, **BY)
+    db.session.flush()
+    with counted_queries() as statements:
+        counts = affected(cast.domain_a, 3)
+    assert len(statements) == 1
+    assert (counts[Area.STATUS], counts[Area.SERVICES], counts[Area.JOBS]) == (2, 1, 0)
+
+
+def test_outcomes_say_what_a_company_ends_with_and_why(cast: Cast) -> None:
+    actions.admit(cast.b, cast.domain_a, is_home=False, **BY)
+    actions.set_override(cast.domain_a, cast.b, Area.STATUS, False, **BY)
+    found = [(each.company.name, each.is_open, each.exception) for each in outcomes(cast.domain_a, Area.STATUS, "", 9)]
+    assert found == [("Alder Dental", True, None), ("Birch Logistics", False, False)]
+    assert [each.company.name for each in outcomes(cast.domain_a, Area.STATUS, "BIR", 9)] == ["Birch Logistics"]
+    listed = exceptions_page(cast.domain_a, Area.STATUS, "", 1)
+    assert listed is not None
+    assert (listed.total, listed.pages) == (1, 1)
+    assert exceptions_page(cast.domain_a, Area.STATUS, "", 2) is None
