@@ -123,6 +123,21 @@ LOOKS: dict[str, dict[str, Look]] = {
         "done": Look("Done", "good", "check"),
         "cancelled": Look("Cancelled", "quiet", "minus"),
     },
+    "import": {
+        "mapping": Look("Columns to choose", "warn", "pause"),
+        "planning": Look("Dry run under way", "planned", "clock"),
+        "planned": Look("Dry run made", "planned", "eye"),
+        "applying": Look("Being applied", "planned", "arrow"),
+        "following": Look("Applied, more to do", "planned", "arrow"),
+        "done": Look("Applied", "good", "check"),
+        "discarded": Look("Thrown away", "quiet", "minus"),
+    },
+    "imported": {
+        "added": Look("Added", "good", "check"),
+        "changed": Look("Changed", "planned", "arrow"),
+        "unchanged": Look("Unchanged", "quiet", "minus"),
+        "refused": Look("Refused", "bad", "cross"),
+    },
     "export": {
         "queued": Look("Waiting", "quiet", "clock"),
         "running": Look("Being made", "planned", "arrow"),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, request, stream_with_context
+from flask import Blueprint, Response, abort, flash, request
 
 from portal import access, clock, events
 from portal.accounts.rules import Permission
@@ -192,7 +192,7 @@ def refused_rows(run_id: int) -> Response:
     if not run.counts.get(Verdict.REFUSED):
         abort(404)
     lines = refused_lines(list(run.headers), queries.parts_of(run_id, Verdict.REFUSED))
-    return _download(stream_with_context(lines), f"refused-{run.kind}-{run.id}.csv")
+    return _download("".join(lines), f"refused-{run.kind}-{run.id}.csv")
 
 
 def _found(run_id: int, *, to_steer: bool = False) -> ImportRun:
@@ -217,7 +217,7 @@ def _go_on(run_id: int) -> Response:
     return redirect_to(f"{LIST}/{run_id}")
 
 
-def _download(body: Any, filename: str) -> Response:
+def _download(body: str, filename: str) -> Response:
     return Response(
         body,
         mimetype="text/csv",
