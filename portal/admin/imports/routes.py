@@ -1,7 +1,6 @@
 """`/admin/imports`: bringing in companies, people, components, services and holdings from files."""
 
 from datetime import datetime
-from typing import Any
 
 from flask import Blueprint, Response, abort, flash, request
 
