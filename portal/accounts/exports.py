@@ -16,6 +16,9 @@ from portal.extensions import db
 from portal.records.parts import ROWS_AT_ONCE, Part, Told, in_pieces, register
 from portal.records.rules.exports import ExportKind
 
+THEIRS = frozenset({"company", "person", "address", "holding", "portal"})
+"""Kinds of object whose entries say what the company or person could see; of others it is told that, not what."""
+
 SEEN_BY_THEM = frozenset(
     {
         "name",
@@ -115,13 +118,16 @@ def _entries(condition: ColumnElement[bool], own: set[int]) -> Iterator[Told]:
             "about": row.object_kind,
             "by": row.actor if is_own else "system" if row.actor == "system" else "staff",
             "ip": row.ip if is_own else None,
-            "before": _seen(row.before),
-            "after": _seen(row.after),
+            "before": _seen(row.object_kind, row.before),
+            "after": _seen(row.object_kind, row.after),
         }
 
 
-def _seen(side: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return {name: value for name, value in side.items() if name in SEEN_BY_THEM} if side else None
+def _seen(kind: str, side: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The fields they may read; of what is not theirs (a token that staff named, say) none."""
+    if not side or kind not in THEIRS:
+        return None
+    return {name: value for name, value in side.items() if name.lower() in SEEN_BY_THEM}
 
 
 def _company_entries(company_id: int | None, now: datetime) -> Iterator[Told]:

@@ -426,7 +426,7 @@ def companies_of(holding_ids: Collection[int]) -> dict[int, int]:
     found: dict[int, int] = {}
     for piece in pieces(holding_ids):
         rows = db.session.execute(select(Holding.id, Holding.company_id).where(Holding.id.in_(piece)))
-        found.update(rows.tuples().all())
+        found.update((each, company_id) for each, company_id in rows)
     return found
 
 

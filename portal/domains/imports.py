@@ -92,9 +92,8 @@ class CompanyWithHomeImport:
         for piece in pieces(known):
             of_these = Admission.company_id.in_(piece)
             db.session.execute(update(Admission).where(of_these, Admission.is_home).values(is_home=False))
-            there = set(
-                db.session.execute(select(Admission.company_id, Admission.domain_id).where(of_these)).tuples().all()
-            )
+            rows = db.session.execute(select(Admission.company_id, Admission.domain_id).where(of_these))
+            there = {(company_id, domain_id) for company_id, domain_id in rows}
             for domain_id in {homes[each] for each in piece}:
                 moved = [each for each in piece if homes[each] == domain_id and (each, domain_id) in there]
                 db.session.execute(
@@ -123,7 +122,7 @@ def _homes_of(company_ids: Sequence[int]) -> dict[int, int]:
         rows = db.session.execute(
             select(Admission.company_id, Admission.domain_id).where(Admission.company_id.in_(piece), Admission.is_home)
         )
-        found.update(rows.tuples().all())
+        found.update((company_id, domain_id) for company_id, domain_id in rows)
     return found
 
 

@@ -206,7 +206,12 @@ def _cells(number: int, cells: Sequence[str]) -> tuple[str, ...]:
 
 def _unguarded(cell: str) -> str:
     """A cell as it was before our own export, or somebody else's, kept spreadsheets from taking it for a formula."""
-    return cell[1:] if len(cell) > 1 and cell[0] == "'" and cell[1] in FORMULA_STARTS else cell
+    return cell[1:] if cell[:1] == "'" and _is_guardable(cell) else cell
+
+
+def _is_guardable(text: str) -> bool:
+    """Whether a text begins as a formula does, or as one that was guarded already."""
+    return text.lstrip("'")[:1] in FORMULA_STARTS
 
 
 def _in_words(problem: csv.Error) -> str:
@@ -241,7 +246,7 @@ def _headers(header: Record) -> tuple[str, ...]:
 def safe_cell(value: str) -> str:
     """A text as a cell that no spreadsheet runs: with an apostrophe before what would begin a formula, without NUL."""
     text = value.replace("\x00", "")
-    return f"'{text}" if text[:1] in FORMULA_STARTS else text
+    return f"'{text}" if _is_guardable(text) else text
 
 
 def line_of(values: Sequence[str]) -> str:
