@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Boolean, ColumnElement, Index, Select, String, and_, func, literal, not_, or_, select
+from sqlalchemy import Boolean, ColumnElement, Index, Select, String, and_, case, func, literal, not_, or_, select
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -71,6 +71,10 @@ class begins_with(FunctionElement[bool]):  # noqa: N801 (written in statements a
     name = "begins_with"
     type = Boolean()
 
+    def self_group(self, against: Any = None) -> "begins_with":
+        """As it is: SQLite would compare it with 1 else, and then look at every row."""
+        return self
+
 
 @compiles(begins_with)
 def _between(element: begins_with, compiler: Any, **options: Any) -> str:
@@ -102,7 +106,9 @@ def find(
     also: ColumnElement[bool] | None = None,
     newest_first: Any = None,
 ) -> Matches[T]:
-    """The rows one of whose keys matches a text: is it, begins with it, holds it; in this order, then by the first key.
+    """The rows one of whose keys matches a text, best first, then by the first key.
+
+    Best is what is just that, then what begins with it, then what has a word that does, then what holds it anywhere.
 
     `statement` selects columns, joined and narrowed as the caller needs it; `make` takes those of one row. `codes`
     are columns that are compared as they are, such as what another system calls a row; `also` is a
@@ -114,9 +120,12 @@ def find(
     if not wanted:
         return NOTHING
     order = newest_first.desc() if newest_first is not None else keys[0]
+    words_first = case((or_(*(key.contains(f" {wanted}", autoescape=True) for key in keys)), 0), else_=1)
     found: list[Any] = []
     total, left_out, is_exact = 0, offset or 0, False
     for number, condition in enumerate(_steps(keys, wanted, codes, one_line(text), also)):
+        if number >= _HOLDING and is_exact and offset is None:
+            break  # whoever types a whole name or number means that one
         step = statement.where(condition)
         if offset is not None:
             count = db.session.scalar(select(func.count()).select_from(step.order_by(None).subquery())) or 0
@@ -125,11 +134,16 @@ def find(
                 left_out -= count
                 continue
         if len(found) <= limit:
-            found += db.session.execute(step.order_by(order).limit(limit + 1 - len(found)).offset(left_out)).all()
+            ordered = step.order_by(words_first, order) if number == _HOLDING else step.order_by(order)
+            found += db.session.execute(ordered.limit(limit + 1 - len(found)).offset(left_out)).all()
             left_out = 0
         is_exact = is_exact or (number == 0 and bool(found))
     items = [make(*row) for row in found[:limit]]
     return Matches(items, total if offset is not None else None, has_more=len(found) > limit, is_exact=is_exact)
+
+
+_HOLDING = 2
+"""The step of `_steps` that looks inside."""
 
 
 def _steps(
