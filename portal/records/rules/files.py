@@ -23,7 +23,7 @@ MOST_CELL = 10_000
 """Characters of one cell; the longest text of ours has 2,000. More is a quotation mark that is missing."""
 
 SAMPLES = 3
-"""Values shown of each column while columns are chosen."""
+"""Different values shown of each column while columns are chosen."""
 
 SAMPLE_LENGTH = 60
 DELIMITERS = (",", ";", "\t")
@@ -100,7 +100,7 @@ def shape_of(content: bytes) -> Shape:
                 "so the parts can come one after the other."
             )
         for values, cell in zip(seen, record.cells, strict=False):
-            if cell and len(values) < SAMPLES:
+            if cell and len(values) < SAMPLES and cell[:SAMPLE_LENGTH] not in values:
                 values.append(cell[:SAMPLE_LENGTH])
     return Shape(encoding, delimiter, headers, tuple(tuple(values) for values in seen), total, header.number)
 
