@@ -29,7 +29,7 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "Add, rename and archive companies, invite their people and say where they sign in.",
     ),
     Permission.COMPANIES_VIEW_AS: (
-        "Look as a customer",
+        "View as customer",
         "Open a portal as a company sees it, without being able to change anything there.",
     ),
     Permission.PORTALS_EDIT: ("Edit portals", "Set up portal domains: brand, host, areas, and exceptions from them."),
