@@ -127,6 +127,16 @@ def trouble_of(error: DBAPIError) -> Trouble | None:
     return Trouble.AWAY if state is None or state[:2] in {"08", "53", "57"} else None
 
 
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=5000",
+    # A log that grew while somebody read for long gives its room back once it was emptied.
+    "journal_size_limit=16777216",
+)
+
+
 def prepare_engine(engine: Engine) -> None:
     """Give SQLite its journal, its foreign keys and honest transactions, and have it notice when its file is replaced.
 
@@ -152,7 +162,7 @@ class _Place:
 
     def on_connect(self, connection: Any, record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         found = _inode(self.path)
         self.file = self.file or found

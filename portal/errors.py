@@ -1,5 +1,6 @@
 """What a refusal looks like: one sentence, as a page, a fragment or JSON, and never a trace."""
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -109,6 +110,7 @@ def init_app(app: Flask) -> None:
     for kind in (OperationalError, ProgrammingError, InterfaceError):
         app.register_error_handler(kind, _database)
     app.register_error_handler(DatabaseReplacedError, _replaced)
+    app.register_error_handler(OSError, _no_room)
     app.register_error_handler(DataError, lambda _error: answer(422))
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(OverflowError, lambda _error: answer(422))
@@ -220,6 +222,14 @@ def _replaced(error: DatabaseReplacedError) -> Response:
     read_only.set(True)
     title, advice = map(str, REPLACED)
     return answer(503, detail=advice, headers={"Retry-After": "30"}, title=title)
+
+
+def _no_room(error: OSError) -> Response:
+    """What is uploaded passes through files of its own; a disk that takes no more is no bug of ours."""
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        raise error
+    log.error("a file cannot be written: %s", error)
+    return answer(507)
 
 
 def _value(error: ValueError) -> Response:
