@@ -548,6 +548,7 @@ def _refuse_token(now: datetime) -> Response:
         events.rollback()
         read_only.set(False)
         wait = throttles.take(Throttle.API_FAILURE_BY_ADDRESS, subject, now)
+        audit.count("token.refuse", by=actor(), now=now, object_kind="token")
         events.commit()
     if wait:
         return answer(429, detail=TOO_MANY, headers={"Retry-After": str(wait)})

@@ -87,6 +87,7 @@ SENTENCES = {
     "session.end": "{who} ended a session of {what}",
     "session.refuse": "Sign-in for {what} failed {count} times",
     "session.open": "{who} signed in{for_company}",
+    "token.refuse": "A token that opens nothing was tried {count} times",
 }
 """What reads better than noun and verb. Names in braces are those of `_words`; what is not there reads “something”."""
 

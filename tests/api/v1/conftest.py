@@ -74,6 +74,11 @@ MakeMachine = Callable[..., Machine]
 @pytest.fixture
 def machine(app: Flask, cast: Cast) -> MakeMachine:
     """A machine with a token of this scope, made by Root; of a company it sees what that company sees."""
+    return maker(app, cast)
+
+
+def maker(app: Flask, cast: Cast) -> MakeMachine:
+    """What makes machines for a test."""
 
     def made(scope: Scope = Scope.ADMIN, company: Company | None = None, host: str = STAFF_HOST) -> Machine:
         by = Actor(cast.root.email, cast.root.id)
