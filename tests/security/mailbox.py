@@ -12,7 +12,7 @@ from sqlalchemy import select
 from portal import clock
 from portal.extensions import db
 from portal.notifications.account_mails import write_account_mails
-from portal.notifications.compose import Letter, Wording
+from portal.notifications.compose import Letter, Wording, envelope_address
 from portal.notifications.kinds import ACCOUNT_TOPIC, BUILT_IN, kind_named
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.rules import DeliveryState
@@ -38,7 +38,10 @@ class Mail(NamedTuple):
 
 
 def mails(now: datetime | None = None) -> list[Mail]:
-    """What has been written since this was last asked, oldest first; it counts as sent."""
+    """What has been written since this was last asked, oldest first; it counts as sent.
+
+    A letter whose link is dead by now is not sent, as in service.
+    """
     now = now or clock.utcnow()
     while write_account_mails(now):
         pass
@@ -59,14 +62,23 @@ def mails(now: datetime | None = None) -> list[Mail]:
             list_id="",
             feedback_id="x",
         )
-        late = kind.late_values(delivery.values, now) if kind.late_values else {}
+        try:
+            late = kind.late_values(delivery.values, now) if kind.late_values else {}
+        except ValueError:
+            delivery.state = DeliveryState.FAILED
+            continue
         values = {**delivery.values, **late}
-        letter = Letter(delivery.message_id, "<root@portal.test>", delivery.address, delivery.name, now, values)
+        address = envelope_address(delivery.address)
+        letter = Letter(delivery.message_id, "<root@portal.test>", address, delivery.name, now, values)
         message = BytesParser(policy=policy.default).parsebytes(wording.fill(letter))
         assert isinstance(message, EmailMessage)
         plain = message.get_body(("plain",))
         assert plain is not None
-        found.append(Mail(delivery.address, str(message["Subject"]), plain.get_content().replace("\r\n", "\n"), message, broadcast))
+        found.append(
+            Mail(
+                delivery.address, str(message["Subject"]), plain.get_content().replace("\r\n", "\n"), message, broadcast
+            )
+        )
         delivery.state = DeliveryState.SENT
     db.session.commit()
     return found

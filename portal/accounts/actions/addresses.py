@@ -24,8 +24,9 @@ def ask_email_change(person: Person, address: str, *, by: Actor, now: datetime) 
     is known here is not for everybody to find out.
     """
     address = address.strip()
-    if not is_email(address):
-        raise RuleViolation(_("That is not an e-mail address."), "email")
+    # Most servers take no other letters before the @, and a link that cannot arrive would be waited for in vain.
+    if not is_email(address) or not address.partition("@")[0].isascii():
+        raise RuleViolation(_("That is not an e-mail address we can write to."), "email")
     if address == person.email:
         raise RuleViolation(_("This is your address already."), "email")
     if _somebody_elses(address, person):
