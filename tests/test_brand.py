@@ -6,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.brand import DARK, LIGHT, SHAPE, TEXT, Oklch, Page, accent_of, contrast, oklch, rgb, style_sheet
+from portal.brand import (
+    DARK,
+    LIGHT,
+    SHAPE,
+    TEXT,
+    Oklch,
+    Page,
+    accent_of,
+    advice,
+    contrast,
+    oklch,
+    rgb,
+    style_sheet,
+    white_carrier,
+)
 from tests.conftest import REPOSITORY
 
 COLOURS = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
@@ -94,3 +108,29 @@ def test_brands_are_measured_against_the_page_there_is(scheme: str, page: Page) 
     extreme = max if page.is_dark else min
     grounds = [colours[name] for name in ("canvas", "surface", "well")]
     assert extreme(grounds, key=lambda ground: contrast(ground, "#000000")) == page.surface
+
+
+@given(colour=COLOURS)
+def test_buttons_on_light_pages_carry_white_words(colour: str) -> None:
+    accent = accent_of(colour, LIGHT)
+    assert accent.ink == "#ffffff"
+    assert accent.fill == white_carrier(colour)
+    assert (accent.fill == colour) is (contrast("#ffffff", colour) >= TEXT)
+
+
+@pytest.mark.parametrize("page", [LIGHT, DARK], ids=["light", "dark"])
+@given(colour=COLOURS)
+def test_the_advice_names_the_colour_that_is_used_and_never_flatters(page: Page, colour: str) -> None:
+    said = advice(colour, page)
+    assert said.fill == accent_of(colour, page).fill
+    assert colour in said.sentence
+    assert said.is_kept is (said.fill == colour)
+    assert said.fill in said.sentence
+    ratios = [float(ratio) for ratio in re.findall(r"([\d.]+) to 1", said.sentence)]
+    least = SHAPE if page.is_dark else TEXT
+    assert not said.is_kept or all(ratio >= least for ratio in ratios)
+    assert said.is_kept or ratios[0] < least <= ratios[1]
+
+
+def test_the_nearest_that_works_is_no_darker_than_it_must_be() -> None:
+    assert contrast("#ffffff", white_carrier("#ffe600")) == pytest.approx(TEXT, abs=0.15)
