@@ -397,7 +397,7 @@ ADDRESS_DELIVERIES = 25
 
 
 class AddressHistory(NamedTuple):
-    """What was sent to one address: the newest deliveries with their broadcasts, and how many there are of each state."""
+    """What was sent to one address: the newest deliveries with their broadcasts, and how many of each state."""
 
     newest: Sequence[Delivery]
     counts: Mapping[DeliveryState, int]
