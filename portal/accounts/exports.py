@@ -31,7 +31,6 @@ SEEN_BY_THEM = frozenset(
         "is_open",
         "is_home",
         "host",
-        "service",
         "topic",
         "address",
         "count",

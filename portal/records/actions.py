@@ -207,11 +207,15 @@ def _forget_plan(run: ImportRun) -> None:
 
 
 def _remember(kind: kinds.ImportKind, run: ImportRun) -> None:
-    headers = {
-        column.name: run.headers[run.mapping[column.name]] if column.name in run.mapping else ""
-        for column in kind.columns
-    }
+    """Keep which header each column was read from; and that one was left out only where it could have been read."""
     known = db.session.get(ImportMapping, kind.name)
+    headers = dict(known.headers) if known else {}
+    readable = guess(kind.columns, run.headers, {})
+    for column in kind.columns:
+        if column.name in run.mapping:
+            headers[column.name] = run.headers[run.mapping[column.name]]
+        elif column.name in readable:
+            headers[column.name] = ""
     if known is None:
         db.session.add(ImportMapping(kind=kind.name, headers=headers))
     elif known.headers != headers:

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -22,7 +22,8 @@ from portal.errors import NotFound, RuleViolation
 from portal.extensions import db
 from portal.records.models import ExportChunk, ExportRun
 from portal.records.parts import Part, parts_about
-from portal.records.rules.exports import ABOUT_ONE, CHUNK_BYTES, KEPT_FOR, LEASE, ExportKind, ExportState
+from portal.records.retention import setting
+from portal.records.rules.exports import ABOUT_ONE, CHUNK_BYTES, LEASE, ExportKind, ExportState
 from portal.records.rules.files import safe_cell
 
 RAW: Any = {"synchronize_session": False}
@@ -194,8 +195,9 @@ def store(run_id: int, number: int, data: bytes) -> None:
 
 
 def finish(run_id: int, lease: datetime, size: int, now: datetime) -> None:
-    """The whole file is there."""
-    done = {"state": ExportState.READY, "size": size, "finished_at": now, "expires_at": now + KEPT_FOR}
+    """The whole file is there, for as long as export files are kept."""
+    kept = timedelta(days=setting("export_files").days)
+    done = {"state": ExportState.READY, "size": size, "finished_at": now, "expires_at": now + kept}
     keep(run_id, lease, now, **done)
 
 
@@ -222,7 +224,8 @@ def write_part(archive: ZipFile, part: Part, subject_id: int | None, now: dateti
             lines = _lines(table, part)
             for row in part.rows(subject_id, now):
                 listed.write(b",\n" if count else b"\n")
-                listed.write(json.dumps(_plain(row), ensure_ascii=False).encode())
+                told = {name: _plain(row.get(name)) for name in part.columns}
+                listed.write(json.dumps(told, ensure_ascii=False).encode())
                 lines(row)
                 count += 1
             listed.write(b"\n]\n")

@@ -27,9 +27,6 @@ class ExportKind(StrEnum):
 
 ABOUT_ONE = frozenset({ExportKind.COMPANY, ExportKind.PERSON})
 
-KEPT_FOR = timedelta(days=7)
-"""How long an export can be fetched; afterwards it is made anew when somebody asks."""
-
 CHUNK_BYTES = 256 * 1024
 """Bytes of a stored file in one row, so that neither a statement nor a download holds all of it."""
 
