@@ -105,6 +105,7 @@ def find(
     codes: Sequence[Any] = (),
     also: ColumnElement[bool] | None = None,
     newest_first: Any = None,
+    whole_is_enough: bool = False,
 ) -> Matches[T]:
     """The rows one of whose keys matches a text, best first, then by the first key.
 
@@ -113,6 +114,7 @@ def find(
     `statement` selects columns, joined and narrowed as the caller needs it; `make` takes those of one row. `codes`
     are columns that are compared as they are, such as what another system calls a row; `also` is a
     condition, never NULL, for rows that come last; `newest_first` is a column to go by instead of the first key.
+    `whole_is_enough` for numbers: whoever types one whole does not mean those that hold it.
     With `offset` the matches are counted and that many are left out; without, it looks only as far as `limit` asks.
     A query for each step, two when counted.
     """
@@ -124,8 +126,8 @@ def find(
     found: list[Any] = []
     total, left_out, is_exact = 0, offset or 0, False
     for number, condition in enumerate(_steps(keys, wanted, codes, one_line(text), also)):
-        if number >= _HOLDING and is_exact and offset is None:
-            break  # whoever types a whole name or number means that one
+        if number >= _HOLDING and is_exact and whole_is_enough and offset is None:
+            break
         step = statement.where(condition)
         if offset is not None:
             count = db.session.scalar(select(func.count()).select_from(step.order_by(None).subquery())) or 0

@@ -96,6 +96,7 @@ def search_holdings(
         [Holding.reference_key],
         text,
         HoldingHit,
+        whole_is_enough=True,
         limit=limit,
         offset=offset,
     )
