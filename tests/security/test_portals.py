@@ -119,7 +119,7 @@ def test_one_click_unsubscribe_works_on_a_name_links_once_had(app: Flask, cast: 
     domain = fresh(cast.domain_a)
     path = unsubscribe_path("alice@people.test", "incidents", cast.alice.id)
     look = {name: getattr(domain, name) for name in ("accent", "language", "time_zone")}
-    support = {"support_email": None, "support_phone": None}
+    support: dict[str, Any] = {"support_email": None, "support_phone": None}
     actions.edit_domain(domain, "http://new.portal.test", "Northline", version=domain.version, **look, **support, **BY)
     events.commit()
     old = client_on(app, "a.portal.test")

@@ -72,7 +72,7 @@ def test_the_preview_follows_what_is_typed_and_saves_nothing(cast: Cast, root: F
     assert {rect["fill"] for rect in page.select(".scheme-dark rect")} == {"#ffe600"}
     darkened = {rect["fill"] for rect in page.select(".scheme-light rect")}
     assert len(darkened) == 1
-    assert next(iter(darkened)) in text
+    assert str(next(iter(darkened))) in text
     assert fresh(cast.domain_a).brand == "Northline"
 
 
@@ -85,7 +85,7 @@ def test_a_preview_of_nonsense_is_still_a_preview(root: FlaskClient) -> None:
 
 
 def test_the_whole_look_is_saved_and_shown_to_customers(cast: Cast, root: FlaskClient, sign_in: SignIn) -> None:
-    more = {
+    more: dict[str, Any] = {
         "tagline": "By the sea",
         "support_email": "help@a.test",
         "support_phone": "+44 20 7946 0000",
@@ -115,7 +115,7 @@ def test_the_whole_look_is_saved_and_shown_to_customers(cast: Cast, root: FlaskC
 def test_a_refused_support_channel_stands_beside_its_field(
     cast: Cast, root: FlaskClient, field: str, value: str
 ) -> None:
-    fields = {**LOOK, "brand": "Typed anew", field: value}
+    fields: dict[str, Any] = {**LOOK, "brand": "Typed anew", field: value}
     status, text = post(root, f"{base(cast)}/edit", **fields, version=cast.domain_a.version)
     page = BeautifulSoup(text, "html.parser")
     error = page.select_one(f"#{field}-error")
@@ -247,7 +247,7 @@ def test_wordings_are_saved_shown_and_put_back(cast: Cast, root: FlaskClient) ->
     assert (field["placeholder"], field.get("value", "")) == ("Partial outage", "")
     assert "Partial RTH (return traffic handling)" in page.get_text()
     version = cast.domain_a.version
-    fields = {"language": "en", "version": version, "severity-partial_rth": "<i>Calls back fail</i>"}
+    fields: dict[str, Any] = {"language": "en", "version": version, "severity-partial_rth": "<i>Calls back fail</i>"}
     assert post(root, f"{base(cast)}/wording", **fields)[0] == 303
     text = root.get(f"{base(cast)}/wording").text
     assert "&lt;i&gt;Calls back fail&lt;/i&gt;" in text
@@ -265,7 +265,12 @@ def test_wordings_are_saved_shown_and_put_back(cast: Cast, root: FlaskClient) ->
 
 
 def test_a_wording_that_is_too_long_is_refused_beside_its_field(cast: Cast, root: FlaskClient) -> None:
-    fields = {"language": "en", "version": cast.domain_a.version, "state-fixed": "x" * 61, "state-watching": "Kept"}
+    fields: dict[str, Any] = {
+        "language": "en",
+        "version": cast.domain_a.version,
+        "state-fixed": "x" * 61,
+        "state-watching": "Kept",
+    }
     status, page = post(root, f"{base(cast)}/wording", **fields)
     assert status == 422
     assert "at most 60 characters" in page
