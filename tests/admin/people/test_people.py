@@ -19,10 +19,11 @@ from portal.admin.people.words import PERMISSION_WORDS, ROLE_WORDS
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
+from portal.notifications.account_mails import write_account_mails
 from portal.notifications.actions import suppress
-from portal.notifications.models import Suppression
+from portal.notifications.models import Broadcast, Delivery, Suppression
 from portal.notifications.rules import SuppressionReason
-from tests.conftest import NOW, Cast, SignIn, counted_queries, token_in
+from tests.conftest import NOW, STAFF_HOST, Cast, SignIn, counted_queries, token_in
 
 LIST = "/admin/people"
 NASTY = "<script>alert(1)</script>\"'&"
@@ -416,3 +417,17 @@ def test_the_last_sign_in_outlives_its_session(cast: Cast, sign_in: SignIn) -> N
     assert db.session.scalars(select(Session).where(Session.person_id == cast.alice.id)).all() == []
     assert cast.alice.last_signed_in_at is not None
     assert cast.alice.version == version
+
+
+def test_whoever_joins_is_mailed_from_the_portal_they_join(cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.root)
+    assert post(client, f"{LIST}/{cast.alice.id}/companies", company="birch logistics")[0] == 303
+    assert post(client, f"{LIST}/invite/staff", name="Stan", email="stan@people.test", role="office")[0] == 303
+    write_account_mails(clock.utcnow())
+    mails = db.session.execute(select(Delivery.address, Delivery.values, Broadcast.content).join(Delivery.broadcast))
+    told = {address: (values, content["en"]["text"]) for address, values, content in mails}
+    values, text = told["alice@people.test"]
+    assert (values["company"], values["brand"]) == ("Birch Logistics", "Southline")
+    assert values["portal_url"] == "http://b.portal.test"
+    assert "{{address}} acts for {{company}} at {{brand}} too" in text
+    assert told["stan@people.test"][0]["portal_url"] == f"http://{STAFF_HOST}"
