@@ -1,8 +1,9 @@
 """`portal export`: writing data out, the same as the screen does."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import click
 
@@ -100,9 +101,9 @@ def _write(kind: ExportKind, find: Any, otherwise: str, target: Path) -> None:
     click.echo(f"Wrote {rows:,} rows{'' if str(target) == '-' else f' to {target}'}.", err=True)
 
 
-def _opened(target: Path) -> IO[bytes]:
+def _opened(target: Path) -> AbstractContextManager[IO[bytes]]:
     if str(target) == "-":
-        return cast(IO[bytes], click.get_binary_stream("stdout"))
+        return nullcontext(sys.stdout.buffer)
     try:
         return target.open("xb")
     except FileExistsError:

@@ -10,16 +10,13 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from flask import Flask
 from sqlalchemy import select
 
 from portal import clock
 from portal.accounts import actions as accounts
-from portal.accounts.models import Company
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
-from portal.catalogue.models import Holding
 from portal.extensions import db
 from portal.notifications.models import Broadcast, Delivery
 from portal.records import exports
@@ -247,12 +244,3 @@ def test_t29_nobody_without_the_right_exports_anything(world: World, sign_in: Si
         listed = client.get("/admin/companies", headers={"Accept": "text/csv"})
         assert listed.mimetype == "text/html"
     assert db.session.scalars(select(AuditEntry).where(AuditEntry.action == "export.download")).all() == []
-
-
-def test_the_command_line_writes_the_same(app: Flask, cast: Cast) -> None:
-    exports.note_command(ExportKind.COMPANY, cast.a.id, 12, by=SYSTEM, now=clock.utcnow())
-    db.session.flush()
-    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "export.command")).one()
-    assert (entry.object_kind, entry.object_id, entry.company_id) == ("company", cast.a.id, cast.a.id)
-    assert db.session.get(Company, cast.a.id) is not None
-    assert db.session.scalar(select(Holding.id).where(Holding.company_id == cast.a.id)) is None

@@ -62,10 +62,10 @@ SENTENCES = {
     "company.archive": "{who} archived {what}",
     "company.delete": "{who} deleted {what} for good",
     "company.view_as": "{who} asked to view {host} as {company}",
-    "export.command": "{who} exported {kind}{about}",
-    "export.discard": "{who} threw away an export of {kind}{about}",
-    "export.download": "{who} downloaded an export of {kind}{about}",
-    "export.request": "{who} asked for an export of {kind}{about}",
+    "export.command": "{who} exported {subject}",
+    "export.discard": "{who} threw away an export of {subject}",
+    "export.download": "{who} downloaded an export of {subject}",
+    "export.request": "{who} asked for an export of {subject}",
     "holding.add": "{who} gave {company} a holding of {service}",
     "incident.backfill": "{who} entered {what} after the fact",
     "incident.edit_update": "{who} corrected an update of {what}",
@@ -146,7 +146,8 @@ def _words(entry: AuditEntry, names: Names) -> dict[str, str]:
     words["company"] = company or "a company"
     is_its_own = entry.object_kind == "company" and entry.object_id == entry.company_id
     words["for_company"] = f" for {company}" if company and not is_its_own else ""
-    words["about"] = f" about {words['what']}" if entry.object_kind in {"company", "person"} else ""
+    is_about_one = entry.object_kind in {"company", "person"}
+    words["subject"] = words["what"] if is_about_one else f"all {words.get('kind', 'data')}"
     words |= _switched(entry.after or {})
     words.setdefault("place", "something")
     if told.get("role", "") is None:
