@@ -3,6 +3,7 @@
 import ctypes
 import os
 import struct
+import threading
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -127,6 +128,9 @@ def trouble_of(error: DBAPIError) -> Trouble | None:
     return Trouble.AWAY if state is None or state[:2] in {"08", "53", "57"} else None
 
 
+TURN_SECONDS = 5.0
+"""How long a writer waits for the others of its process before it asks SQLite all the same."""
+
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -148,17 +152,29 @@ def prepare_engine(engine: Engine) -> None:
     place = _Place(engine.url.database or "")
     event.listen(engine, "connect", place.on_connect)
     event.listen(engine, "begin", place.on_begin)
+    for end in ("commit", "rollback"):
+        event.listen(engine, end, place.on_end)
+    for end in ("reset", "close", "invalidate", "detach"):
+        event.listen(engine, end, place.on_let_go)
 
 
 class _Place:
     """The file that an engine opened first. Each of its connections has the log it opened with it.
 
     While a connection is open, SQLite itself never moves either, so another inode is somebody else's doing.
+    Those of one process that want to write take turns, because SQLite lets whoever asks at the right moment go first,
+    and under many writers the unlucky one would be told that the database is busy.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.file: tuple[int, int] | None = None
+        self.turn = threading.Lock()
+        os.register_at_fork(after_in_child=self._begin_turns_anew)
+
+    def _begin_turns_anew(self) -> None:
+        """Whoever had the turn at a fork is not there in the child to give it back."""
+        self.turn = threading.Lock()
 
     def on_connect(self, connection: Any, record: Any) -> None:
         connection.isolation_level = None
@@ -181,10 +197,29 @@ class _Place:
             raise DatabaseReplacedError(f"{self.path} is another file than the one this process opened")
         if known and _inode(log) != known:
             raise DatabaseReplacedError(f"{log} is another file than the one this process opened")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # Who waits in vain tries all the same: the turn is a courtesy, the lock is SQLite's.
+        connection.info["turn"] = self.turn if self.turn.acquire(timeout=TURN_SECONDS) else None
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            self._give_back(connection.info)
+            raise
         if not known:
             # An empty database has no log before its first transaction.
             connection.info["log"] = _inode(log)
+
+    def on_end(self, connection: Connection) -> None:
+        self._give_back(connection.info)
+
+    def on_let_go(self, _connection: Any, record: Any, *_more: object) -> None:
+        if record is not None:
+            self._give_back(record.info)
+
+    @staticmethod
+    def _give_back(info: Any) -> None:
+        turn = info.pop("turn", None)
+        if turn is not None:
+            turn.release()
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.cli.installation import Installation
+from tests.notifications.conftest import environment, outbox
 from tests.support.databases import named
 from tests.support.postgres import _on_server_of, drop_database, fresh_database
 from tests.support.product import Portal
 from tests.support.smtp_sink import SmtpSink
+
+__all__ = ["environment", "outbox"]
 
 Install = Callable[..., Installation]
 
