@@ -60,7 +60,7 @@ def operations(app: Flask) -> Iterator[tuple[Any, str]]:
 
 
 def path_of(app: Flask, world: World, rule: Any, **names: str) -> str:
-    return address(app, world, rule, RIGHTS[rule.endpoint].ours | names).removeprefix("/api/v1")
+    return address(app, world, rule, {**RIGHTS[rule.endpoint].ours, **names}).removeprefix("/api/v1")
 
 
 def forbidden_to(name: str) -> re.Pattern[str]:
@@ -376,7 +376,9 @@ def test_a26_use_is_noted_once_a_minute(machine: MakeMachine, world: World, monk
 def test_t19_a_company_named_by_the_sender_changes_nothing(machine: MakeMachine, world: World) -> None:
     bound, b = machine(Scope.READ, world.cast.a), str(world.cast.b.id)
     for headers in ({"X_Tenant_Id": b}, {"X_Company_Id": b}, {"Cookie": f"company_id={b}"}):
-        assert [each["id"] for each in bound.get("/companies", **headers).json["items"]] == [world.cast.a.id]
+        listed = bound.get("/companies", **headers).json
+        assert listed is not None
+        assert [each["id"] for each in listed["items"]] == [world.cast.a.id]
     refusal(bound.get(f"/companies?company_id={b}"), 422)
     assert bound.read(f"/holdings?company_id={b}")["items"] == []
     body = {"title": "x", "body": "y", "components": [], "company_id": int(b)}
@@ -512,8 +514,8 @@ def test_i28_only_json_is_taken(machine: MakeMachine, world: World, kind: str) -
 
 def test_i28_numbers_and_switches_in_bodies_are_what_they_say(machine: MakeMachine, world: World) -> None:
     root = machine()
-    base = {"title": "x", "body": "y", "components": []}
-    for wrong in (
+    base: dict[str, Any] = {"title": "x", "body": "y", "components": []}
+    bad: list[dict[str, Any]] = [
         {"notify": "true"},
         {"notify": 1},
         {"components": {}},
@@ -525,7 +527,8 @@ def test_i28_numbers_and_switches_in_bodies_are_what_they_say(machine: MakeMachi
         {"started_at": "2026-11-21T12:00:00"},
         {"started_at": "0001-01-01T00:00:00+23:59"},
         {"state": ["fixed"]},
-    ):
+    ]
+    for wrong in bad:
         refusal(root.send("POST", "/incidents", base | wrong), 422)
 
 
@@ -568,7 +571,7 @@ def test_t30_lists_tell_nothing_of_what_is_not_shown(machine: MakeMachine, world
     for each in (machine(), machine(Scope.READ, world.cast.a)):
         for query in ("page=999", "per_page=100000", "limit=100000", "page=-1", "page=a", "offset=1"):
             refusal(each.get(f"/incidents?{query}"), 422)
-    listed = machine(Scope.READ, world.cast.a).get("/incidents").json
+    listed = machine(Scope.READ, world.cast.a).read("/incidents")
     assert set(listed) == {"items", "next"}
 
 

@@ -39,6 +39,7 @@ REFUSALS = {
     401: ("Unauthorized", "No token, or one that opens nothing."),
     403: ("Forbidden", "The scope of the token does not reach that far."),
     404: ("NotFound", "Nothing with this address is there for this token."),
+    405: ("NoSuchMethod", "This address does not take this method; the header Allow lists those it takes."),
     409: ("Conflict", "Somebody else changed it in between, or a request with this key is being worked on."),
     413: ("TooLarge", "The body is too large."),
     415: ("NotJson", "The body is not application/json."),
@@ -49,7 +50,7 @@ REFUSALS = {
 }
 """Every status that is no success, with the name of its answer in the document and when it is given."""
 
-ALWAYS = (400, 401, 403, 404, 422, 429, 503)
+ALWAYS = (400, 401, 403, 404, 405, 422, 429, 503)
 OF_CHANGES = (409, 413, 415)
 
 LIMITS = {
@@ -144,6 +145,8 @@ def _refusal(status: int) -> tuple[str, dict[str, Any]]:
     described: dict[str, Any] = {"description": words, "content": content}
     if status in {429, 503}:
         described["headers"] = {"Retry-After": _header("Seconds to wait.", "integer")}
+    if status == 405:
+        described["headers"] = {"Allow": _header("The methods it takes.", "string")}
     if status == 401:
         described["headers"] = {"WWW-Authenticate": _header("The way to identify: Bearer.", "string")}
     return name, described

@@ -14,6 +14,15 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 
 
+class Whole(validate.Regexp):
+    """A pattern for the whole text, written as JSON Schema writes it, whose `$` is the end and not the last line."""
+
+    def __call__(self, value: Any) -> Any:
+        if str(value).endswith("\n"):
+            raise ValidationError(self._format_error(value))
+        return super().__call__(value)
+
+
 class Text(fields.String):
     """Text without NUL and lone surrogates, which no database stores and no keyboard types."""
 

@@ -106,9 +106,10 @@ def test_a_crash_leaves_neither_the_change_nor_its_answer(
     def crash() -> None:
         raise SystemExit
 
-    with monkeypatch.context() as crashing, pytest.raises(SystemExit):
+    with monkeypatch.context() as crashing:
         crashing.setattr(events, "commit", crash)
-        root.send("POST", "/companies", CEDAR, **KEY)
+        with pytest.raises(SystemExit):
+            root.send("POST", "/companies", CEDAR, **KEY)
     db.session.rollback()
     assert cedars() == 0
     response = root.send("POST", "/companies", CEDAR, **KEY)
@@ -155,9 +156,7 @@ def test_two_at_once_make_one(own_app: Any) -> None:
         assert cedars() == 1
 
 
-def test_a_key_that_is_held_elsewhere_is_409(
-    machine: MakeMachine, cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_held_elsewhere_is_409(machine: MakeMachine, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_actions, "claim_key", lambda _token, _key: False)
     response = machine().send("POST", "/companies", CEDAR, **KEY)
     refusal(response, 409)

@@ -55,7 +55,7 @@ class CompanyQuery(ListQuery):
 
 
 class CompanyChange(Shape):
-    name = Text(required=True, least=1, most=200, metadata={"example": "Alder Dental"})
+    name = Text(required=True, least=1, most=200, metadata={"example": "Example Ltd"})
 
 
 class NewCompany(CompanyChange):

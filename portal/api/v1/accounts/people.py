@@ -51,8 +51,8 @@ class PersonQuery(ListQuery):
 
 
 class NewPerson(Shape):
-    name = Text(required=True, least=1, most=200, metadata={"example": "Alice Alder"})
-    email = Text(required=True, least=3, most=254, metadata={"example": "alice@alder.example"})
+    name = Text(required=True, least=1, most=200, metadata={"example": "Erika Example"})
+    email = Text(required=True, least=3, most=254, metadata={"example": "erika@example.com"})
     language = fields.String(validate=validate.OneOf(sorted(LANGUAGES)), load_default="en")
     time_zone = Text(least=1, most=64, load_default="Europe/London", metadata={"example": "Europe/London"})
     company_ids = ids(load_default=list, metadata={"description": "Whom they act for."})

@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
-from portal.api.v1.fields import Id, InAddress, Moment, SwitchInAddress, Text, Word, ids
+from portal.api.v1.fields import Id, InAddress, Moment, SwitchInAddress, Text, Whole, Word, ids
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
@@ -87,7 +87,7 @@ class ComponentOrderShape(Shape):
 
 class ComponentOrderChange(Shape):
     order = fields.List(
-        fields.String(validate=validate.Regexp(r"\A[gc][1-9][0-9]{0,9}\Z")),
+        fields.String(validate=Whole("^[gc][1-9][0-9]{0,9}$")),
         required=True,
         validate=validate.Length(max=20_000),
         metadata={"description": "Every group and component there is, in their new order.", "example": ["g3", "c12"]},

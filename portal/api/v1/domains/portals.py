@@ -8,7 +8,7 @@ from portal import access, clock
 from portal.accounts.models import Company
 from portal.accounts.queries.listings import company_by_id
 from portal.accounts.rules.tokens import Resource
-from portal.api.v1.fields import InAddress, Moment, Switch, Text, Word
+from portal.api.v1.fields import InAddress, Moment, Switch, Text, Whole, Word
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape
@@ -34,10 +34,10 @@ class _Look(Shape):
         most=300,
         metadata={"description": "Where customers reach it.", "example": "https://status.example.com"},
     )
-    brand = Text(least=1, most=100, metadata={"example": "Northline"})
+    brand = Text(least=1, most=100, metadata={"example": "Example"})
     tagline = Text(most=160, allow_none=True, metadata={"description": "What stands under the brand."})
     accent = fields.String(
-        validate=validate.Regexp(r"\A#[0-9a-fA-F]{6}\Z"),
+        validate=Whole("^#[0-9a-fA-F]{6}$"),
         metadata={"description": "The colour of buttons and links.", "example": "#2457d6"},
     )
     language = fields.String(validate=validate.OneOf(sorted(LANGUAGES)))
@@ -70,7 +70,7 @@ class PortalChange(_Look):
 
 class NewPortal(_Look):
     base_url = Text(required=True, least=1, most=300, metadata={"example": "https://status.example.com"})
-    brand = Text(required=True, least=1, most=100, metadata={"example": "Northline"})
+    brand = Text(required=True, least=1, most=100, metadata={"example": "Example"})
     areas = fields.List(
         Word(Area, only=BUILT_AREAS),
         load_default=list,
