@@ -482,7 +482,9 @@ def _connect(kind: Any, source: str, judged: Sequence[tuple[int, Judged]], now: 
 
 def _groups_for(names: Iterable[str], *, by: Actor, now: datetime) -> dict[str, int]:
     """The ids of the groups of these names by compared name; those there are not yet are added at the end."""
-    wanted = {text_key(name): one_line(name) for name in names if name}
+    wanted: dict[str, str] = {}
+    for name in filter(None, names):
+        wanted.setdefault(text_key(name), one_line(name))
     groups = db.session.execute(select(ComponentGroup.id, ComponentGroup.name).order_by(ComponentGroup.id.desc())).all()
     found = {text_key(row.name): row.id for row in groups}
     missing = [key for key in wanted if key not in found]

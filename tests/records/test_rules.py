@@ -155,7 +155,7 @@ def test_a_mapping_that_will_not_do_says_why() -> None:
 def test_the_command_line_names_columns_by_header() -> None:
     assert named(COLUMNS, ["Firma", "x"], {"name": "FIRMA"}) == {"name": 0}
     for wrong in ({"nope": "x"}, {"name": "nope"}):
-        with pytest.raises(ValueError, match="There is no|The file has no"):
+        with pytest.raises(ValueError, match=r"There is no|The file has no"):
             named(COLUMNS, ["Firma", "x"], wrong)
 
 

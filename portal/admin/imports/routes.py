@@ -63,15 +63,12 @@ def new_import() -> Response:
     form = NewImportForm(kind=request.args.get("kind"))
     if not form.validate_on_submit():
         return _new(form, 422 if form.is_submitted() else 200)
-    sent = form.file.data
+    filename, content = "", b""
+    if sent := form.file.data:
+        filename, content = sent.filename or "", sent.read(MOST_BYTES + 1)
+        sent.close()
     try:
-        run = actions.begin(
-            form.kind.data or "",
-            sent.filename or "" if sent else "",
-            sent.read(MOST_BYTES + 1) if sent else b"",
-            by=access.actor(),
-            now=clock.utcnow(),
-        )
+        run = actions.begin(form.kind.data or "", filename, content, by=access.actor(), now=clock.utcnow())
     except RuleViolation as violation:
         form.refuse(violation)
         return _new(form, 422)
