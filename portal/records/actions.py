@@ -187,7 +187,7 @@ def _at(run: ImportRun, version: int, *states: ImportState) -> None:
 def _with_file(run: ImportRun) -> None:
     if not has_file(run.id):
         raise RuleViolation(
-            "The file of this import is gone: it is kept for 30 days. Choose it again under New import."
+            "The file of this import is no longer kept. Choose it again under New import."
         )
 
 

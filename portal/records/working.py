@@ -298,7 +298,7 @@ class Work:
     def _content(self) -> bytes:
         content = content_of(self.run_id)
         if content is None:
-            raise Unreadable("The file of this import is gone: it is kept for 30 days. Choose it again.")
+            raise Unreadable("The file of this import is no longer kept. Choose it again under New import.")
         events.rollback()
         return content
 
