@@ -13,6 +13,7 @@
   const HIDDEN_GRACE = 30_000; // a page hidden for longer lets go of its stream
   const FIRST_RETRY = 2_000;
   const LAST_RETRY = 60_000;
+  const LEAVING = 10_000; // a page that was sent away by a form and is still here after that stays
   const LOADED_FRESH = 10_000; // the hub repeats the bells of the last 15 s to whoever comes
 
   let stream = null;
@@ -57,7 +58,7 @@
   }
 
   function refresh() {
-    if (document.hidden) return;
+    if (document.hidden || timers.leaving) return;
     const topics = rung;
     rung = new Set();
     for (const element of live()) {
@@ -201,6 +202,11 @@
       ring("*");
       connect();
     }
+  });
+
+  // A plain form leads the page elsewhere. What it ends, such as the session, must not lead it elsewhere first.
+  document.addEventListener("submit", (event) => {
+    if (!event.defaultPrevented) later("leaving", LEAVING, () => ring("*"));
   });
 
   // ---- requests and what they change ---------------------------------------------------------------------
