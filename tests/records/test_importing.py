@@ -203,6 +203,7 @@ HOLDINGS = "company,service,circuit,components\nAlder Dental,Internet access,CIR
 
 
 def test_a_whole_catalogue_comes_in_by_three_files(cast: Cast) -> None:
+    events.commit()  # what the cast has rung is heard
     heard = {each.id: topic(events.company_topic(each.id)) for each in (cast.a, cast.b)}
     for kind, text, added in (("components", COMPONENTS, 3), ("services", SERVICES, 2), ("holdings", HOLDINGS, 2)):
         assert counts(applied(kind, text)) == (added, 0, 0, 0)
