@@ -111,17 +111,18 @@ def find(
 
     Best is what is just that, then what begins with it, then what has a word that does, then what holds it anywhere.
 
-    `statement` selects columns, joined and narrowed as the caller needs it; `make` takes those of one row. `codes`
-    are columns that are compared as they are, such as what another system calls a row; `also` is a
+    `statement` selects columns, the row's id first, joined and narrowed as the caller needs it; `make` takes those of
+    one row. `codes` are columns that are compared as they are, such as what another system calls a row; `also` is a
     condition, never NULL, for rows that come last; `newest_first` is a column to go by instead of the first key.
-    `whole_is_enough` for numbers: whoever types one whole does not mean those that hold it.
-    With `offset` the matches are counted and that many are left out; without, it looks only as far as `limit` asks.
+    `whole_is_enough` is for numbers: whoever types one whole does not mean those that hold it. With `offset` the
+    matches are counted and that many are left out; without, it looks only as far as `limit` asks.
     A query for each step, two when counted.
     """
     wanted = key_of(text)
     if not wanted:
         return NOTHING
-    order = newest_first.desc() if newest_first is not None else keys[0]
+    row_id = next(iter(statement.selected_columns))
+    order = (keys[0], row_id) if newest_first is None else (newest_first.desc(), row_id.desc())
     words_first = case((or_(*(key.contains(f" {wanted}", autoescape=True) for key in keys)), 0), else_=1)
     found: list[Any] = []
     total, left_out, is_exact = 0, offset or 0, False
@@ -136,7 +137,7 @@ def find(
                 left_out -= count
                 continue
         if len(found) <= limit:
-            ordered = step.order_by(words_first, order) if number == _HOLDING else step.order_by(order)
+            ordered = step.order_by(words_first, *order) if number == _HOLDING else step.order_by(*order)
             found += db.session.execute(ordered.limit(limit + 1 - len(found)).offset(left_out)).all()
             left_out = 0
         is_exact = is_exact or (number == 0 and bool(found))

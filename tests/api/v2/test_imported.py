@@ -15,7 +15,13 @@ from portal.audit.rules import SYSTEM
 from portal.catalogue.queries.described import described_components
 from portal.incidents.imports import import_statuspage
 from portal.incidents.queries import statuses_of
-from portal.incidents.queries.whole import last_moves, whole_incidents, whole_maintenance
+from portal.incidents.queries.whole import (
+    WholeIncident,
+    WholeMaintenance,
+    last_moves,
+    whole_incidents,
+    whole_maintenance,
+)
 from tests.api.v2.conftest import read
 from tests.conftest import NOW, REPOSITORY, Cast
 
@@ -43,7 +49,8 @@ def source(request: pytest.FixtureRequest, cast: Cast) -> Any:
 
 def everything(app: Flask, cast: Cast) -> tuple[list[Row], list[Row]]:
     """All incidents and all maintenance, shaped as the documents shape the latest fifty."""
-    incidents, work = [], []
+    incidents: list[WholeIncident] = []
+    work: list[WholeMaintenance] = []
     with app.test_request_context("/"):
         while len(found := whole_incidents(SIGNED_OUT, NOW, limit=MOST_RECENT, offset=len(incidents))):
             incidents += found
