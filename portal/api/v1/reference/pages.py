@@ -109,7 +109,7 @@ def _lines(document: Spec, schema: Spec, prefix: str = "", depth: int = 0) -> It
     """The members of a shape, those of shapes inside it behind a dot."""
     whole = _resolved(document, schema)
     required = set(whole.get("required", ()))
-    for name, member in whole.get("properties", {}).items():
+    for name, member in sorted(whole.get("properties", {}).items(), key=lambda each: each[0] not in required):
         yield Line(f"{prefix}{name}", _kind(document, member), member.get("description", ""), name in required)
         inner, inside = _resolved(document, member), f"{prefix}{name}."
         if "array" in _types(inner):
