@@ -237,9 +237,9 @@ def wait_sentence(seconds: int) -> str:
     """How long somebody has to wait who has tried too often, in one sentence."""
     minutes = max(1, -(-seconds // 60))
     if minutes < 120:
-        return ngettext("You can try again in %(num)d minute.", "You can try again in %(num)d minutes.", minutes)
+        return str(ngettext("You can try again in %(num)d minute.", "You can try again in %(num)d minutes.", minutes))
     hours = -(-minutes // 60)
-    return ngettext("You can try again in %(num)d hour.", "You can try again in %(num)d hours.", hours)
+    return str(ngettext("You can try again in %(num)d hour.", "You can try again in %(num)d hours.", hours))
 
 
 def too_often(seconds: int) -> Response:

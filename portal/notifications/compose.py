@@ -22,6 +22,9 @@ from portal.notifications.rules import HeaderError, header_text
 MOST_BYTES = 1_000_000
 """The largest mail that is sent; a bigger one is a mistake in a template."""
 
+OF_LISTS = frozenset({b"List-Unsubscribe-Post", b"List-Id", b"Precedence"})
+"""What only a mail says that goes to many and can be left, beside `List-Unsubscribe` itself."""
+
 LONGEST_TO = 320
 """A display name that makes the address header longer than this is left out."""
 
@@ -218,19 +221,18 @@ class Wording:
         seed = hashlib.sha256((wording["text"] + wording["html"]).encode("utf-8", "replace")).hexdigest()[:24]
         # "=_" cannot occur in quoted-printable, so no content can look like this boundary.
         boundary = b"=_" + seed.encode("ascii")
-        of_list = {
+        fixed = {
             b"List-Unsubscribe-Post": b"List-Unsubscribe=One-Click",
             b"List-Id": encoded_header(list_name) + b" <" + header_text(list_id).encode("ascii") + b">",
-            b"Precedence": b"bulk",
-        }
-        fixed = {
-            **(of_list if self._is_list else {}),
             b"Auto-Submitted": b"auto-generated",
+            b"Precedence": b"bulk",
             b"X-Auto-Response-Suppress": b"All",
             b"Feedback-ID": encoded_header(feedback_id),
             b"MIME-Version": b"1.0",
             b"Content-Type": b'multipart/alternative; boundary="' + boundary + b'"',
         }
+        if not self._is_list:
+            fixed = {name: value for name, value in fixed.items() if name not in OF_LISTS}
         part = b'--%b\r\nContent-Type: text/%b; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
         self._before_text = (
             b"".join([name + b": " + value + b"\r\n" for name, value in fixed.items()])

@@ -184,7 +184,7 @@ def test_a14_everybody_sees_where_they_are_signed_in_and_signs_out_there(cast: C
     mine, second, third = sign_in(person), sign_in(person), sign_in(person)
     page = mine.get(at).get_data(as_text=True)
     assert page.count("This browser") == 1
-    assert page.count("127.0.0.1") == 3
+    assert page.count("· 127.0.0.1 ·") == 3
     token = token_in(mine, at)
     first_id, second_id, _third_id = (each.id for each in sessions_of(person))
     ended = mine.post(f"{at}/sessions/{second_id}/end", data={"csrf_token": token})

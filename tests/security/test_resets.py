@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -33,9 +34,9 @@ NEW = "a quiet blue bicycle"
 Visitor = Callable[[str], FlaskClient]
 
 
-def ask(client: FlaskClient, email: str, **options: object) -> TestResponse:
+def ask(client: FlaskClient, email: str, **options: Any) -> TestResponse:
     form = {"csrf_token": token_in(client, "/reset"), "email": email}
-    return client.post("/reset", data=form, **options)  # type: ignore[arg-type]
+    return client.post("/reset", data=form, **options)
 
 
 def choose(client: FlaskClient, path: str, password: str = NEW, **more: str) -> TestResponse:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pyotp
 import pytest
@@ -43,9 +44,9 @@ def code_of(secret: str, steps: int = 0) -> str:
     return pyotp.TOTP(secret).at(clock.utcnow(), counter_offset=steps)
 
 
-def answer_with(client: FlaskClient, code: str, **options: object) -> TestResponse:
+def answer_with(client: FlaskClient, code: str, **options: Any) -> TestResponse:
     form = {"csrf_token": token_in(client, "/reset"), "code": code}
-    return client.post("/sign-in/code", data=form, **options)  # type: ignore[arg-type]
+    return client.post("/sign-in/code", data=form, **options)
 
 
 def half_in(visitor: Visitor, person: Person, host: str = STAFF_HOST, wanted: str = "") -> FlaskClient:
