@@ -6,12 +6,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Self
 
-from tests.support.processes import Server, free_port
+from tests.support.processes import Server, free_ports, wait_until
 from tests.support.product import EXECUTABLE, Portal
 
 PROCESSES = ("web", "live", "worker", "timetable", "pulse")
@@ -59,8 +58,8 @@ http {{
 class Process(Server):
     """One process of the product, on a machine of its own."""
 
-    def __init__(self, name: str, variables: Mapping[str, str], folder: Path) -> None:
-        self.name, self.port = name, free_port() if name in {"web", "live"} else 0
+    def __init__(self, name: str, port: int, variables: Mapping[str, str], folder: Path) -> None:
+        self.name, self.port = name, port
         self.variables = {**variables, "PORTAL_INSTANCE": str(folder / secrets.token_hex(4))}
         Path(self.variables["PORTAL_INSTANCE"]).mkdir()
         super().__init__(folder / f"{name}-{secrets.token_hex(4)}.log")
@@ -73,7 +72,14 @@ class Process(Server):
         return self.variables
 
     def is_ready(self) -> bool:
+        """Nobody waits for it yet: all of them are started first."""
+        return True
+
+    def answers(self) -> bool:
         return not self.port or answers(self.port, "/healthz")
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
 
 class Proxy(Server):
@@ -103,7 +109,8 @@ class Machines:
     """Two machines with every process each, and a proxy. Also a context manager."""
 
     def __init__(self, database_url: str, redis_url: str, smtp_url: str) -> None:
-        self.port = free_port()
+        # All at once, so that none of them is given out twice.
+        self.port, *self.ports = free_ports(5)
         self.portal = Portal(database_url=database_url, redis_url=redis_url, smtp_url=smtp_url)
         self.portal.variables |= {
             "PORTAL_BASE_URL": f"http://admin.portal.test:{self.port}",
@@ -117,13 +124,17 @@ class Machines:
     def __enter__(self) -> Self:
         self.portal.prepare()
         for name in PROCESSES:
-            self.processes[name] = [Process(name, self.portal.variables, self.folder) for _ in range(2)]
+            ports = [self.ports.pop() if name in {"web", "live"} else 0 for _ in range(2)]
+            self.processes[name] = [Process(name, port, self.portal.variables, self.folder) for port in ports]
         try:
             every = [each for pair in self.processes.values() for each in pair]
-            with ThreadPoolExecutor(len(every)) as starters:
-                list(starters.map(lambda each: each.start(120), every))
-            ports = {name: [each.port for each in pair] for name, pair in self.processes.items()}
-            self.proxy = Proxy(ports["web"], ports["live"], self.port)
+            for each in every:
+                each.start()
+            for each in every:
+                wait_until(lambda each=each: each.answers() or not each.is_running(), 120, each.name)  # type: ignore[misc]
+                assert each.is_running(), each.log()
+            web, live = ([each.port for each in self.processes[name]] for name in ("web", "live"))
+            self.proxy = Proxy(web, live, self.port)
             self.proxy.start(120)
         except BaseException:
             self.__exit__()

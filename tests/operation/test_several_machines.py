@@ -101,7 +101,7 @@ def report(title: str, component: int) -> list[tuple[str, str]]:
 
 
 def ada_at(machines: Machines, port: int) -> Visitor:
-    ada = Visitor(port, f"admin.portal.test:{machines.port}", seconds=PATIENCE)
+    ada = Visitor(port, "admin.portal.test", seconds=PATIENCE)
     answer = ada.sign_in("ada@people.test", PASSWORD)
     assert answer.status == 303, answer.text
     return ada
