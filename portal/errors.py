@@ -149,11 +149,17 @@ def answer(
 
 
 def _words(code: int) -> tuple[str, str]:
+    """Title and advice of a refusal; machines have some words of their own."""
+    title, advice = _in_words(SENTENCES.get(code, SENTENCES[400 if code < 500 else 500]))
+    return title, (MACHINE_WORDS.get(code) or advice) if request.path.startswith("/api/") else advice
+
+
+def _in_words(sentences: tuple[str, str]) -> tuple[str, str]:
     """Title and advice in the reader's language; in English for machines, and where nobody can be asked who reads."""
-    title, advice = SENTENCES.get(code, SENTENCES[400 if code < 500 else 500])
+    title, advice = sentences
     if request.path.startswith("/api/"):
         with force_locale("en"):
-            return str(title), MACHINE_WORDS.get(code) or str(advice)
+            return str(title), str(advice)
     try:
         return str(title), str(advice)
     except Exception:
@@ -213,14 +219,14 @@ def _database(error: DBAPIError) -> Response:
     if trouble is Trouble.FULL:
         return answer(507)
     wait = {"Retry-After": "30" if trouble is Trouble.OUTDATED else "5"}
-    title, advice = map(str, DATABASE_WORDS.get(trouble or Trouble.BUSY, ("", "")))
+    title, advice = _in_words(DATABASE_WORDS.get(trouble or Trouble.BUSY, SENTENCES[503]))
     return answer(503, detail=advice, headers=wait, title=title)
 
 
 def _replaced(error: DatabaseReplacedError) -> Response:
     log.critical("%s: nothing is written until this process is started again", error)
     read_only.set(True)
-    title, advice = map(str, REPLACED)
+    title, advice = _in_words(REPLACED)
     return answer(503, detail=advice, headers={"Retry-After": "30"}, title=title)
 
 

@@ -73,7 +73,7 @@ def test_r14_many_who_publish_at_once_all_succeed_and_readers_are_not_held_up(fi
 
 def die_at(firm: Firm, moment: str) -> None:
     """Have this process killed around the commit that stores a report; requests make other commits too."""
-    written = []
+    written: list[Incident] = []
 
     def note(session: Session, _context: object) -> None:
         written.extend(each for each in session.new if isinstance(each, Incident))

@@ -85,7 +85,13 @@ def value(table: str, column: str, kind: Any, number: int) -> Any:
     if (table, column) in KNOWN:
         return KNOWN[table, column]
     moment = datetime(2026, 11, number, 12, 0, tzinfo=UTC).replace(tzinfo=None)
-    plain = ((Boolean, False), (Integer | Numeric, number), (DateTime, moment), (JSON, {}), (LargeBinary, b"0"))
+    plain: tuple[tuple[Any, Any], ...] = (
+        (Boolean, False),
+        (Integer | Numeric, number),
+        (DateTime, moment),
+        (JSON, {}),
+        (LargeBinary, b"0"),
+    )
     text = f"{table[:6]}{number}{column}"[: getattr(kind, "length", None) or 200]
     return next((found for of, found in plain if isinstance(kind, of)), text)
 
@@ -250,7 +256,7 @@ def test_tables_of_an_older_version_are_answered_in_words(first_schema: Database
     up = portal.run("up", "--port", str(portal.port))
     assert up.returncode == 1
     assert "run `portal migrate` first" in up.stderr
-    command = [EXECUTABLE, "web", "--port", str(portal.port), "--workers", "1"]
+    command = [str(EXECUTABLE), "web", "--port", str(portal.port), "--workers", "1"]
     with (tmp_path / "log").open("wb") as log:
         web = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *command], env=portal.variables, stdout=log, stderr=log
