@@ -89,10 +89,11 @@ def _arrived(environ: WSGIEnvironment) -> IO[bytes] | None:
 def _read(environ: WSGIEnvironment, most: int) -> bytes:
     """The next of what came; nothing at the end, and where the client has gone."""
     try:
-        return environ["wsgi.input"].read(most)
+        piece: bytes = environ["wsgi.input"].read(most)
     except OSError:
         environ[_REFUSAL] = 400
         return b""
+    return piece
 
 
 def _all(calls: Iterable[Callable[[], object]]) -> None:

@@ -73,7 +73,7 @@ def visit(browser: "Browser", business: Portal) -> Iterator[Visits]:
 def windows(browser: "Browser", business: Portal) -> Iterator[Visits]:
     made: list[Visit] = []
 
-    def on(host: str, email: str | None = None, **options: Any) -> Visit:
+    def on(host: str, email: str | None = None, password: str = demo.PASSWORD, **options: Any) -> Visit:
         context = browser.new_context(viewport=DESKTOP, **options)
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -88,7 +88,7 @@ def windows(browser: "Browser", business: Portal) -> Iterator[Visits]:
         if email:
             visit.open("/sign-in")
             page.get_by_label(re.compile("mail", re.I)).fill(email)
-            page.locator("input[name=password]").fill(demo.PASSWORD)
+            page.locator("input[name=password]").fill(password)
             page.locator("input[name=password]").press("Enter")
             page.wait_for_url(lambda url: "/sign-in" not in url)
         made.append(visit)
