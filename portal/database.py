@@ -154,7 +154,8 @@ def prepare_engine(engine: Engine) -> None:
     event.listen(engine, "begin", place.on_begin)
     for end in ("commit", "rollback"):
         event.listen(engine, end, place.on_end)
-    for end in ("reset", "close", "invalidate", "detach"):
+    event.listen(engine, "reset", place.on_reset)
+    for end in ("close", "invalidate", "detach"):
         event.listen(engine, end, place.on_let_go)
 
 
@@ -210,6 +211,9 @@ class _Place:
 
     def on_end(self, connection: Connection) -> None:
         self._give_back(connection.info)
+
+    def on_reset(self, connection: Any, record: Any, _state: object) -> None:
+        self.on_let_go(connection, record)
 
     def on_let_go(self, _connection: Any, record: Any, *_more: object) -> None:
         if record is not None:
