@@ -40,7 +40,6 @@ class Settings:
     api_requests_per_minute: int = 600
     metrics_token: str = field(default="", repr=False)
     maintenance_indicator: str = "maintenance"
-    body_seconds: float = 20
 
     @property
     def staff_host(self) -> str:
@@ -82,7 +81,6 @@ class Settings:
             api_requests_per_minute=int(_number(environ, "PORTAL_API_REQUESTS_PER_MINUTE", 600, least=1)),
             metrics_token=_metrics_token(environ.get("PORTAL_METRICS_TOKEN") or ""),
             maintenance_indicator=_maintenance_indicator(environ.get("PORTAL_MAINTENANCE_INDICATOR") or "maintenance"),
-            body_seconds=_number(environ, "PORTAL_BODY_SECONDS", 20, least=0.1),
         )
 
 
