@@ -1,11 +1,11 @@
-# Everything a person types: `make run`, `make test`, `make check`, `make bench`.
+# Everything a person types: `make run`, `make test`, `make check`, `make audit`, `make bench`.
 # A second run is quick: each step leaves a stamp and is repeated when what it came from has changed.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: run test check bench lock clean install install-dev system-test
+.PHONY: run test check audit bench lock clean install install-dev system-test
 
 PORT ?= 8000
 PYTHON ?= python3
@@ -27,6 +27,9 @@ check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: install-dev
+	$(BIN)/python -m tests.support.audit
 
 bench: install-dev
 	bash tests/support/need.sh --optional bench
