@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
@@ -29,6 +30,10 @@ from portal.extensions import db
 from tests.support.databases import of_worker
 
 pytest_plugins = ["tests.support.fixtures"]
+
+# How long one example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 STAFF_HOST = "admin.portal.test"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

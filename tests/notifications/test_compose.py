@@ -87,6 +87,7 @@ def sound(raw: bytes) -> None:
 @example("", ".")
 @example("x" * 71 + ".", "\n.\nMAIL FROM:<x@y>\n")
 @example("{{service}}", "{{name}}")
+@example("\r", "\r")
 @settings(max_examples=80)
 def test_values_come_out_as_they_went_in(name: str, service: str) -> None:
     made = wording(
@@ -97,7 +98,8 @@ def test_values_come_out_as_they_went_in(name: str, service: str) -> None:
     sound(raw)
     message = parsed(raw)
     assert [each.get_content_type() for each in message.iter_parts()] == ["text/plain", "text/html"]
-    wanted = lines(f"Hello {name},\n\n{service}.\nend of {service}\n")
+    # The last line break is the wording's, whatever the value before it ends with.
+    wanted = lines(f"Hello {name},\n\n{service}.\nend of {service}") + "\n"
     assert lines(part(message, "plain")) == wanted
     shown = part(message, "html")
     assert "{{unknown}}" in shown
