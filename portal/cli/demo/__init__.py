@@ -12,13 +12,14 @@ from portal.accounts.rules import Role
 from portal.audit.rules import Actor
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Component, Service
-from portal.cli.demo import business, history
+from portal.cli.demo import business, doors, history
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Visibility
+from portal.incidents.upkeep import refresh_history
 
 DEMO = Actor("demo")
 PASSWORD = "demo-signalbox"  # noqa: S105 (printed at every start; demo data only)
@@ -27,6 +28,9 @@ STAFF = {
     "office@demo.example": ("Tom Haigh", Role.OFFICE),
     "status@demo.example": ("Lena Vogl", Role.STATUS),
 }
+
+CAN_SIGN_IN = 0.7
+"""How many of a company's other people have chosen a password."""
 
 Progress = Callable[[str], None]
 
@@ -37,88 +41,105 @@ def is_empty() -> bool:
 
 
 def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -> None:
-    """Make the demo business in the current transaction. `port` is where its portals answer."""
+    """Make the demo business. `port` is where its portals answer. It mails nobody.
+
+    The files it brings in are committed as any import is, and what was made before them with it; the rest is left to
+    the caller's commit.
+    """
     dice = random.Random(2026)  # noqa: S311 (the same business every time)
     founded = now - timedelta(days=400)
     password_hash = accounts.hash_password(PASSWORD)
     progress("staff and portal domains")
-    for email, (name, role) in STAFF.items():
-        accounts.add_person(name, email, by=DEMO, now=founded, role=role).password_hash = password_hash
-    portals = {key: _portal(key, port, founded) for key in business.PORTALS}
+    staff = {role: _staff(email, password_hash, founded) for email, (_name, role) in STAFF.items()}
+    admin, status = doors.actor(staff[Role.ADMIN]), doors.actor(staff[Role.STATUS])
+    portals = {key: _portal(key, port, by=admin, now=founded) for key in business.PORTALS}
     progress("components and services")
-    components = _components(founded)
-    services = _services(components, founded)
+    components = _components(by=status, now=founded)
+    services = _services(components, by=status, now=founded)
     progress("companies, people and what they hold")
     for key, customers in (("north", business.NORTH_COMPANIES), ("south", business.SOUTH_COMPANIES)):
         names = _names(key, dice)
         for company_name, held in customers:
-            joined = founded + timedelta(days=dice.randrange(200))
-            company = accounts.add_company(company_name, by=DEMO, now=joined)
-            domains.admit(company, portals[key], is_home=True, by=DEMO, now=joined)
-            _people(company, key, names, dice, password_hash=password_hash, now=joined)
+            joined = founded + timedelta(days=dice.randrange(200), minutes=dice.randrange(600))
+            company = accounts.add_company(company_name, by=admin, now=joined)
+            domains.admit(company, portals[key], is_home=True, by=admin, now=joined)
+            _people(company, key, names, dice, password_hash=password_hash, by=admin, now=joined)
             for service_key in held:
                 reference = f"{business.REFERENCES[service_key]}-{dice.randrange(10_000, 99_999)}"
-                catalogue.add_holding(company, services[service_key], by=DEMO, now=joined, reference=reference)
+                catalogue.add_holding(company, services[service_key], by=admin, now=joined, reference=reference)
     progress("a year of incidents")
-    _past(components, dice, now)
-    _present(components, now)
+    _past(components, dice, status, now)
+    _present(components, status, now)
+    progress("who comes in by which door")
+    doors.open_them(portals, services, staff, dice, now)
 
 
-def _portal(key: str, port: int, now: datetime) -> PortalDomain:
+def _staff(email: str, password_hash: str, now: datetime) -> Person:
+    name, role = STAFF[email]
+    person = accounts.add_person(name, email, by=DEMO, now=now, role=role)
+    person.password_hash, person.password_changed_at = password_hash, now
+    return person
+
+
+def _portal(key: str, port: int, *, by: Actor, now: datetime) -> PortalDomain:
     portal = business.PORTALS[key]
     return domains.add_domain(
         f"http://{portal.host}:{port}",
         portal.brand,
         areas={Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES},
         accent=portal.accent,
+        tagline=portal.tagline,
         language=portal.language,
         time_zone=portal.time_zone,
         support_email=portal.support_email,
         support_phone=portal.support_phone,
-        by=DEMO,
+        support_hours=portal.support_hours,
+        by=by,
         now=now,
     )
 
 
-def _components(now: datetime) -> dict[str, Component]:
+def _components(*, by: Actor, now: datetime) -> dict[str, Component]:
     components = {}
     for group_name, rows in business.GROUPS.items():
-        group = catalogue.add_group(group_name, by=DEMO, now=now)
+        group = catalogue.add_group(group_name, by=by, now=now)
         for key, title, description in rows:
             components[key] = catalogue.add_component(
-                title, description=description or None, group_id=group.id, by=DEMO, now=now
+                title, description=description or None, group_id=group.id, by=by, now=now
             )
     return components
 
 
-def _services(components: dict[str, Component], now: datetime) -> dict[str, Service]:
+def _services(components: dict[str, Component], *, by: Actor, now: datetime) -> dict[str, Service]:
     services = {}
     for key, offer in business.SERVICES.items():
         service = catalogue.add_service(
-            offer.name, category=offer.category, description=offer.description, by=DEMO, now=now
+            offer.name, category=offer.category, description=offer.description, by=by, now=now
         )
-        catalogue.set_dependencies(service, [components[each].id for each in offer.components], by=DEMO, now=now)
+        catalogue.set_dependencies(service, [components[each].id for each in offer.components], by=by, now=now)
         services[key] = service
     return services
 
 
-def _past(components: dict[str, Component], dice: random.Random, now: datetime) -> None:
-    """Every scenario two to four times over the year, mostly in working hours, never the same day twice."""
+def _past(components: dict[str, Component], dice: random.Random, by: Actor, now: datetime) -> None:
+    """Every scenario two to four times over the year, mostly in working hours, never the same day twice.
+
+    Each is written down a little after its end, the oldest first.
+    """
     days = dice.sample(range(3, 362), k=len(history.SCENARIOS) * 4)
+    past = []
     for number, scenario in enumerate(history.SCENARIOS):
         for repeat in range(dice.choice((2, 3, 3, 4))):
             day = now - timedelta(days=days[number * 4 + repeat])
             started = day.replace(
                 hour=dice.choice((3, 7, 8, 9, 9, 10, 11, 13, 14, 15, 16, 20)), minute=dice.randrange(60)
             )
-            incidents.backfill(
-                scenario.title,
-                _timeline(scenario, components, started, dice),
-                by=DEMO,
-                author_id=None,
-                now=now,
-                idempotency_key=f"demo:{number}:{repeat}",
-            )
+            past.append((_timeline(scenario, components, started, dice), scenario.title, f"demo:{number}:{repeat}"))
+    for timeline, title, key in sorted(past, key=lambda each: each[0][0].posted_at):
+        written = min(now, timeline[-1].posted_at + timedelta(minutes=20))
+        incidents.backfill(title, timeline, by=by, author_id=by.person_id, now=written, idempotency_key=key)
+    # Each was packed into the days known when it was written; the days since are clear.
+    refresh_history([component.id for component in components.values()], now)
 
 
 def _timeline(
@@ -133,7 +154,7 @@ def _timeline(
     return timeline
 
 
-def _present(components: dict[str, Component], now: datetime) -> None:
+def _present(components: dict[str, Component], by: Actor, now: datetime) -> None:
     """What is open when the demo starts: one report everybody may read, and a private one. Neither mails anybody."""
     for scenario, visibility, age in (
         (history.PRIVATE, Visibility.PRIVATE, 2900),
@@ -149,8 +170,8 @@ def _present(components: dict[str, Component], now: datetime) -> None:
             {components[key].id: severity for key, severity in first.severities.items()},
             visibility=visibility,
             notify=False,
-            by=DEMO,
-            author_id=None,
+            by=by,
+            author_id=by.person_id,
             now=moment,
             idempotency_key=f"demo:{visibility}",
             next_update=promised,
@@ -164,8 +185,8 @@ def _present(components: dict[str, Component], now: datetime) -> None:
                 {components[key].id: severity for key, severity in step.severities.items()},
                 notify=False,
                 version=report.version,
-                by=DEMO,
-                author_id=None,
+                by=by,
+                author_id=by.person_id,
                 now=moment,
                 next_update=promised,
             )
@@ -178,18 +199,26 @@ def _names(key: str, dice: random.Random) -> Iterator[str]:
 
 
 def _people(
-    company: Company, key: str, names: Iterator[str], dice: random.Random, *, password_hash: str, now: datetime
+    company: Company,
+    key: str,
+    names: Iterator[str],
+    dice: random.Random,
+    *,
+    password_hash: str,
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """One to four people; the first of each company can sign in as customer@<company>.example."""
+    """One to four people; the first of each company signs in as customer@<company>.example, most others can too."""
     host = slug(company.name)
     language, zone = ("de", "Europe/Berlin") if key == "south" else ("en", "Europe/London")
     for number in range(dice.choice((2, 2, 3, 3, 4))):
         name = next(names)
         address = f"customer@{host}.example" if number == 0 else f"{slug(name)}@{host}.example"
-        person = accounts.add_person(name, address, by=DEMO, now=now, language=language, time_zone=zone)
-        if number == 0:
+        person = accounts.add_person(name, address, by=by, now=now, language=language, time_zone=zone)
+        if number == 0 or dice.random() < CAN_SIGN_IN:
             person.password_hash = password_hash
-        accounts.add_membership(person, company, by=DEMO, now=now)
+            person.password_changed_at = now + timedelta(hours=dice.randrange(1, 100))
+        accounts.add_membership(person, company, by=by, now=now)
 
 
 _PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ë": "e", "ı": "i", "&": ""})

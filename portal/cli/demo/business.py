@@ -14,20 +14,41 @@ class Portal(NamedTuple):
     time_zone: str
     support_email: str
     support_phone: str
+    support_hours: str
+    tagline: str
+    further_hosts: tuple[str, ...] = ()
+    wordings: tuple[tuple[str, str], ...] = ()
 
 
 PORTALS = {
     "north": Portal(
-        "north.localhost",
-        "Northline Voice",
-        "#1f5fbf",
-        "en",
-        "Europe/London",
-        "support@northline.example",
-        "+44 20 7946 0120",
+        host="north.localhost",
+        brand="Northline Voice",
+        accent="#1f5fbf",
+        language="en",
+        time_zone="Europe/London",
+        support_email="support@northline.example",
+        support_phone="+44 20 7946 0120",
+        support_hours="Monday to Friday, 8:00 to 18:00",
+        tagline="Phones and fibre for the North",
+        further_hosts=("phones.north.localhost",),
     ),
     "south": Portal(
-        "south.localhost", "Südwerk IT", "#0f766e", "de", "Europe/Berlin", "hilfe@suedwerk.example", "+49 89 5550 1420"
+        host="south.localhost",
+        brand="Südwerk IT",
+        accent="#0f766e",
+        language="de",
+        time_zone="Europe/Berlin",
+        support_email="hilfe@suedwerk.example",
+        support_phone="+49 89 5550 1420",
+        support_hours="Montag bis Freitag, 7:30 bis 17:00 Uhr",
+        tagline="Telefon, Internet und Server aus Oberbayern",
+        wordings=(
+            ("severity.performance_issue", "Langsamer als sonst"),
+            ("severity.partial_rth", "Teilweise gestört"),
+            ("severity.major_outage", "Ausgefallen"),
+            ("state.watching", "Behoben, wir beobachten"),
+        ),
     ),
 }
 
@@ -174,3 +195,55 @@ LAST_NAMES = {
     "south": "Aigner Bauer Demir Eder Fischer Gruber Huber Kaya Lang Maier Neumann Obermeier Pichler Reiter Schmid "
     "Stadler Vogl Wagner Yılmaz Zeller".split(),
 }
+
+CLOSED_AREA = ("Brontë Tea Rooms", "services")
+"""A company of the northern portal and the access area that is closed for it alone."""
+
+SECOND_COMPANY = ("customer@harewood-travel.example", "Dalesway Coaches")
+"""Somebody who acts for a second company, and which."""
+
+LEAVER = "Pennine Contact Centres"
+"""The company one of whose people has left and is deactivated."""
+
+NEW_COLLEAGUE = ("Ruth Adeyemi", "ruth.adeyemi@demo.example")
+"""Invited to the staff, and not here yet."""
+
+MOVED_IN = (
+    ("Settle Bookshop", "MDN-2041", ("telephony", "fibre")),
+    ("Skipton Boat Hire", "MDN-2042", ("telephony",)),
+    ("Whitby Smokehouse", "MDN-2043", ("telephony", "fibre", "failover")),
+)
+"""Companies of a small provider taken over: brought in by a file, each with its number there and what it holds."""
+
+COMPANIES_CSV = "".join(
+    f"{line}\r\n"
+    for line in (
+        "Customer name,Customer number,Portal",
+        *(f"{name},{number},north.localhost" for name, number, _held in MOVED_IN),
+        ",MDN-2044,north.localhost",
+        "Hebden Community Radio,MDN-2045,north.localhost",
+    )
+)
+"""Their companies as the old system wrote them: one row has lost its name, and one is a customer already."""
+
+PEOPLE_CSV = "".join(
+    f"{line}\r\n"
+    for line in (
+        "E-mail,Contact,Customer number",
+        "nora@settle-bookshop.example,Nora Whitfield,MDN-2041",
+        "accounts@settle-bookshop.example,Peter Whitfield,MDN-2041",
+        "hello@skipton-boats.example,Ifeoma Lumb,MDN-2042",
+        "office@whitby-smokehouse.example,Callum Storr,MDN-2043",
+        "shop@whitby-smokehouse.example,Beth Storr,MDN-2043",
+    )
+)
+"""Their people, each with the number of the company."""
+
+BROWSERS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 "
+    "Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
+)
+"""What people sign in with."""
