@@ -19,7 +19,8 @@ from portal.extensions import db
 
 T = TypeVar("T")
 
-LARGEST = 2**63 - 1
+LARGEST = 2**31 - 1
+"""The largest number a row can have; beyond it a database refuses to compare."""
 
 
 class BadPlaceError(ValueError):

@@ -98,7 +98,7 @@ API_IDS = {
     "maintenance_id": "@maintenance_affected",
     "broadcast_id": "#broadcast",
     "delivery_id": "#delivery",
-    "entry_id": "1",
+    "entry_id": "#audit_entry",
     "area": "status",
 }
 """What stands in the paths of API v1. Its answers to tokens are tests/security/test_api.py's; no session opens it."""

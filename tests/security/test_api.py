@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -404,29 +405,30 @@ def test_t20_no_more_is_set_than_may_be(machine: MakeMachine, world: World) -> N
     assert checksum() == before
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "name=1&1[0]=&1[1]=a&1[2]=&1[3]=or%20%27a%27=%27a%27)--%20",
-        "q[]=a",
-        "q[0]=a",
-        "q=a&q=b",
-        "sort=(select%20sleep(6))",
-        "sort=password_hash",
-        "sort=name_key",
-        "sort=id;drop%20table%20company",
-        "sort=id,name",
-        "order=;drop",
-        "filter[id][$gt]=0",
-        "limit=1%20or%201=1",
-        "portal_id=1%20or%201=1",
-        "archived=1",
-    ],
+FORGED = (
+    "name=1&1[0]=&1[1]=a&1[2]=&1[3]=or%20%27a%27=%27a%27)--%20",
+    "q[]=a",
+    "q[0]=a",
+    "q=a&q=b",
+    "sort=(select%20sleep(6))",
+    "sort=password_hash",
+    "sort=name_key",
+    "sort=id;drop%20table%20company",
+    "sort=id,name",
+    "order=;drop",
+    "filter[id][$gt]=0",
+    "limit=1%20or%201=1",
+    "portal_id=1%20or%201=1",
+    "archived=1",
 )
-def test_i01_i02_queries_are_taken_by_allow_list(machine: MakeMachine, world: World, query: str) -> None:
-    began = time.monotonic()
-    refusal(machine().get(f"/companies?{query}"), 422)
-    assert time.monotonic() - began < SECONDS
+
+
+def test_i01_i02_queries_are_taken_by_allow_list(machine: MakeMachine, world: World) -> None:
+    root = machine()
+    for query in FORGED:
+        began = time.monotonic()
+        refusal(root.get(f"/companies?{query}"), 422)
+        assert time.monotonic() - began < SECONDS
 
 
 def test_i01_text_that_looks_like_sql_is_text(machine: MakeMachine, world: World) -> None:
@@ -437,11 +439,11 @@ def test_i01_text_that_looks_like_sql_is_text(machine: MakeMachine, world: World
         ).json == {"items": [], "next": None}
 
 
-@pytest.mark.parametrize("text", ["%", "_", "\\", "%25", "a%b", "%a" * 90])
-def test_i04_what_is_searched_for_is_literal(machine: MakeMachine, world: World, text: str) -> None:
+def test_i04_what_is_searched_for_is_literal(machine: MakeMachine, world: World) -> None:
     root = machine()
     began = time.monotonic()
-    for name in ("companies", "components", "services", "incidents", "broadcasts"):
+    names = ("companies", "components", "services", "incidents", "broadcasts")
+    for name, text in product(names, ("%", "_", "\\", "%25", "a%b", "%a" * 90)):
         response = root.client.get(
             f"/api/v1/{name}", query_string={"q": text}, headers={"Authorization": f"Bearer {root.token}"}
         )
@@ -482,34 +484,41 @@ BAD_JSON: dict[str, tuple[bytes, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", list(BAD_JSON))
-def test_i28_json_is_read_strictly(machine: MakeMachine, world: World, name: str) -> None:
-    body, status = BAD_JSON[name]
+def test_i28_json_is_read_strictly(machine: MakeMachine, world: World) -> None:
     root = machine()
-    began = time.monotonic()
-    response = root.client.post(
-        "/api/v1/companies",
-        data=body,
-        content_type="application/json",
-        headers={"Authorization": f"Bearer {root.token}"},
-    )
-    refusal(response, status)
-    assert time.monotonic() - began < SECONDS
+    for name, (body, status) in BAD_JSON.items():
+        began = time.monotonic()
+        response = root.client.post(
+            "/api/v1/companies",
+            data=body,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {root.token}"},
+        )
+        assert response.status_code == status, name
+        refusal(response, status)
+        assert time.monotonic() - began < SECONDS, name
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "", "application/xml"],
+NO_JSON = (
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "text/json",
+    "",
+    "application/xml",
 )
-def test_i28_only_json_is_taken(machine: MakeMachine, world: World, kind: str) -> None:
+
+
+def test_i28_only_json_is_taken(machine: MakeMachine, world: World) -> None:
     root = machine()
-    response = root.client.post(
-        "/api/v1/companies",
-        data=b'{"name": "Cedar"}',
-        content_type=kind,
-        headers={"Authorization": f"Bearer {root.token}"},
-    )
-    refusal(response, 415)
+    for kind in NO_JSON:
+        response = root.client.post(
+            "/api/v1/companies",
+            data=b'{"name": "Cedar"}',
+            content_type=kind,
+            headers={"Authorization": f"Bearer {root.token}"},
+        )
+        refusal(response, 415)
 
 
 def test_i28_numbers_and_switches_in_bodies_are_what_they_say(machine: MakeMachine, world: World) -> None:

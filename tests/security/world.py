@@ -84,7 +84,7 @@ def plant(cast: Cast) -> World:
     world.ids["update"] = db.session.scalars(of_public.order_by(IncidentUpdate.id)).first() or 0
     _plant_records(world)
     _plant_import(world)
-    for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay)):
+    for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay), ("audit_entry", AuditEntry)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
     events.commit()

@@ -36,9 +36,19 @@ LISTS = (
 @pytest.fixture
 def crowd(cast: Cast) -> None:
     """A hundred and one of whatever there can be many of."""
+    gather(101)
+
+
+@pytest.fixture
+def few(cast: Cast) -> None:
+    """Twelve of each."""
+    gather(12)
+
+
+def gather(count: int) -> None:
     now = clock.utcnow() - timedelta(minutes=200)
     ring = catalogue.add_component("Ring", by=SYSTEM, now=now)
-    for n in range(101):
+    for n in range(count):
         company = add_company(f"Company {n:03}", by=SYSTEM, now=now)
         add_person(f"Person {n:03}", f"person-{n:03}@crowd.test", by=SYSTEM, now=now)
         service = catalogue.add_service(f"Service {n:03}", by=SYSTEM, now=now)
@@ -73,17 +83,17 @@ def test_a_hundred_rows_cost_as_many_queries_as_one(machine: MakeMachine, crowd:
     assert max(counts.values()) <= 10, counts
 
 
-def test_pieces_follow_each_other_without_gap_or_twin(machine: MakeMachine, crowd: None) -> None:
+def test_pieces_follow_each_other_without_gap_or_twin(machine: MakeMachine, few: None) -> None:
     root = machine()
     for path in ("/incidents", "/incidents?sort=started_at", "/people?sort=email", "/companies?sort=-name"):
-        found = root.all(f"{path}{'&' if '?' in path else '?'}limit=40")
+        found = root.all(f"{path}{'&' if '?' in path else '?'}limit=5")
         ids = [each["id"] for each in found]
-        assert len(ids) == len(set(ids)) >= 101
-    names = [each["name"] for each in root.all("/companies?sort=name&limit=40") if each["name"].startswith("Company")]
+        assert len(ids) == len(set(ids)) >= 12
+    names = [each["name"] for each in root.all("/companies?sort=name&limit=5") if each["name"].startswith("Company")]
     assert names == sorted(names)
 
 
-def test_a_piece_is_not_moved_by_what_comes_before_it(machine: MakeMachine, crowd: None) -> None:
+def test_a_piece_is_not_moved_by_what_comes_before_it(machine: MakeMachine, few: None) -> None:
     root = machine()
     first = root.read("/companies?sort=name&limit=10")
     root.make("/companies", {"name": "Aaron’s"})
@@ -91,7 +101,7 @@ def test_a_piece_is_not_moved_by_what_comes_before_it(machine: MakeMachine, crow
     assert second["items"][0]["name"] == f"Company {10 - 2:03}"
 
 
-def test_the_next_piece_keeps_the_filters_and_leads_to_the_stored_address(machine: MakeMachine, crowd: None) -> None:
+def test_the_next_piece_keeps_the_filters_and_leads_to_the_stored_address(machine: MakeMachine, few: None) -> None:
     response = machine().client.get(
         "/api/v1/companies?q=company&limit=5",
         headers={
@@ -106,47 +116,48 @@ def test_the_next_piece_keeps_the_filters_and_leads_to_the_stored_address(machin
     assert {"q": ["company"], "limit": ["5"]}.items() <= parse_qs(address.query).items()
 
 
-@pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize(
-    "query",
-    [
-        "limit=0",
-        "limit=101",
-        "limit=-1",
-        "limit=a",
-        "limit=1e1",
-        "limit=%201",
-        "limit=1_0",
-        "limit=１",
-        "limit=1&limit=2",
-        "page=2",
-        "sort=nothing",
-        "sort=id&sort=id",
-        "cursor=x",
-        "cursor=%00",
-        "cursor=WzFd!",
-    ],
+STRANGE = (
+    "limit=0",
+    "limit=101",
+    "limit=-1",
+    "limit=a",
+    "limit=1e1",
+    "limit=%201",
+    "limit=1_0",
+    "limit=１",
+    "limit=1&limit=2",
+    "page=2",
+    "sort=nothing",
+    "sort=id&sort=id",
+    "cursor=x",
+    "cursor=%00",
+    "cursor=WzFd!",
 )
-def test_what_a_list_does_not_know_it_refuses(machine: MakeMachine, cast: Cast, name: str, query: str) -> None:
-    response = machine().get(f"/{name}?{query}")
-    assert response.status_code in ({400} if "%00" in query else {422})
-    if response.status_code == 422:
-        assert refusal(response, 422)["errors"][0]["parameter"] == query.partition("=")[0]
 
 
-def test_a_cursor_of_another_list_or_order_is_refused(machine: MakeMachine, crowd: None) -> None:
+@pytest.mark.parametrize("name", LISTS)
+def test_what_a_list_does_not_know_it_refuses(machine: MakeMachine, cast: Cast, name: str) -> None:
+    root = machine()
+    for query in STRANGE:
+        response = root.get(f"/{name}?{query}")
+        assert response.status_code == (400 if "%00" in query else 422), query
+        if response.status_code == 422:
+            assert refusal(response, 422)["errors"][0]["parameter"] == query.partition("=")[0]
+
+
+def test_a_cursor_of_another_list_or_order_is_refused(machine: MakeMachine, few: None) -> None:
     root = machine()
     cursor = parse_qs(urlsplit(root.read("/companies?sort=name&limit=1")["next"]).query)["cursor"][0]
     for path in ("/companies", "/incidents", "/audit"):
         refusal(root.get(f"{path}?cursor={cursor}"), 422)
 
 
-def test_a_cursor_with_a_number_beyond_all_rows_finds_nothing(machine: MakeMachine, cast: Cast) -> None:
+def test_a_cursor_with_a_number_no_row_can_have_is_refused(machine: MakeMachine, cast: Cast) -> None:
     class Row:
-        id = 2**62
+        id = 2**31
 
     place = Order((db.literal_column("id", db.Integer).label("id"),)).place_of(Row())
-    assert machine(Scope.AUDIT).read(f"/audit?sort=id&cursor={place}")["items"] == []
+    refusal(machine(Scope.AUDIT).get(f"/audit?sort=id&cursor={place}"), 422)
 
 
 def test_an_unchanged_answer_is_304_and_head_has_no_body(machine: MakeMachine, cast: Cast) -> None:
