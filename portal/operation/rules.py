@@ -198,9 +198,8 @@ def audit_finding(unsealed: int) -> Finding:
         return Finding(
             "Audit", Verdict.WARN, f"{unsealed:,} entries wait for their seal; see whether `portal pulse` runs."
         )
-    return Finding(
-        "Audit", Verdict.OK, f"{unsealed:,} entries wait for their seal" if unsealed else "all entries sealed"
-    )
+    entries = "1 entry waits for its seal" if unsealed == 1 else f"{unsealed:,} entries wait for their seal"
+    return Finding("Audit", Verdict.OK, entries if unsealed else "all entries sealed")
 
 
 def metrics_finding(*, has_token: bool) -> Finding:
