@@ -5,7 +5,7 @@ pages are their own, in `<audience>/account/`.
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from flask import Blueprint, Response, flash, g, make_response, render_template, request, session
 from flask_babel import gettext as _
@@ -20,7 +20,7 @@ from portal.accounts import actions
 from portal.accounts.actions import throttles
 from portal.accounts.actions.sessions import end_session, end_sessions
 from portal.accounts.models import Person
-from portal.accounts.queries import person_by_id
+from portal.accounts.queries import person_by_id, person_held
 from portal.accounts.queries.credentials import live_sessions_of, second_factor_of, waiting_email_change
 from portal.accounts.rules.throttles import Throttle
 from portal.database import read_only
@@ -94,20 +94,23 @@ def password() -> AnyResponse:
 
 def _change_password(form: ChangePasswordForm) -> AnyResponse | None:
     """None where the form says what is wrong."""
-    viewer, now = access.signed_in(), clock.utcnow()
-    if wait := actions.sign_in_waiting(viewer.email, access.actor().ip, now):
-        return access.too_often(wait)
-    if not password_is_right(viewer.person_id, form.current.data or ""):
-        write_from_here()
-        actions.note_wrong_password(viewer.email, by=access.actor(), now=now)
-        events.commit()
+    viewer, now, stamp = access.signed_in(), clock.utcnow(), me().password_stamp
+    tried = try_own_password(form.current.data or "")
+    if tried.wait:
+        return access.too_often(tried.wait)
+    if not tried.is_right:
         form.current.errors = [_("This is not your password.")]
         return None
     hashed = new_hash(form, me(), ours=form.current.data or "")
     if hashed is None:
         return None
     write_from_here()
-    actions.set_password(me(), hashed, by=access.actor(), now=now, keep_session_id=viewer.session_id)
+    person = person_held(viewer.person_id)
+    if person is None or person.password_stamp != stamp:
+        # Changed while this one was checked: what was typed is not the password any more.
+        form.current.errors = [_("This is not your password.")]
+        return None
+    actions.set_password(person, hashed, by=access.actor(), now=now, keep_session_id=viewer.session_id)
     actions.confirm_session(viewer.session_id, now)
     events.commit()
     flash(_("Your password is changed. Everywhere else you are signed out."))
@@ -207,6 +210,26 @@ def new_hash(form: Any, person: Person, ours: str | None = None) -> str | None:
         return None
     db.session.rollback()
     return actions.hash_password(chosen)
+
+
+class Tried(NamedTuple):
+    """What came of typing a password: whether it was right; `wait` is not 0 where it was typed too often to count."""
+
+    is_right: bool
+    wait: int = 0
+
+
+def try_own_password(password: str) -> Tried:
+    """Check the password of who is signed in, as often as signing in allows it. Ends the transaction."""
+    viewer, now, by = access.signed_in(), clock.utcnow(), access.actor()
+    if wait := actions.sign_in_waiting(viewer.email, by.ip, now):
+        return Tried(is_right=False, wait=wait)
+    if password_is_right(viewer.person_id, password):
+        return Tried(is_right=True, wait=actions.sign_in_waiting(viewer.email, by.ip, now))
+    write_from_here()
+    wait = actions.note_wrong_password(viewer.email, by=by, now=now)
+    events.commit()
+    return Tried(is_right=False, wait=wait)
 
 
 def password_is_right(person_id: int, password: str) -> bool:

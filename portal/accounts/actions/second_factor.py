@@ -14,6 +14,7 @@ from sqlalchemy import CursorResult, delete, or_, update
 from portal.accounts.actions.links import write_to
 from portal.accounts.actions.sessions import end_sessions, note_second_factor
 from portal.accounts.models import Person, RecoveryCode, SecondFactor, SignInPolicy
+from portal.accounts.queries import person_held
 from portal.accounts.rules.links import Letter
 from portal.accounts.rules.second_factor import (
     acceptable_steps,
@@ -68,6 +69,8 @@ def confirm_second_factor(person: Person, code: str, *, session_id: int, by: Act
 
     Every other session of theirs ends: it was opened with less. RuleViolation on the field "code" for a wrong one.
     """
+    # Whoever signs in at this moment is let in before this and signed out by it, or after it and asked for a code.
+    person_held(person.id)
     factor = db.session.get(SecondFactor, person.id, with_for_update=True)
     if factor is None or factor.confirmed_at:
         raise RuleViolation("There is nothing to confirm. Begin again.", "code")

@@ -69,15 +69,18 @@ def sign_in_waiting(email: str, ip: str | None, now: datetime) -> int:
     )
 
 
-def note_wrong_password(email: str, *, by: Actor, now: datetime) -> None:
+def note_wrong_password(email: str, *, by: Actor, now: datetime) -> int:
     """Count a wrong password against where it came from and against the account, whether there is one or not.
 
+    Returns 0, or the seconds until there is a try again when others have used up the last one while this password was
+    checked: it counts for nothing then, and whoever typed it must not be told that it was wrong. Nor may a right one
+    open anything then (`sign_in_waiting` is asked once more), so that many at once try no more than one after another.
     The try that uses up an account's tells its owner, once a day at most, and the audit trail.
     """
     account, person = account_subject(email), person_by_email(email)
-    take(Throttle.SIGN_IN_BY_ADDRESS, ip_subject(by.ip), now)
+    refused = take(Throttle.SIGN_IN_BY_ADDRESS, ip_subject(by.ip), now)
     for kind in (Throttle.SIGN_IN_BY_ACCOUNT, Throttle.SIGN_IN_BY_ACCOUNT_DAILY):
-        take(kind, account, now)
+        refused = max(refused, take(kind, account, now))
     audit.count(
         "session.refuse",
         by=Actor("anonymous", ip=by.ip, request_id=by.request_id),
@@ -88,6 +91,7 @@ def note_wrong_password(email: str, *, by: Actor, now: datetime) -> None:
     wait = max(waiting(kind, account, now) for kind in (Throttle.SIGN_IN_BY_ACCOUNT, Throttle.SIGN_IN_BY_ACCOUNT_DAILY))
     if wait and person is not None:
         _tell(person, Throttle.SIGN_IN_BY_ACCOUNT, account, Letter.THROTTLED, by=by, now=now)
+    return refused
 
 
 def take_code(person: Person, *, by: Actor, now: datetime) -> int:

@@ -151,6 +151,11 @@ def person_by_id(person_id: int) -> Person | None:
     return db.session.get(Person, person_id)
 
 
+def person_held(person_id: int) -> Person | None:
+    """The person as they stand at this moment; nobody changes them before the transaction ends."""
+    return db.session.get(Person, person_id, with_for_update=True, populate_existing=True)
+
+
 def companies_of(person_id: int) -> Sequence[Company]:
     """The companies this person may act for, by name."""
     return db.session.scalars(

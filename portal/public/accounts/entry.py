@@ -11,7 +11,7 @@ from portal import access, clock, events
 from portal.accounts import actions
 from portal.accounts.actions.passwords import keep_hash
 from portal.accounts.models import Person
-from portal.accounts.queries import person_by_id
+from portal.accounts.queries import person_by_id, person_held
 from portal.accounts.queries.credentials import second_factor_of
 from portal.accounts.rules import LIFETIMES, safe_next
 from portal.audit.rules import Actor
@@ -86,11 +86,17 @@ def waiting_for_code() -> tuple[Entrant, str] | None:
 
 
 def let_in(found: Entrant, *, wanted: str, with_second_factor: bool = False) -> Response:
-    """Open a new session in place of whatever the browser had, under a new token, and lead on."""
+    """Open a new session in place of whatever the browser had, under a new token, and lead on.
+
+    Who was shut out, or whose password or second factor was changed, while theirs was checked begins anew: the change
+    has ended all sessions, and no session may come after it that was opened by what held before.
+    """
     before = access.viewer()
     write_from_here()
     now = clock.utcnow()
-    person = cast(Person, person_by_id(found.person_id))
+    person = person_held(found.person_id)
+    if person is None or not _still_holds(found, person, with_second_factor=with_second_factor):
+        return redirect_to("/sign-in")
     if found.better_hash:
         keep_hash(person.id, found.old_hash, found.better_hash)
     actor = actor_of(person)
@@ -121,6 +127,13 @@ def let_in(found: Entrant, *, wanted: str, with_second_factor: bool = False) -> 
         samesite="Lax",
     )
     return response
+
+
+def _still_holds(found: Entrant, person: Person, *, with_second_factor: bool) -> bool:
+    """Whether what somebody proved proves it still. Two queries at most."""
+    if person.deactivated_at or person.password_stamp != found.password_stamp:
+        return False
+    return with_second_factor or second_factor_of(person.id) is None
 
 
 def actor_of(person: Person) -> Actor:

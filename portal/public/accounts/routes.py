@@ -25,7 +25,7 @@ from portal.extensions import db
 from portal.fragments import redirect_to
 from portal.incidents.models import Incident
 from portal.incidents.queries import open_incidents
-from portal.own_account import hold_no_lock, password_is_right, write_from_here
+from portal.own_account import hold_no_lock, try_own_password, write_from_here
 from portal.public.accounts.entry import (
     CODE_PATH,
     Entrant,
@@ -55,14 +55,10 @@ def sign_in() -> AnyResponse:
     hold_no_lock()
     if not form.validate():
         return _sign_in_page(form, 422)
-    email = form.email.data or ""
-    if wait := actions.sign_in_waiting(email, request.remote_addr, clock.utcnow()):
+    found, wait = _tried(form.email.data or "", form.password.data or "")
+    if wait:
         return _sign_in_page(form, 429, refusal=f"{TOO_OFTEN} {access.wait_sentence(wait)}", wait=wait)
-    found = _entrant(email, form.password.data or "")
     if found is None:
-        write_from_here()
-        actions.note_wrong_password(email, by=stranger(), now=clock.utcnow())
-        events.commit()
         return _sign_in_page(form, 422, refusal=_("This address and this password do not open anything here."))
     return let_on(found, wanted=safe_next(form.next.data))
 
@@ -103,19 +99,19 @@ def confirm() -> AnyResponse:
         form.next.data = safe_next(request.args.get("next"))
         return _step("public/accounts/confirm.html", form)
     hold_no_lock()
-    if not form.validate():
-        return _step("public/accounts/confirm.html", form, 422)
-    now = clock.utcnow()
-    if wait := actions.sign_in_waiting(person.email, request.remote_addr, now):
-        return access.too_often(wait)
-    is_right = password_is_right(person.person_id, form.password.data or "")
-    write_from_here()
-    if not is_right:
-        actions.note_wrong_password(person.email, by=access.actor(), now=now)
-        events.commit()
+    return _confirm(form, person) if form.validate() else _step("public/accounts/confirm.html", form, 422)
+
+
+def _confirm(form: ConfirmForm, person: Viewer) -> AnyResponse:
+    """Hold the password against the one there is; only a right one goes on."""
+    tried = try_own_password(form.password.data or "")
+    if tried.wait:
+        return access.too_often(tried.wait)
+    if not tried.is_right:
         form.password.errors = [_("This is not your password.")]
         return _step("public/accounts/confirm.html", form, 422)
-    actions.confirm_session(person.session_id, now)
+    write_from_here()
+    actions.confirm_session(person.session_id, clock.utcnow())
     events.commit()
     return redirect_to(safe_next(form.next.data))
 
@@ -172,6 +168,19 @@ def browser_name(user_agent: str) -> str:
     if browser and system:
         return cast(str, _("%(browser)s on %(system)s", browser=browser, system=system))
     return browser or system or cast(str, _("Unknown browser"))
+
+
+def _tried(email: str, password: str) -> tuple[Entrant | None, int]:
+    """Whom this address and password let in here; and the seconds to wait where they were tried too often to count."""
+    if wait := actions.sign_in_waiting(email, request.remote_addr, clock.utcnow()):
+        return None, wait
+    found = _entrant(email, password)
+    if found is not None:
+        return found, actions.sign_in_waiting(email, request.remote_addr, clock.utcnow())
+    write_from_here()
+    wait = actions.note_wrong_password(email, by=stranger(), now=clock.utcnow())
+    events.commit()
+    return None, wait
 
 
 def _entrant(email: str, password: str) -> Entrant | None:
