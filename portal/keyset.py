@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Integer, Select, literal, tuple_
@@ -99,8 +99,9 @@ def _typed(value: Any, column: Any) -> Any:
 def _moment(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        if moment.tzinfo is None:
+            raise BadPlaceError
+        # The first and the last day there are have no moment in UTC in every zone.
+        return moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise BadPlaceError from None
-    if moment.tzinfo is None:
-        raise BadPlaceError
-    return moment

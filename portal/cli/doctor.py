@@ -189,5 +189,6 @@ def _reason(problem: Exception) -> str:
 
 
 def _without_password(url: str) -> str:
+    """Where it is, without what opens it: redis-py takes a password before the host and in the query."""
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"

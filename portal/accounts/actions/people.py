@@ -148,9 +148,11 @@ def deactivate_person(person: Person, *, version: int, by: Actor, now: datetime)
 
 
 def reactivate_person(person: Person, *, version: int, by: Actor, now: datetime) -> None:
-    """Let a deactivated person in again, with the password and memberships they had."""
+    """Let a deactivated person in again, with the password and memberships they had; nobody who was forgotten."""
     if person.version != version:
         raise StaleEdit
+    if person.anonymised_at:
+        raise RuleViolation("This person was anonymised, and that cannot be taken back. Invite them anew.")
     if person.deactivated_at is None:
         return
     person.deactivated_at = None

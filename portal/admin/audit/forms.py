@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from portal.accounts.queries import person_by_email
@@ -51,7 +51,11 @@ def place(text: str) -> Place | None:
     moment = datetime.fromisoformat(at)
     if moment.tzinfo is None or not (entry_id.isascii() and entry_id.isdigit() and len(entry_id) < 19):
         raise ValueError(text)
-    return Place(moment, int(entry_id))
+    try:
+        return Place(moment.astimezone(UTC), int(entry_id))
+    except OverflowError:
+        # The first and the last day there are have no moment in UTC in every zone.
+        raise ValueError(text) from None
 
 
 def written(found: Place | None) -> str | None:

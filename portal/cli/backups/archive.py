@@ -69,7 +69,9 @@ def write(file: Path, manifest: Manifest, members: Mapping[str, Path]) -> int:
     unfinished = file.with_name(f".{file.name}.unfinished")
     total = sum(path.stat().st_size for path in members.values())
     try:
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # What a killed run has left goes. What is there all the same is somebody else's: nothing is written into it.
+        unfinished.unlink(missing_ok=True)
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as output, Progress("Packing", total) as progress:
             with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
                 files = {}

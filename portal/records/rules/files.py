@@ -32,6 +32,8 @@ FORMULA_STARTS = frozenset("=+-@\t\r")
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _PROBE = 4096
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+")
+"""No two of its parts fit the same letter, so no cell, however long, makes it try more than once."""
 
 
 class Unreadable(Exception):  # noqa: N818 (refusals are named as one says them)
@@ -229,7 +231,7 @@ def _in_words(problem: csv.Error) -> str:
 
 def _headers(header: Record) -> tuple[str, ...]:
     for cell in header.cells:
-        if re.fullmatch(r"\S+@\S+\.\S+", cell):
+        if _ADDRESS.fullmatch(cell):
             raise Unreadable(
                 f"The first row must name the columns, and this one holds an address ({cell[:SAMPLE_LENGTH]}). "
                 "Put a row of names above it."

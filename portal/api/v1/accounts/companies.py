@@ -10,7 +10,7 @@ from portal.accounts import actions as accounts
 from portal.accounts.models import Company, Membership
 from portal.accounts.queries import person_by_id
 from portal.accounts.queries.listings import MEMBERSHIP_ORDERS, company_by_id, membership, memberships
-from portal.accounts.rules.tokens import Resource
+from portal.accounts.rules.tokens import Resource, Scope
 from portal.api.v1.fields import Id, InAddress, Moment, Switch, SwitchInAddress, Text
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
@@ -146,7 +146,8 @@ def list_memberships(company_id: int, query: dict[str, Any]) -> Piece[Any]:
 def set_membership(company_id: int, person_id: int) -> Answer:
     """Twice is harmless."""
     company, person = _company(company_id), person_by_id(person_id)
-    if person is None:
+    if person is None or (person.role is not None and access.key().scope is not Scope.ADMIN):
+        # Staff are people of the API for the scope that sees them alone; to others even their names are not there.
         raise NotFound
     accounts.add_membership(person, company, by=access.actor(), now=clock.utcnow())
     added = membership(company.id, person.id)
