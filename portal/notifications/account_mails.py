@@ -20,7 +20,7 @@ from sqlalchemy import update
 from portal.accounts.actions.links import issue, token_of
 from portal.accounts.models import AccountMail, MailedLink, Person
 from portal.accounts.queries import companies_of, person_by_email, person_by_id
-from portal.accounts.queries.credentials import link_by_id, link_opens, waiting_mails
+from portal.accounts.queries.credentials import is_disinvited, link_by_id, link_opens, waiting_mails
 from portal.accounts.rules.links import LIVES, Letter, Purpose
 from portal.config import Settings
 from portal.domains.rules import normal_host
@@ -87,14 +87,19 @@ def _write(mail: AccountMail, now: datetime) -> None:
         person = person_by_email(mail.address)
     if person is None or person.deactivated_at:
         return
+    if mail.kind is Letter.RESET and mail.person_id is None and is_disinvited(person):
+        # Whoever can read mail to an address that was invited by mistake must not ask for what was taken back.
+        return
     company_id = _company(person, mail)
     if company_id is None and person.role is None:
         return
     link_id = mail.link_id
     if mail.kind is Letter.RESET:
         link_id = issue(person, Purpose.RESET, now=now, details={"company_id": company_id}).id
-    # A letter that was asked for by address goes to the one on record, however it was typed.
-    address = person.email if mail.person_id is None else mail.address
+    # A letter to whoever has an address goes to the one on record, however it was typed: two that compare alike may
+    # end in different mailboxes.
+    is_by_address = mail.person_id is None or mail.kind is Letter.EMAIL_TAKEN
+    address = person.email if is_by_address else mail.address
     language = known(person.language)
     with force_locale("en"):
         title = WORDS[mail.kind]().subject

@@ -10,7 +10,7 @@ from portal.accounts.actions.links import issue, revoke_links, use, write_to
 from portal.accounts.actions.sessions import end_sessions
 from portal.accounts.models import MailedLink, Person
 from portal.accounts.rules import is_email, text_key
-from portal.accounts.rules.links import Letter, Purpose
+from portal.accounts.rules.links import UNBOUND, Letter, Purpose
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation
@@ -20,8 +20,8 @@ from portal.extensions import db
 def ask_email_change(person: Person, address: str, *, by: Actor, now: datetime) -> None:
     """Mail a link to the address somebody wants to be known by; nothing changes before it is opened.
 
-    An address that is somebody else's gets a mail that says so and no link, and who asked is told the same as ever: who
-    is known here is not for everybody to find out.
+    An address that is somebody else's gets a mail that says so and no link, and who asked is shown the same as ever,
+    a change that waits: who is known here is not for everybody to find out.
     """
     address = address.strip()
     # Most servers take no other letters before the @, and a link that cannot arrive would be waited for in vain.
@@ -29,11 +29,11 @@ def ask_email_change(person: Person, address: str, *, by: Actor, now: datetime) 
         raise RuleViolation(_("That is not an e-mail address we can write to."), "email")
     if address == person.email:
         raise RuleViolation(_("This is your address already."), "email")
+    link = issue(person, Purpose.EMAIL_CHANGE, now=now, address=address, by_id=by.person_id)
     if _somebody_elses(address, person):
-        revoke_links(person.id, now=now, purposes={Purpose.EMAIL_CHANGE})
+        # The link stands on no page and in no mail: nobody can ever follow it.
         write_to(person, Letter.EMAIL_TAKEN, now=now, address=address)
     else:
-        link = issue(person, Purpose.EMAIL_CHANGE, now=now, address=address, by_id=by.person_id)
         write_to(person, Letter.EMAIL_CHANGE, now=now, address=address, link=link)
     audit.record(
         "person.email-ask",
@@ -62,7 +62,8 @@ def confirm_email_change(link: MailedLink, *, by: Actor, now: datetime) -> None:
 def undo_email_change(link: MailedLink, *, by: Actor, now: datetime) -> MailedLink:
     """The way back was taken: the old address holds again and everybody is signed out.
 
-    Whoever changed it may know the password, so that opens nothing any more; returns the link for a new one.
+    Whoever changed it may know the password, so that opens nothing any more; returns the link for a new one. Ways back
+    to addresses from before this one stay open: who changed it twice must not end them by going back once.
     """
     use(link, now)
     person, before = link.person, link.person.email
@@ -70,7 +71,8 @@ def undo_email_change(link: MailedLink, *, by: Actor, now: datetime) -> MailedLi
     person.password_hash = None
     person.password_stamp += 1
     db.session.flush()
-    revoke_links(person.id, now=now)
+    revoke_links(person.id, now=now, purposes=set(Purpose) - UNBOUND)
+    revoke_links(person.id, now=now, purposes=UNBOUND, newer_than=link.id)
     end_sessions(person.id, by=by, now=now)
     _record("person.email-undo", person, before, by, now)
     return issue(person, Purpose.RESET, now=now)

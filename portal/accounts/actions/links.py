@@ -29,8 +29,11 @@ def issue(
     by_id: int | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> MailedLink:
-    """Make a link for a person; older ones of the same purpose open nothing any more. Its token is in no row."""
-    revoke_links(person.id, now=now, purposes={purpose})
+    """Make a link for a person; older ones of the same purpose open nothing any more, but for those that are UNBOUND.
+
+    Its token is in no row.
+    """
+    revoke_links(person.id, now=now, purposes={purpose} - UNBOUND)
     nonce = secrets.token_hex(32)
     link = MailedLink(
         purpose=purpose,
@@ -71,13 +74,19 @@ def use(link: MailedLink, now: datetime) -> None:
         raise NotFound
 
 
-def revoke_links(person_id: int, *, now: datetime, purposes: Collection[Purpose] = tuple(Purpose)) -> None:
-    """Close every link of this person that could still open something, or those of some purposes."""
+def revoke_links(
+    person_id: int, *, now: datetime, purposes: Collection[Purpose] = tuple(Purpose), newer_than: int = 0
+) -> None:
+    """Close every link of this person that could still open something, or those of some purposes.
+
+    `newer_than` is the id of a link that stays, with all that were made before it.
+    """
     db.session.execute(
         update(MailedLink)
         .where(
             MailedLink.person_id == person_id,
             MailedLink.purpose.in_(purposes),
+            MailedLink.id > newer_than,
             MailedLink.used_at.is_(None),
             MailedLink.revoked_at.is_(None),
         )

@@ -52,6 +52,14 @@ def latest_invitation(person_id: int) -> MailedLink | None:
     ).one_or_none()
 
 
+def is_disinvited(person: Person) -> bool:
+    """Whether somebody who never chose a password was invited, and the invitation was taken back."""
+    if person.password_hash or person.password_changed_at:
+        return False
+    latest = latest_invitation(person.id)
+    return latest is not None and latest.revoked_at is not None
+
+
 def waiting_email_change(person_id: int, now: datetime) -> MailedLink | None:
     """The change of address this person has asked for and not confirmed yet."""
     link = db.session.scalars(

@@ -46,7 +46,10 @@ KEPT = timedelta(days=30)
 """For how long it can be looked up that there was a link."""
 
 UNBOUND = frozenset({Purpose.EMAIL_UNDO})
-"""Purposes whose links outlive a change of password: the way back must stay open when a thief has changed it too."""
+"""Purposes whose links outlive a change of password, and a newer link of their own kind.
+
+The way back must stay open when a thief has changed the password too, and the address once more.
+"""
 
 
 def derived_token(secret_key: str, purpose: Purpose, person_id: int, nonce: str) -> str:
