@@ -107,6 +107,7 @@ _POSTGRES_TROUBLE = {
     "53100": Trouble.FULL,
     "42P01": Trouble.OUTDATED,
     "42703": Trouble.OUTDATED,
+    "25006": Trouble.AWAY,
     "55P03": Trouble.BUSY,
     "40P01": Trouble.BUSY,
     "40001": Trouble.BUSY,

@@ -10,7 +10,7 @@ from flask_babel import force_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -107,7 +107,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(RuleViolation, _refused)
     app.register_error_handler(StaleEdit, lambda _error: answer(409))
     app.register_error_handler(StaleDataError, lambda _error: answer(409))
-    for kind in (OperationalError, ProgrammingError, InterfaceError):
+    for kind in (OperationalError, ProgrammingError, InterfaceError, InternalError):
         app.register_error_handler(kind, _database)
     app.register_error_handler(DatabaseReplacedError, _replaced)
     app.register_error_handler(OSError, _no_room)

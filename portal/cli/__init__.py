@@ -93,14 +93,14 @@ def _sentence_for(problem: Exception) -> str | None:
     """What to say about a problem that is nobody's bug; None for one that is ours and deserves its trace."""
     import sqlite3
 
-    from sqlalchemy.exc import OperationalError, ProgrammingError
+    from sqlalchemy.exc import InternalError, OperationalError, ProgrammingError
 
     from portal.database import DatabaseReplacedError
     from portal.errors import RuleViolation
 
     if isinstance(problem, RuleViolation):
         return problem.sentence
-    if isinstance(problem, OperationalError | ProgrammingError):
+    if isinstance(problem, OperationalError | ProgrammingError | InternalError):
         reason = str(problem.orig).strip().splitlines()[0] if problem.orig else "no reason given"
         return f"The database cannot be used ({reason}). `portal doctor` says what to do."
     if isinstance(problem, sqlite3.Error | DatabaseReplacedError):

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import selectinload
 
+from portal.catalogue.models import Component
 from portal.extensions import db
 from portal.incidents.models import (
     ComponentHistory,
@@ -77,9 +78,15 @@ def write_intervals(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def refresh_history(component_ids: Collection[int], now: datetime) -> None:
-    """Pack the days of these components anew, as anyone signed out sees them. Two statements and a bulk write."""
+    """Pack the days of these components anew, as anyone signed out sees them. Three statements and a bulk write.
+
+    Whoever packs the same component at this moment waits, and then sees what the other has stored.
+    """
     if not component_ids:
         return
+    # Not the whole row: the incidents that point to it must not have to wait for each other.
+    of_components = select(Component.id).where(Component.id.in_(component_ids)).order_by(Component.id)
+    db.session.execute(of_components.with_for_update(key_share=True))
     last_day = now.date()
     first_day = last_day - timedelta(days=HISTORY_DAYS - 1)
     stretches: dict[int, list[Interval]] = {component_id: [] for component_id in component_ids}
