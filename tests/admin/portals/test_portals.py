@@ -119,7 +119,7 @@ def test_an_exception_is_found_made_and_taken_away(cast: Cast, sign_in: SignIn) 
     actions.set_areas(cast.domain_a, [Area.STATUS], version=cast.domain_a.version, by=SYSTEM, now=NOW)
     db.session.commit()
     found = client.get(f"{base}?area=status&q=ald").get_data(as_text=True)
-    assert "Close for Alder Dental" in found
+    assert "Close for them: Alder Dental" in found
     assert "Birch" not in found
     fields: dict[str, Any] = {"area": "status", "company_id": cast.a.id}
     assert post(client, f"{base}/exceptions", **fields, is_open="no")[0] == 303

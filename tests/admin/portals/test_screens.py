@@ -285,7 +285,7 @@ def test_a_wording_that_is_too_long_is_refused_beside_its_field(cast: Cast, root
 
 def test_a_company_is_let_in_gets_its_home_here_and_leaves(cast: Cast, root: FlaskClient) -> None:
     page = root.get(f"{base(cast)}/companies?q=birch").text
-    assert "Let Birch Logistics sign in here" in page
+    assert "Let it sign in here: Birch Logistics" in page
     assert "Home: Southline" in page
     fields: dict[str, Any] = {"company_id": cast.b.id}
     assert post(root, f"{base(cast)}/companies", **fields)[0] == 303
