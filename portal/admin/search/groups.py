@@ -15,9 +15,11 @@ from portal.accounts.queries.search import CompanyHit, PersonHit, search_compani
 from portal.accounts.rules import STAFF, Role, may
 from portal.catalogue.queries.search import (
     ComponentHit,
+    GroupHit,
     HoldingHit,
     ServiceHit,
     search_components,
+    search_groups,
     search_holdings,
     search_services,
 )
@@ -132,6 +134,11 @@ def _component(hit: ComponentHit) -> Find:
     return Find(address, hit.title, _told(hit.group, "archived" if hit.is_archived else None))
 
 
+def _group(hit: GroupHit) -> Find:
+    address = url_for("admin_components.component_list", _anchor=f"group-{hit.id}")
+    return Find(address, hit.name, "1 component" if hit.components == 1 else f"{hit.components:,} components")
+
+
 def _service(hit: ServiceHit) -> Find:
     address = url_for("admin_services.service", service_id=hit.id)
     return Find(address, hit.name, _told(hit.category, "archived" if hit.is_archived else None))
@@ -186,6 +193,14 @@ GROUPS = (
         "admin_components.component",
         lambda text, limit, now, offset: search_components(STAFF, text, limit, offset),
         _component,
+    ),
+    Group(
+        "groups",
+        "Component groups",
+        "grid",
+        "admin_components.component_list",
+        lambda text, limit, _now, offset: search_groups(text, limit, offset),
+        _group,
     ),
     Group(
         "services",

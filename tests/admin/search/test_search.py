@@ -16,6 +16,7 @@ from portal.accounts.queries.search import search_companies, search_people
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
 from portal.admin.search.groups import GROUPS, PER_GROUP, PER_PAGE
 from portal.audit.rules import SYSTEM
+from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Component, Holding
 from portal.catalogue.queries.search import search_components, search_holdings, search_services
 from portal.domains.queries.search import search_domains
@@ -58,6 +59,29 @@ def test_everything_is_found_beginnings_before_what_stands_inside(town: Company,
         "Services": ["Oak fibre"],
         "Broadcasts": ["Oakham ring is cut"],
     }
+
+
+def test_component_groups_are_found_and_lead_to_where_they_stand(town: Company, cast: Cast, sign_in: SignIn) -> None:
+    groups = {
+        name: catalogue.add_group(name, by=SYSTEM, now=NOW) for name in ("Ring of oak", "Oak ring", "Croak", "Elm")
+    }
+    catalogue.add_component("Acorn", description=None, group_id=groups["Oak ring"].id, by=SYSTEM, now=NOW)
+    events.commit()
+    client = sign_in(cast.ada)
+    assert sections(client, "oak")["Component groups"] == ["Oak ring", "Ring of oak", "Croak"]
+    assert sections(client, "o").get("Component groups") == ["Oak ring"]
+    assert next(iter(sections(client, "OAK  ring"))) == "Component groups"
+    whole = page(client, f"{PAGE}?q=oak&in=groups")
+    assert "3" in _text(whole, "#finds section .section-head")
+    line = page(client, f"{PAGE}?q=oak+ring").select_one(".line:has(.line-title[href*='#group-'])")
+    assert line is not None
+    assert "1 component" in line.get_text()
+    target = line.select_one("a")
+    assert target is not None
+    address, _, anchor = str(target["href"]).partition("#")
+    found = page(client, address).select_one(f"#{anchor}")
+    assert found is not None
+    assert "Oak ring" in found.get_text()
 
 
 def test_what_is_called_just_so_stands_first(town: Company, cast: Cast, sign_in: SignIn) -> None:
