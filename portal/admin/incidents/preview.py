@@ -6,9 +6,11 @@ from datetime import datetime
 
 from portal.accounts.models import Company
 from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
+from portal.domains.queries import all_domains
 from portal.incidents.models import Incident
 from portal.incidents.queries import companies_reached
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
+from portal.language import LANGUAGES
 from portal.notifications.queries import eta
 
 NAMED_AT_MOST = 30
@@ -28,11 +30,21 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class OwnWords:
+    """What one portal domain calls what the banner shows, in one of its languages: only what is its own."""
+
+    brand: str
+    language: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Preview:
     """Everything staff see before they publish.
 
     `verb` is what the button does. `affected` are those the components reach; `mailed` those who get the mail,
     None if nobody does. `seconds` is how long the mails take, `seconds_affected` until the affected have theirs.
+    `own_words` are of the portals that call its severity or state otherwise than the banner does.
     """
 
     shown: Shown
@@ -46,6 +58,7 @@ class Preview:
     mailed: Reach | None
     seconds: int
     seconds_affected: int
+    own_words: Sequence[OwnWords] = ()
 
     @property
     def concerns_everyone(self) -> bool:
@@ -88,7 +101,19 @@ def preview_of(
         mailed=mailed,
         seconds=eta(mailed.people, now) if mailed else 0,
         seconds_affected=eta(affected.people, now) if mailed else 0,
+        own_words=() if is_private or is_note else own_words_for(shown.severity, shown.state),
     )
+
+
+def own_words_for(severity: Severity, state: State) -> list[OwnWords]:
+    """The portal domains whose customers read other words for these two, with those words. One query."""
+    keys = (f"state.{state}",) if state is State.FIXED else (f"severity.{severity}", f"state.{state}")
+    return [
+        OwnWords(domain.brand, LANGUAGES[language], words)
+        for domain in all_domains()
+        for language, chosen in sorted(domain.wordings.items())
+        if (words := tuple(chosen[key] for key in keys if key in chosen))
+    ]
 
 
 def shown_after(
