@@ -241,7 +241,7 @@ def invite_again(person_id: int) -> Response:
 @blueprint.post("/<int:person_id>/invitation/withdraw")
 def withdraw(person_id: int) -> Response:
     """The invitation opens nothing any more."""
-    return _press(person_id, withdraw_invitation, "The invitation of {name} opens nothing any more.")
+    return _press(person_id, withdraw_invitation, "The invitation of {name} is withdrawn.")
 
 
 @blueprint.post("/<int:person_id>/reset")

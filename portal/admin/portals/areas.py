@@ -18,6 +18,7 @@ from portal.domains.queries.admissions import affected, exceptions_page, outcome
 from portal.domains.rules import AREA_WORDS, BUILT_AREAS, PER_COMPANY, Area
 from portal.errors import StaleEdit
 from portal.fragments import redirect_to, wants_fragment
+from portal.language import LANGUAGES
 
 COMPANIES_OFFERED = 8
 EXCEPTIONS_SHOWN = 8
@@ -112,6 +113,7 @@ def _portal(
         notice=notice,
         preview=preview_of_domain(domain),
         built=BUILT_AREAS,
+        languages=LANGUAGES,
         to_come=[AREA_WORDS[area].name for area in Area if area not in BUILT_AREAS],
         per_company=PER_COMPANY,
         area_words=AREA_WORDS,
