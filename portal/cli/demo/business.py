@@ -199,7 +199,7 @@ LAST_NAMES = {
 CLOSED_AREA = ("Brontë Tea Rooms", "services")
 """A company of the northern portal and the access area that is closed for it alone."""
 
-SECOND_COMPANY = ("customer@harewood-travel.example", "Dalesway Coaches")
+SECOND_COMPANY = ("customer@harewood-travel.example", "Otley Print Works")
 """Somebody who acts for a second company, and which."""
 
 LEAVER = "Pennine Contact Centres"

@@ -36,7 +36,7 @@ from portal.records.working import Work
 OFFICE = "192.0.2.14"
 """Where the staff sit, as the audit trail has it; the block is for documentation (RFC 5737)."""
 
-DAYS_BETWEEN = 8.0
+DAYS_BETWEEN = 11.0
 """Days since a person's last sign-in, in the mean."""
 
 MOVE, EXCEPTION, LEFT, TOKEN, EXPORT = (timedelta(days=days) for days in (9, 24, 12, 31, 2))
@@ -127,8 +127,9 @@ def _sign_in(
     ip: str | None = None,
 ) -> None:
     """A sign-in in working hours. Its token goes nowhere, so the session can be seen and ended but not used."""
-    day = now - ago
-    moment = min(day.replace(hour=dice.randrange(7, 18), minute=dice.randrange(60)), now - timedelta(minutes=35))
+    moment = (now - ago).replace(hour=dice.randrange(7, 18), minute=dice.randrange(60))
+    if moment > now - timedelta(minutes=35):
+        moment -= timedelta(days=1)
     accounts.open_session(
         person,
         company_id,
@@ -203,7 +204,11 @@ def _invite(person: Person, by: Actor, now: datetime, company_id: int | None = N
 def _export(company: Company, by: Actor, now: datetime) -> None:
     """Everything held about one company, put together and waiting to be fetched."""
     run = exports.request_export(
-        ExportKind.COMPANY, company.id, f"company-{company.id}-{now:%Y-%m-%d}.zip", by=by, now=now
+        ExportKind.COMPANY,
+        company.id,
+        f"company-{'-'.join(company.name.lower().split())}-{now:%Y-%m-%d}.zip",
+        by=by,
+        now=now,
     )
     claimed = exports.claim(run.id, now)
     if claimed is None or claimed.leased_until is None:
