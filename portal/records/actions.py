@@ -18,18 +18,23 @@ from portal.records.models import ImportFile, ImportMapping, ImportPart, ImportR
 from portal.records.queries import WORKING, has_file, remembered
 from portal.records.rules import ImportState, Verdict
 from portal.records.rules.columns import complaints, guess
-from portal.records.rules.files import Unreadable, safe_filename, shape_of
+from portal.records.rules.files import Shape, Unreadable, safe_filename, shape_of
 
 FILES_KEPT = timedelta(days=30)
 """How long the file and the judged rows of an import are kept after its last step. What came of it is kept for good."""
 
 
-def begin(kind_name: str, filename: str, content: bytes, *, by: Actor, now: datetime) -> ImportRun:
-    """Take in a file and look at its shape; Unreadable, or its child TooBig, says why it cannot be read."""
+def begin(
+    kind_name: str, filename: str, content: bytes, *, by: Actor, now: datetime, shape: Shape | None = None
+) -> ImportRun:
+    """Take in a file and look at its shape; Unreadable, or its child TooBig, says why it cannot be read.
+
+    `shape` is that of the content where the caller has looked already, before there was a transaction to hold up.
+    """
     kind = kinds.kind_named(kind_name)
     if not filename and not content:
         raise RuleViolation("Choose a file.", "file")
-    shape = shape_of(content)
+    shape = shape or shape_of(content)
     if not shape.total:
         raise Unreadable("There is a header in this file and no row below it.")
     run = ImportRun(
@@ -186,9 +191,7 @@ def _at(run: ImportRun, version: int, *states: ImportState) -> None:
 
 def _with_file(run: ImportRun) -> None:
     if not has_file(run.id):
-        raise RuleViolation(
-            "The file of this import is no longer kept. Choose it again under New import."
-        )
+        raise RuleViolation("The file of this import is no longer kept. Choose it again under New import.")
 
 
 def _ask(run: ImportRun, state: ImportState, by: Actor) -> None:

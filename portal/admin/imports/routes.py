@@ -12,11 +12,12 @@ from portal.catalogue.imports import companies_of
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.menus import address_in_menu
+from portal.own_account import hold_no_lock, write_from_here
 from portal.records import actions, queries
 from portal.records.kinds import ImportKind, all_kinds, kind_named
 from portal.records.models import ImportRun
 from portal.records.rules import ImportState, Verdict
-from portal.records.rules.files import MOST_BYTES, MOST_ROWS, TooBig, Unreadable, line_of, refused_lines
+from portal.records.rules.files import MOST_BYTES, MOST_ROWS, TooBig, Unreadable, line_of, refused_lines, shape_of
 from portal.records.rules.judging import seconds_left
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/imports")
@@ -67,8 +68,12 @@ def new_import() -> Response:
     if sent := form.file.data:
         filename, content = sent.filename or "", sent.read(MOST_BYTES + 1)
         sent.close()
+    # A file takes seconds to read, and nobody who writes meanwhile may wait for it.
+    hold_no_lock()
     try:
-        run = actions.begin(form.kind.data or "", filename, content, by=access.actor(), now=clock.utcnow())
+        shape = shape_of(content) if content else None
+        write_from_here()
+        run = actions.begin(form.kind.data or "", filename, content, by=access.actor(), now=clock.utcnow(), shape=shape)
     except RuleViolation as violation:
         form.refuse(violation)
         return _new(form, 422)

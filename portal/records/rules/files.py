@@ -18,6 +18,9 @@ MOST_BYTES = 25_000_000
 MOST_ROWS = 100_000
 """Rows of one file below its header."""
 
+MOST_LINES = 1_048_576
+"""Rows of one file, blank ones too: as many as a sheet of a spreadsheet has, and each takes its time."""
+
 MOST_COLUMNS = 200
 MOST_CELL = 10_000
 """Characters of one cell; the longest text of ours has 2,000. More is a quotation mark that is missing."""
@@ -179,6 +182,10 @@ def _records(content: bytes, encoding: str, delimiter: str) -> Iterator[Record]:
     number = 0
     try:
         for number, cells in enumerate(reader, start=1):
+            if number > MOST_LINES:
+                raise Unreadable(
+                    f"This file has more than {MOST_LINES:,} rows, most of them blank. Save it without those."
+                )
             if number == 1 and cells:
                 cells[0] = cells[0].lstrip("\ufeff")
                 if _is_separator_line(cells, delimiter):
