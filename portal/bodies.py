@@ -12,6 +12,7 @@ from typing import IO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, abort, request
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wsgi import ClosingIterator
 
 MOST_BYTES = 1_000_000
@@ -19,6 +20,12 @@ MOST_BYTES = 1_000_000
 
 MOST_BYTES_UNDER = {"/admin/imports": 25_100_000}
 """Where files are sent, by the beginning of the path: so much."""
+
+LARGE_AT_ONCE = 8
+"""Bodies of more than MOST_BYTES a web worker holds at once; a further one is refused.
+
+Anybody can send them, because who may is known only when they have arrived: without this they could fill the disk.
+"""
 
 MOST_WAITING = 256
 """Requests a web worker reads or works on at once; further ones wait in the server's queue."""
@@ -38,12 +45,14 @@ class Bodies:
     def __init__(self, inner: WSGIApplication, at_once: int) -> None:
         self.inner = inner
         self._room = threading.BoundedSemaphore(at_once)
+        self._room_for_large = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = _arrived(environ)
-        leave = [self._room.release, *([body.close] if body else [])]
-        self._room.acquire()
+        leave: list[Callable[[], object]] = []
         try:
+            _arrive(environ, self._room_for_large, leave)
+            self._room.acquire()
+            leave.append(self._room.release)
             answer = self.inner(environ, start_response)
         except BaseException:
             _all(leave)
@@ -60,18 +69,32 @@ def init_app(app: Flask) -> None:
     @app.before_request
     def _refuse() -> None:
         if code := request.environ.get(_REFUSAL):
+            if code == 503:
+                raise ServiceUnavailable(retry_after=5)
             abort(code)
 
 
-def _arrived(environ: WSGIEnvironment) -> IO[bytes] | None:
-    """The body, put in place of the stream it came from; None where there is none, or one too long to be read."""
+def _arrive(
+    environ: WSGIEnvironment, room_for_large: threading.BoundedSemaphore, leave: list[Callable[[], object]]
+) -> None:
+    """Read the body and put it in place of the stream it came from, unless there is none, or one too long to be read.
+
+    `leave` is given what is to be done when the request is over.
+    """
     announced = environ.get("CONTENT_LENGTH") or ""
     most = most_bytes(environ["PATH_INFO"])
     if "HTTP_TRANSFER_ENCODING" not in environ and (not announced.isdecimal() or not 0 < int(announced) <= most):
-        return None
+        return
     body: IO[bytes] = SpooledTemporaryFile(max_size=MOST_BYTES)  # noqa: SIM115 (closed with the answer)
-    size = 0
+    leave.append(body.close)
+    size, is_large = 0, False
     while size <= most and (piece := _read(environ, min(most + 1 - size, _PIECE))):
+        if most > MOST_BYTES and not is_large and size + len(piece) > MOST_BYTES:
+            is_large = room_for_large.acquire(blocking=False)
+            if not is_large:
+                environ[_REFUSAL] = 503
+                break
+            leave.append(room_for_large.release)
         try:
             size += body.write(piece)
         except OSError:
@@ -83,7 +106,6 @@ def _arrived(environ: WSGIEnvironment) -> IO[bytes] | None:
             environ[_REFUSAL] = 400
     body.seek(0)
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = body, str(size)
-    return body
 
 
 def _read(environ: WSGIEnvironment, most: int) -> bytes:
