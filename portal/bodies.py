@@ -48,7 +48,7 @@ class Bodies:
         self._room_for_large = threading.BoundedSemaphore(LARGE_AT_ONCE)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        leave: list[Callable[[], object]] = []
+        leave: list[Callable[[], None]] = []
         try:
             _arrive(environ, self._room_for_large, leave)
             self._room.acquire()
@@ -75,7 +75,7 @@ def init_app(app: Flask) -> None:
 
 
 def _arrive(
-    environ: WSGIEnvironment, room_for_large: threading.BoundedSemaphore, leave: list[Callable[[], object]]
+    environ: WSGIEnvironment, room_for_large: threading.BoundedSemaphore, leave: list[Callable[[], None]]
 ) -> None:
     """Read the body and put it in place of the stream it came from, unless there is none, or one too long to be read.
 
@@ -118,6 +118,6 @@ def _read(environ: WSGIEnvironment, most: int) -> bytes:
     return piece
 
 
-def _all(calls: Iterable[Callable[[], object]]) -> None:
+def _all(calls: Iterable[Callable[[], None]]) -> None:
     for call in calls:
         call()

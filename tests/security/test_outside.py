@@ -1,4 +1,4 @@
-"""S01, S02, S04, S05: what this installation asks of addresses that somebody typed, and what it never does."""
+"""S01, S02, S04, S05, S08: what this installation asks of addresses that somebody typed, and what it never does."""
 
 import contextlib
 import ipaddress
@@ -166,6 +166,16 @@ def test_s04_a_redirect_is_an_answer_and_is_not_followed(serve: Serve, location:
     answer = ask_here(server)
     assert (answer.status, answer.headers["location"]) == (302, location)
     assert len(server.asked) == 1
+
+
+def test_s08_what_a_redirect_leads_to_is_told_no_secret(serve: Serve) -> None:
+    elsewhere = serve()
+    location = f"http://other.localhost:{elsewhere.port}/"
+    server = serve(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+    answer = ask_here(server, headers={"Authorization": "Bearer CANARY"}, ports={server.port, elsewhere.port})
+    assert answer.status == 302
+    assert b"CANARY" in server.asked[0]
+    assert elsewhere.asked == []
 
 
 @pytest.mark.parametrize(
