@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import events
 from portal.accounts import actions as accounts
 from portal.audit import actions as audit
-from portal.accounts.actions.tokens import prune_answers
 from portal.clock import utcnow
 from portal.config import Settings
 from portal.domains import actions as domains
@@ -187,7 +186,6 @@ def export(run_id: int) -> None:
 def tidy_up() -> None:
     """Forget what is older than its retention, a bounded piece at a time, and throttles that say nothing any more."""
     accounts.prune_throttles(utcnow())
-    prune_answers(utcnow())
     events.commit()
     for name in retention.due(utcnow()):
         _forget(name)

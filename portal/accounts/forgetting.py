@@ -69,8 +69,7 @@ retention.register(
     Keeping(
         "api_answers",
         "Answers kept for a key",
-        "What the API answered to a request with an Idempotency-Key, so that a repeat gets the same. A repeat that "
-        "comes later is done again.",
+        "What the API answered to a request with an Idempotency-Key, so that a repeat within a day gets the same.",
         2,
         1,
         **rows_older(lambda before: ApiAnswer.created_at < before, ApiAnswer.id),

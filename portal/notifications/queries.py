@@ -246,16 +246,6 @@ def eta(count: int, now: datetime) -> int:
     return eta_seconds(count, per_second=EXPECTED_PER_SECOND, per_minute=per_minute, per_day=per_day)
 
 
-def oldest_unsent() -> datetime | None:
-    """When the oldest broadcast was made of which some mail still waits that may go out; None when nothing waits."""
-    waiting = exists().where(Delivery.broadcast_id == Broadcast.id, Delivery.state.in_(OPEN_STATES))
-    return db.session.scalar(
-        select(func.min(Broadcast.created_at)).where(
-            or_(Broadcast.state == BroadcastState.EXPANDING, and_(Broadcast.state.in_(ACTIVE), waiting))
-        )
-    )
-
-
 # Lists.
 
 

@@ -14,7 +14,6 @@ from portal.domains import actions
 from portal.domains.models import AreaOverride, PortalDomain
 from portal.domains.queries import (
     admissions_of,
-    companies_to_except,
     companies_with_area_open,
     domain_by_host,
     home_of,
@@ -172,16 +171,6 @@ def test_exceptions_are_listed_so_many_of_each_area(cast: Cast) -> None:
     assert found == [(Area.SERVICES, "Alder Dental"), (Area.STATUS, "Alder Dental")]
     assert len(statements) == 1
     assert override_counts(cast.domain_a.id) == {Area.SERVICES: 2, Area.STATUS: 2}
-
-
-def test_companies_offered_for_an_exception_have_none_yet_and_belong_here(cast: Cast) -> None:
-    def offered(text: str) -> list[str]:
-        return [each.name for each in companies_to_except(cast.domain_a.id, Area.STATUS, text, 8)]
-
-    assert offered("") == ["Alder Dental"]
-    assert offered("birch") == offered("%") == []
-    actions.set_override(cast.domain_a, cast.a, Area.STATUS, False, **BY)
-    assert offered("alder") == []
 
 
 def test_what_customers_need_to_reach_a_human_is_kept_as_it_was_typed(cast: Cast) -> None:

@@ -110,7 +110,6 @@ def test_private_reports_leak_nowhere(world: World, cast: Cast, viewpoints: dict
         assert open_now.open_now(viewpoint, LATER) == []
         assert search_incidents(viewpoint, "CANARY", 10, LATER).items == []
         assert set(queries.history_bars([world.trunk.id], LATER, viewpoint)[world.trunk.id].days) == {"0"}
-        assert queries.page_status(viewpoint, LATER).indicator == "none"
     assert open_now.concerning(cast.a.id, LATER) == open_now.Concerning((), 0)
     assert queries.component_statuses(STAFF, LATER)[world.trunk.id] is ComponentStatus.MAJOR_OUTAGE
     assert queries.history_bars([world.trunk.id], LATER, STAFF)[world.trunk.id].days.endswith("03")
@@ -319,7 +318,6 @@ READS: dict[str, Callable[[Viewpoint, list[int]], Any]] = {
     "open": lambda viewpoint, _components: queries.open_incidents(viewpoint, LATER),
     "past": lambda viewpoint, _components: queries.past_incidents(viewpoint, 1, LATER),
     "statuses": lambda viewpoint, _components: queries.component_statuses(viewpoint, LATER),
-    "page": lambda viewpoint, _components: queries.page_status(viewpoint, LATER),
     "bars": lambda viewpoint, components: queries.history_bars(components, LATER, viewpoint),
     "concerning": lambda viewpoint, _components: open_now.concerning(viewpoint.company_id or 1, LATER),
     "history": lambda _viewpoint, _components: queries.report_history(queries.Filters(text="n"), 1),

@@ -2,7 +2,7 @@
 
 from portal.accounts.actions.addresses import ask_email_change, confirm_email_change, undo_email_change
 from portal.accounts.actions.companies import add_company, archive_company, rename_company, restore_company
-from portal.accounts.actions.links import ask_reset, invite, prune_links, revoke_links, send_reset
+from portal.accounts.actions.links import ask_reset, invite, revoke_links, send_reset
 from portal.accounts.actions.passwords import hash_password, password_matches, refuse_weak, set_password, surroundings
 from portal.accounts.actions.people import (
     add_membership,
@@ -27,7 +27,6 @@ from portal.accounts.actions.sessions import (
     end_sessions,
     note_seen,
     open_session,
-    prune_sessions,
     token_hash,
 )
 from portal.accounts.actions.throttles import (
@@ -61,8 +60,6 @@ __all__ = [
     "note_wrong_password",
     "open_session",
     "password_matches",
-    "prune_links",
-    "prune_sessions",
     "prune_throttles",
     "reactivate_person",
     "refuse_weak",

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, cast
 
 from flask import current_app
-from sqlalchemy import CursorResult, delete, update
+from sqlalchemy import CursorResult, update
 
 from portal import events
 from portal.accounts.models import AccountMail, MailedLink, Person
-from portal.accounts.rules.links import KEPT, LIVES, UNBOUND, Letter, Purpose, derived_token, hashed
+from portal.accounts.rules.links import LIVES, UNBOUND, Letter, Purpose, derived_token, hashed
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.config import Settings
@@ -148,12 +148,6 @@ def send_reset(person: Person, *, by: Actor, now: datetime) -> None:
 def ask_reset(address: str, *, host: str, now: datetime) -> None:
     """Somebody who cannot sign in asks for a way back. Whether anybody has this address shows only in the mail."""
     write_to(None, Letter.RESET, now=now, address=address, host=host)
-
-
-def prune_links(now: datetime) -> None:
-    """Forget links and mails that have been over for long."""
-    for gone in (MailedLink.expires_at < now - KEPT, AccountMail.handled_at < now - KEPT):
-        db.session.execute(delete(gone.left.table).where(gone), execution_options=RAW)
 
 
 def _settings() -> Settings:

@@ -2,13 +2,12 @@
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import select, update
 
 from portal import events
 from portal.accounts.models import Company, Person, Session
-from portal.accounts.rules import LIFETIMES
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.extensions import db
@@ -120,12 +119,3 @@ def choose_company(session_id: int, company: Company, *, by: Actor, now: datetim
 def note_seen(session_id: int, now: datetime) -> None:
     """Remember that the session was used; called at most once a minute, in a transaction of its own."""
     db.session.execute(update(Session).where(Session.id == session_id).values(last_seen_at=now))
-
-
-def prune_sessions(now: datetime) -> None:
-    """Forget sessions that nobody can use any more: ended a week ago, or older than any may become."""
-    week, oldest = timedelta(days=7), max(each.absolute for each in LIFETIMES.values())
-    db.session.execute(
-        delete(Session).where(or_(Session.revoked_at < now - week, Session.created_at < now - oldest)),
-        execution_options={"synchronize_session": False},
-    )

@@ -9,7 +9,6 @@ from portal import events
 from portal.accounts.models import ApiAnswer, ApiToken, Company
 from portal.accounts.rules import one_line
 from portal.accounts.rules.tokens import (
-    ANSWERS_KEPT,
     COMPANY_SCOPES,
     LONGEST_LIFE,
     NAME_LENGTH,
@@ -141,11 +140,3 @@ def keep_answer(
         )
     )
     db.session.flush()
-
-
-def prune_answers(now: datetime) -> None:
-    """Forget the answers that are too old to be given again."""
-    db.session.execute(
-        delete(ApiAnswer).where(ApiAnswer.created_at <= now - ANSWERS_KEPT),
-        execution_options={"synchronize_session": False},
-    )

@@ -42,9 +42,6 @@ LIVES = {
 }
 """For how long a link of each purpose opens anything (reliability-security, section 5)."""
 
-KEPT = timedelta(days=30)
-"""For how long it can be looked up that there was a link."""
-
 UNBOUND = frozenset({Purpose.EMAIL_UNDO})
 """Purposes whose links outlive a change of password, and a newer link of their own kind.
 

@@ -67,8 +67,3 @@ def permission_rows() -> list[PermissionRow]:
 def allowed_words(role: Role | None) -> list[str]:
     """What a role may do, as names; nothing for a customer."""
     return [PERMISSION_WORDS[each][0] for each in Permission if role is not None and each in ALLOWED[role]]
-
-
-def role_named(value: str) -> Role | None:
-    """The role a form's choice stands for; "customer" is none. KeyError for anything else."""
-    return {"customer": None, **{role.value: role for role in Role}}[value]

@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager
 
 from portal.accounts.models import Company, Membership
-from portal.accounts.rules import text_key
 from portal.domains.models import Admission, AreaOverride, PortalDomain, PortalHost
 from portal.domains.rules import Area, area_is_open
 from portal.extensions import db, rows
@@ -148,23 +147,6 @@ def overrides_of(company_id: int) -> Sequence[AreaOverride]:
         .options(contains_eager(AreaOverride.domain))
         .where(AreaOverride.company_id == company_id)
         .order_by(PortalDomain.brand, PortalDomain.id, AreaOverride.area)
-    ).all()
-
-
-def companies_to_except(domain_id: int, area: Area, text: str, limit: int) -> Sequence[Company]:
-    """Companies of the domain whose name holds the text, without those that have an exception from the area already."""
-    excepted = select(AreaOverride.company_id).where(AreaOverride.domain_id == domain_id, AreaOverride.area == area)
-    return db.session.scalars(
-        select(Company)
-        .join(Admission, Admission.company_id == Company.id)
-        .where(
-            Admission.domain_id == domain_id,
-            Company.archived_at.is_(None),
-            Company.id.not_in(excepted),
-            Company.name_key.contains(text_key(text), autoescape=True),
-        )
-        .order_by(Company.name_key)
-        .limit(limit)
     ).all()
 
 

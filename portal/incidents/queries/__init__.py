@@ -44,7 +44,6 @@ from portal.incidents.rules import (
     ComponentStatus,
     Interval,
     MaintenanceState,
-    PageStatus,
     Severity,
     State,
     Visibility,
@@ -53,7 +52,6 @@ from portal.incidents.rules import (
     effective_status,
     overlaid,
     pack_days,
-    roll_up,
 )
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
@@ -224,14 +222,6 @@ def _standing(kind: Viewpoint) -> Select[int, Severity]:
             visible_to_kind(Incident, kind),
         )
     )
-
-
-def page_status(viewpoint: Viewpoint, now: datetime) -> PageStatus:
-    """The roll-up of the whole page, for this viewpoint. Four queries."""
-    impacts = db.session.scalars(
-        select(Incident.impact).where(Incident.resolved_at.is_(None), visible_to(Incident, viewpoint, now)).distinct()
-    ).all()
-    return roll_up(list(component_statuses(viewpoint, now).values()), impacts)
 
 
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:

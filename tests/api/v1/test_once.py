@@ -10,12 +10,13 @@ from sqlalchemy import func, select
 
 from portal import clock, create_app, events
 from portal.accounts.actions import tokens as token_actions
-from portal.accounts.actions.tokens import make_token, prune_answers
+from portal.accounts.actions.tokens import make_token
 from portal.accounts.models import ApiAnswer, ApiToken, Company
 from portal.accounts.rules.tokens import Scope
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
+from portal.records import retention
 from tests.api.v1.conftest import Machine, MakeMachine, refusal
 from tests.conftest import Cast
 
@@ -86,9 +87,9 @@ def test_after_a_day_a_key_is_new_again(machine: MakeMachine, cast: Cast, monkey
 def test_old_answers_are_forgotten(machine: MakeMachine, cast: Cast) -> None:
     root = machine()
     root.send("POST", "/component-groups", CEDAR, **KEY)
-    prune_answers(clock.utcnow() + timedelta(hours=23))
+    assert retention.forget_some("api_answers", clock.utcnow() + timedelta(hours=47)) == 0
     assert db.session.scalar(select(func.count(ApiAnswer.id))) == 1
-    prune_answers(clock.utcnow() + timedelta(hours=25))
+    assert retention.forget_some("api_answers", clock.utcnow() + timedelta(hours=49)) == 1
     assert db.session.scalar(select(func.count(ApiAnswer.id))) == 0
 
 
