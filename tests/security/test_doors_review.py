@@ -39,7 +39,7 @@ from portal.filters import markdown
 from portal.records.rules import files
 from portal.records.rules.files import MOST_BYTES as MOST_FILE_BYTES
 from portal.records.rules.files import MOST_LINES, Unreadable, shape_of
-from tests.api.v1.conftest import Machine, maker
+from tests.api.v1.conftest import Machine, maker, refusal
 from tests.conftest import NOW, PASSWORD, STAFF_HOST, Cast, SignIn, token_in
 from tests.security.conftest import masked
 from tests.security.mailbox import mails, one_mail
@@ -266,6 +266,16 @@ def test_t27_staff_are_not_reached_through_memberships_by_a_scope_that_does_not_
     )
     assert companies.send("PUT", path.format(cast.charlie.id)).status_code == 200
     assert machines(Scope.ADMIN).send("PUT", path.format(cast.olaf.id)).status_code == 200
+
+
+def test_t27_where_passwords_are_chosen_is_moved_by_no_token_for_portals(app: Flask, cast: Cast) -> None:
+    """Else it could lead the links of mails to another machine, and learn what opens every account."""
+    machines, path = maker(app, cast), f"/portals/{cast.domain_a.id}"
+    moved, kept = {"base_url": "http://evil.test"}, {"base_url": "http://a.portal.test", "brand": "Northline II"}
+    portals = machines(Scope.PORTALS)
+    refusal(portals.send("PATCH", path, moved, match="*"), 403)
+    assert portals.send("PATCH", path, kept, match="*").status_code == 200
+    assert machines(Scope.ADMIN).send("PATCH", path, moved, match="*").status_code == 200
 
 
 ENDS_OF_TIME = ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")

@@ -7,10 +7,10 @@ from marshmallow import fields, validate
 from portal import access, clock
 from portal.accounts.models import Company
 from portal.accounts.queries.listings import company_by_id
-from portal.accounts.rules.tokens import Resource
+from portal.accounts.rules.tokens import Resource, Scope
 from portal.api.v1.fields import InAddress, Moment, Switch, Text, Whole, Word
 from portal.api.v1.operations import Answer, Resources, wanted
-from portal.api.v1.requests import expected_version
+from portal.api.v1.requests import Refusal, expected_version
 from portal.api.v1.schemas import ListQuery, Shape
 from portal.domains import actions
 from portal.domains.models import AreaOverride, PortalDomain
@@ -126,7 +126,12 @@ def read_portal(portal_id: int) -> Answer:
 
 @blueprint.changes("/<int:portal_id>", PortalChange, PortalShape, summary="Change a portal domain’s address or look")
 def change_portal(portal_id: int, body: dict[str, Any]) -> Answer:
+    """The address is changed by the scope `admin` alone: links in mails lead there, those for passwords too."""
     portal = _portal(portal_id)
+    if body.get("base_url", portal.base_url) != portal.base_url and access.key().scope is not Scope.ADMIN:
+        raise Refusal(
+            403, "Links in mails, those for passwords too, lead to this address. The scope “admin” changes it."
+        )
     look = {name: body.get(name, getattr(portal, name)) for name in LOOK}
     actions.edit_domain(
         portal,
