@@ -1,5 +1,6 @@
 """What this capability forgets once it is old, and what it holds about a person or a company."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
@@ -110,6 +111,24 @@ def _erase_mails(person_id: int, now: datetime) -> int:
     return cast(CursorResult[Any], gone).rowcount
 
 
+def _answers_naming(person_id: int) -> Any:
+    """Answers of the API that are kept to be given again, where their address stands in them."""
+    address = db.session.scalar(select(Person.email).where(Person.id == person_id)) or ""
+    return ApiAnswer.body.contains(json.dumps(address, ensure_ascii=False), autoescape=True)
+
+
+def _count_answers(person_id: int) -> int:
+    found = select(func.count()).select_from(ApiAnswer).where(_answers_naming(person_id))
+    return db.session.scalar(found) or 0
+
+
+def _erase_answers(person_id: int, now: datetime) -> int:
+    gone = db.session.execute(
+        delete(ApiAnswer).where(_answers_naming(person_id)), execution_options={"synchronize_session": False}
+    )
+    return cast(CursorResult[Any], gone).rowcount
+
+
 for _about, _name, _told, _model, _whose in (
     (ExportKind.PERSON, "memberships", "companies they act for", Membership, Membership.person_id),
     (ExportKind.PERSON, "sessions", "sessions, open and ended", Session, Session.person_id),
@@ -124,4 +143,14 @@ for _about, _name, _told, _model, _whose in (
     erasure.register(erasure.Eraser(_about, _name, _told, *_rows(_model, _whose), 10))
 erasure.register(
     erasure.Eraser(ExportKind.PERSON, "account_mails", "mails about their account", _count_mails, _erase_mails, 9)
+)
+erasure.register(
+    erasure.Eraser(
+        ExportKind.PERSON,
+        "api_answers",
+        "answers of the API that are kept for a day",
+        _count_answers,
+        _erase_answers,
+        9,
+    )
 )

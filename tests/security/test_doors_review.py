@@ -23,7 +23,7 @@ from portal.accounts.actions import passwords
 from portal.accounts.actions.anonymise import anonymise_person
 from portal.accounts.actions.invitations import withdraw_invitation
 from portal.accounts.actions.links import invite, token_of
-from portal.accounts.models import MailedLink, Person, Session
+from portal.accounts.models import ApiAnswer, MailedLink, Person, Session
 from portal.accounts.rules import Role
 from portal.accounts.rules.throttles import LIMITS, Throttle
 from portal.accounts.rules.tokens import Scope
@@ -144,6 +144,19 @@ def test_nobody_takes_back_that_somebody_was_forgotten(cast: Cast) -> None:
     db.session.commit()
     with pytest.raises(RuleViolation, match="anonymised"):
         accounts.reactivate_person(cast.bob, version=cast.bob.version, by=by, now=clock.utcnow())
+
+
+def test_what_the_api_keeps_for_a_day_is_forgotten_with_its_person(app: Flask, cast: Cast) -> None:
+    machine = maker(app, cast)(Scope.COMPANIES)
+    for name in ("dora", "emil"):
+        body = {"name": name, "email": f"{name}_x@people.test"}
+        assert machine.send("POST", "/people", body, Idempotency_Key=name).status_code == 201
+    dora = db.session.scalars(select(Person).where(Person.name == "dora")).one()
+    by = Actor(cast.root.email, cast.root.id)
+    anonymise_person(dora, dora.email, version=dora.version, by=by, now=clock.utcnow())
+    db.session.commit()
+    (kept,) = db.session.scalars(select(ApiAnswer.body))
+    assert "emil_x@people.test" in kept
 
 
 # What changes while a password is checked
