@@ -72,13 +72,16 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, password_hash: str
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    settings: Settings,
+    password_hash: str,
 ) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("at-once")
     with databases.empty(request.config.getoption("--database-url"), folder) as url:
         environment = {
             "PORTAL_INSTANCE": str(folder),
-            "PORTAL_SECRET_KEY": "a key that protects nothing but this test",
+            "PORTAL_SECRET_KEY": settings.secret_key,
             "PORTAL_BASE_URL": f"http://{STAFF_HOST}",
             "PORTAL_DATABASE_URL": url,
             "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
