@@ -13,13 +13,23 @@ from tests.support.smtp_sink import At, SmtpSink, Step
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture
-def portal(database_url: str, redis_server: RedisServer, smtp_sink: SmtpSink) -> Iterator[Portal]:
-    """An installation that is not started."""
-    portal = Portal(database_url=database_url, redis_url=redis_server.url, smtp_url=smtp_sink.url)
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Portal]:
+    """An installation on SQLite that is not started, for what the doctor says of everything but the database."""
+    portal = Portal()
     portal.prepare()
     yield portal
     portal.__exit__()
+
+
+@pytest.fixture
+def portal(
+    installation: Portal, redis_server: RedisServer, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> Portal:
+    """The installation with a Redis and a relay of this test's own."""
+    servers = {"PORTAL_REDIS_URL": redis_server.url, "PORTAL_SMTP_URL": smtp_sink.url}
+    monkeypatch.setattr(installation, "variables", {**installation.variables, **servers})
+    return installation
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
@@ -32,8 +42,11 @@ def lines(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return found
 
 
-def test_a_good_installation_is_well(portal: Portal) -> None:
+def test_a_good_installation_is_well(database_url: str, redis_server: RedisServer, smtp_sink: SmtpSink) -> None:
+    portal = Portal(database_url=database_url, redis_url=redis_server.url, smtp_url=smtp_sink.url)
+    portal.prepare()
     done = portal.run("doctor")
+    portal.__exit__()
     assert done.returncode == 0, done.stdout + done.stderr
     found = lines(done)
     assert {"Secret key", "Database", "Migrations", "Redis", "Relay", "Disk"} <= set(found)

@@ -1,5 +1,6 @@
-"""Fixtures over the real servers. Each is started when the first test asks for it."""
+"""Which tests run, in which order, and fixtures over the real servers. Each is started when the first test asks."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +18,25 @@ if TYPE_CHECKING:
 NEEDS_DATABASE = {"settings", "database_url", "product"}
 """Fixtures whose tests depend on the database engine; only these run again on PostgreSQL."""
 
+SLOW = ("processes", "browser")
+"""Markers of tests that take seconds each."""
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --database-url, run only what touches a database: the rest has had its one run."""
+    """Put the slowest files first; with --database-url, run only what touches a database: the rest has had its run."""
+    _slowest_first(items)
     if not config.getoption("--database-url"):
         return
     chosen = [item for item in items if NEEDS_DATABASE & set(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
+
+
+def _slowest_first(items: list[pytest.Item]) -> None:
+    """Files with real processes and browsers come first: what is left at the end is small enough to be shared out."""
+    slow = Counter(item.path for item in items if any(item.get_closest_marker(name) for name in SLOW))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture

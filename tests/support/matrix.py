@@ -57,7 +57,7 @@ def looked_at_twice(engine: str, arguments: list[str]) -> Run:
     """All tests, spread over the cores; a few that failed once more, alone."""
     print(f"\n=== {engine} ===", flush=True)
     workers = os.environ.get("TEST_WORKERS", str(os.cpu_count() or 1))
-    spread = ["-n", workers, "--dist", "loadfile"] if workers not in {"0", "1"} else []
+    spread = ["-n", workers, "--dist", "worksteal"] if workers not in {"0", "1"} else []
     first, failed = run(engine, [*spread, *arguments])
     if first.status != SOME_FAILED or not spread or not 0 < len(failed) <= LOOKED_AT_AGAIN:
         return first
