@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from babel import Locale
+
 from portal.accounts.models import Company
 from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
 from portal.domains.queries import all_domains
 from portal.incidents.models import Incident
 from portal.incidents.queries import companies_reached
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
-from portal.language import LANGUAGES
 from portal.notifications.queries import eta
 
 NAMED_AT_MOST = 30
@@ -109,7 +110,7 @@ def own_words_for(severity: Severity, state: State) -> list[OwnWords]:
     """The portal domains whose customers read other words for these two, with those words. One query."""
     keys = (f"state.{state}",) if state is State.FIXED else (f"severity.{severity}", f"state.{state}")
     return [
-        OwnWords(domain.brand, LANGUAGES[language], words)
+        OwnWords(domain.brand, Locale.parse(language).english_name or language, words)
         for domain in all_domains()
         for language, chosen in sorted(domain.wordings.items())
         if (words := tuple(chosen[key] for key in keys if key in chosen))

@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from portal import events
+from portal.audit.rules import SYSTEM
+from portal.domains import actions as domains
+from portal.domains.models import PortalDomain
 from portal.extensions import db
 from portal.incidents.models import Incident, IncidentUpdate
 from portal.incidents.rules import Audience, State, Visibility
 from portal.notifications.models import Broadcast, Delivery
 from tests.admin.incidents.conftest import fields_of, post, soup
-from tests.conftest import STAFF_HOST, Cast, SignIn, token_in
+from tests.conftest import NOW, STAFF_HOST, Cast, SignIn, token_in
 from tests.incidents.conftest import World
 
 NEW = "/admin/incidents/new"
@@ -150,6 +154,17 @@ def test_the_preview_says_what_is_seen_who_and_when(world: World, cast: Cast, si
     assert "Alder Dental" in text
     assert "By mail to 3 people" in text
     assert text.endswith("Publish and notify 3 people")
+
+
+def test_the_preview_names_portals_with_words_of_their_own(world: World, cast: Cast, sign_in: SignIn) -> None:
+    own = {"severity.partial_rth": "Teilweise gestört", "state.investigating": "Wir prüfen", "state.fixed": "Erledigt"}
+    domain = db.session.get_one(PortalDomain, cast.domain_b.id)
+    domains.set_wordings(domain, "de", own, defaults={}, version=domain.version, by=SYSTEM, now=NOW)
+    events.commit()
+    client, brand = sign_in(cast.ada), cast.domain_b.brand
+    assert f"{brand} says “Teilweise gestört” and “Wir prüfen” in German." in preview(client, world)
+    assert f"{brand} says “Erledigt” in German." in preview(client, world, state="fixed")
+    assert "says" not in preview(client, world, visibility="private")
 
 
 @pytest.mark.parametrize(
