@@ -43,6 +43,10 @@ MOVE, EXCEPTION, LEFT, TOKEN, EXPORT = (timedelta(days=days) for days in (9, 24,
 """How long ago the firm took customers over, made an exception, saw somebody leave, made a token, and an export."""
 
 
+HELD = 600.0
+"""Seconds for which the demo's imports are held from now on: longer than making it takes."""
+
+
 def actor(person: Person) -> Actor:
     """A member of the staff at their desk."""
     return Actor(person.email, person.id, OFFICE)
@@ -61,8 +65,9 @@ def open_them(
     _people(staff, dice, admin, now)
     make_token("Monitoring", Scope.READ, by=admin, now=_at(now, TOKEN, 11))
     moved = _at(now, MOVE, 9)
-    _bring_in("companies", "companies.csv", business.COMPANIES_CSV, admin, moved)
-    _bring_in("people", "people.csv", business.PEOPLE_CSV, admin, moved + timedelta(minutes=6))
+    until = (now - moved).total_seconds() + HELD
+    _bring_in("companies", business.COMPANIES_CSV, admin, moved, until)
+    _bring_in("people", business.PEOPLE_CSV, admin, moved + timedelta(minutes=6), until)
     for name, _number, held in business.MOVED_IN:
         for number, key in enumerate(held):
             reference = f"{business.REFERENCES[key]}-{dice.randrange(10_000, 99_999)}"
@@ -141,9 +146,12 @@ def _sign_in(
     db.session.refresh(person)
 
 
-def _bring_in(kind: str, filename: str, text: str, by: Actor, now: datetime) -> None:
-    """Send a file, have it tried and applied, leaving out what cannot come in, as somebody would on the screen."""
-    run = records.begin(kind, filename, text.encode(), by=by, now=now)
+def _bring_in(kind: str, text: str, by: Actor, now: datetime, held: float) -> None:
+    """Send a file, have it tried and applied, leaving out what cannot come in, as somebody would on the screen.
+
+    The run is held for so many seconds from `now`, so that no process that is at work takes it over.
+    """
+    run = records.begin(kind, f"{kind}.csv", text.encode(), by=by, now=now)
     wrong = records.plan(
         run,
         run.mapping,
@@ -153,9 +161,9 @@ def _bring_in(kind: str, filename: str, text: str, by: Actor, now: datetime) -> 
         now=now + timedelta(minutes=1),
     )
     if wrong:
-        raise ValueError(f"the demo's own {filename} cannot be read: {wrong}")
+        raise ValueError(f"the demo's own {kind}.csv cannot be read: {wrong}")
     run_id = run.id
-    Work(run_id, now=lambda: now + timedelta(minutes=1), lease_seconds=60).run()
+    Work(run_id, now=lambda: now + timedelta(minutes=1), lease_seconds=held).run()
     run = db.session.get_one(ImportRun, run_id)
     applied = now + timedelta(minutes=4)
     records.apply(
@@ -166,7 +174,7 @@ def _bring_in(kind: str, filename: str, text: str, by: Actor, now: datetime) -> 
         by=by,
         now=applied,
     )
-    Work(run_id, now=lambda: applied, lease_seconds=60).run()
+    Work(run_id, now=lambda: applied, lease_seconds=held).run()
 
 
 def _invitations(admin: Person, dice: random.Random, moved: datetime, now: datetime) -> None:
@@ -175,17 +183,13 @@ def _invitations(admin: Person, dice: random.Random, moved: datetime, now: datet
     name, address = business.NEW_COLLEAGUE
     colleague = accounts.add_person(name, address, role=Role.OFFICE, by=by, now=_at(now, timedelta(days=1), 10))
     _invite(colleague, by, colleague.created_at)
-    first, second, *others = (
-        db.session.execute(
-            select(Person, Membership.company_id)
-            .join(Membership, Membership.person_id == Person.id)
-            .join(Company, Company.id == Membership.company_id)
-            .where(Company.name.in_([company for company, *_rest in business.MOVED_IN]))
-            .order_by(Person.id)
-        )
-        .tuples()
-        .all()
-    )
+    first, second, *others = db.session.execute(
+        select(Person, Membership.company_id)
+        .join(Membership, Membership.person_id == Person.id)
+        .join(Company, Company.id == Membership.company_id)
+        .where(Company.name.in_([company for company, *_rest in business.MOVED_IN]))
+        .order_by(Person.id)
+    ).all()
     for person, company_id in (first, second):
         _invite(person, by, moved + timedelta(minutes=30), company_id)
     for number, (person, company_id) in enumerate(others, start=1):
