@@ -9,7 +9,7 @@
     const before = words.textContent;
     let said = "Copied";
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(source.innerText);
     } catch {
       // Without https the browser keeps its clipboard to itself: mark the text, so that one key copies it.
       getSelection().selectAllChildren(source);
