@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from werkzeug import formparser
 
 from portal.database import DatabaseReplacedError, read_only
 from portal.extensions import db
@@ -124,6 +126,14 @@ def test_r19_without_room_for_temporary_files_only_uploads_are_refused(
     head = 'Content-Disposition: form-data; name="file"; filename="companies.csv"\r\n\r\n'
     # Put together by hand, because the test client itself would pass it through a temporary file.
     upload = f"--edge\r\n{head}{'x' * 900_000}\r\n--edge--\r\n".encode()
+    opened = []
+
+    def spooled(*arguments: Any, **options: Any) -> Any:
+        """Werkzeug leaves such a file to the collector, which would tell a later test of it."""
+        opened.append(file := tempfile.SpooledTemporaryFile(*arguments, **options))  # noqa: SIM115 (closed below)
+        return file
+
+    monkeypatch.setattr(formparser, "SpooledTemporaryFile", spooled)
     monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
     disk.fill()
     try:
@@ -136,6 +146,9 @@ def test_r19_without_room_for_temporary_files_only_uploads_are_refused(
         disk.free()
     answer = client.post("/sign-in", data=upload, content_type="multipart/form-data; boundary=edge")
     assert answer.status_code == 400, "it has no form token, and that is all that is wrong with it"
+    for each in opened:
+        with suppress(OSError):
+            each.close()
 
 
 def test_r15_the_log_gives_its_room_back_after_a_long_reader(firm: Firm) -> None:
