@@ -46,7 +46,7 @@ http {{
         location / {{
             proxy_pass http://signalbox_web;
             proxy_connect_timeout 2s;
-            proxy_next_upstream error timeout http_503 non_idempotent;
+            proxy_next_upstream error timeout http_503;
             proxy_next_upstream_tries 2;
         }}
     }}
