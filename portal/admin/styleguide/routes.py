@@ -8,6 +8,7 @@ from flask import Blueprint, flash, render_template
 from portal import access, clock
 from portal.accounts.rules import Permission
 from portal.admin.styleguide.forms import SampleForm
+from portal.domains.rules.support import Channels
 from portal.filters import LOOKS
 
 blueprint = Blueprint("admin_styleguide", __name__, url_prefix="/admin/styleguide")
@@ -40,7 +41,7 @@ def styleguide() -> str:
         form=SampleForm(formdata=None, data=_filled(), meta={"csrf": False}),
         chosen=SampleForm(formdata=None, prefix="chosen-", data=_filled(), meta={"csrf": False}),
         refused=_refused(),
-        history={"days": DAYS},
+        busy_history={"days": DAYS},
         quiet_history={"days": "0" * 90},
         updates=[
             _update("watching", "A fix is in place. We are watching the next busy hour.", now - timedelta(minutes=9)),
@@ -52,6 +53,11 @@ def styleguide() -> str:
             _update("scheduled", "Core routers get new software.", now - timedelta(days=4)),
         ],
         pages=[SamplePage(1, 7, 340), SamplePage(4, 7, 340), SamplePage(7, 7, 340)],
+        reachable={
+            "support": Channels(
+                "help@northline.example", "+44 20 7946 0000", "Mon to Fri", "https://northline.example/help"
+            )
+        },
         body=BODY,
         now=now,
         soon=now + timedelta(hours=2),

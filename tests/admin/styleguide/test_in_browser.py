@@ -90,7 +90,7 @@ def test_the_menu_is_behind_a_disclosure_on_small_screens(open_page: Open) -> No
 def test_a_menu_closes_with_escape_and_gives_the_focus_back(open_page: Open) -> None:
     with open_page() as page:
         page.locator(".staff-top > .menu > summary").click()
-        page.locator(".staff-top .menu-item").focus()
+        page.locator(".staff-top .menu-item").first.focus()
         page.keyboard.press("Escape")
         assert page.locator("details[data-menu][open]").count() == 0
         assert page.evaluate("document.activeElement.matches('.staff-top > .menu > summary')")

@@ -128,7 +128,10 @@ def _named(**rest: Any) -> fields.List[Any]:
 
 class _Entry(Shape):
     body = Text(
-        required=True, least=1, most=20_000, metadata={"description": "Markdown.", "example": "We look at the ring."}
+        required=True,
+        least=1,
+        most=20_000,
+        metadata={"description": "Markdown.", "example": "We have found the cause."},
     )
     notify = Switch(load_default=True, metadata={"description": "Tell customers by mail."})
     mail_affected_only = Switch(load_default=False, metadata={"description": "Mail only affected companies."})
