@@ -24,7 +24,7 @@ def test_the_office_looks_as_a_customer_and_goes_back(browser: "Browser", busine
         office.open("/admin/people?q=kirkstall&who=customers")
         page = office.page
         page.get_by_role("table").get_by_role("link").first.click()
-        page.get_by_role("link", name="View the portal as Kirkstall Logistics").click()
+        page.get_by_role("link", name="View as customer: Kirkstall Logistics").click()
         assert flaws(page) == []
         page.get_by_role("button", name="View as Kirkstall Logistics").click()
         page.wait_for_url(business_once.address(NORTH) + "/")
