@@ -168,12 +168,15 @@ def discard(run: ImportRun, *, version: int, by: Actor, now: datetime) -> None:
     _record("import.discard", run, by, now, {"file": run.filename})
 
 
-def forget_files(now: datetime, kept: timedelta = FILES_KEPT) -> int:
-    """Remove the files and judged rows of imports whose last step is long ago; returns how many files went."""
-    old = select(ImportRun.id).where(
-        ImportRun.state.not_in(WORKING),
-        func.coalesce(ImportRun.finished_at, ImportRun.began_at, ImportRun.created_at) <= now - kept,
-    )
+def forget_files(now: datetime, kept: timedelta | None = FILES_KEPT) -> int:
+    """Remove the files and judged rows of imports whose last step is long ago; returns how many files went.
+
+    `kept` None removes those of every import that nobody works on.
+    """
+    old = select(ImportRun.id).where(ImportRun.state.not_in(WORKING))
+    if kept is not None:
+        moved = func.coalesce(ImportRun.finished_at, ImportRun.began_at, ImportRun.created_at)
+        old = old.where(moved <= now - kept)
     db.session.execute(delete(ImportPart).where(ImportPart.run_id.in_(old)))
     gone = db.session.execute(delete(ImportFile).where(ImportFile.run_id.in_(old)).returning(ImportFile.run_id))
     return len(gone.all())

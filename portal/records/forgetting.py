@@ -10,13 +10,13 @@ from portal.extensions import db
 from portal.records import erasure, exports, retention
 from portal.records.actions import forget_files
 from portal.records.models import ExportRun, ImportFile, ImportRun
+from portal.records.queries import WORKING
 from portal.records.retention import COUNTED_AT_MOST, Keeping, rows_older
-from portal.records.rules import ImportState
 from portal.records.rules.exports import ExportKind, ExportState
 
 
 def _old_import_files(before: datetime) -> int:
-    is_idle = ImportRun.state.not_in((ImportState.PLANNING, ImportState.APPLYING))
+    is_idle = ImportRun.state.not_in(WORKING)
     moved = func.coalesce(ImportRun.finished_at, ImportRun.began_at, ImportRun.created_at)
     statement = select(func.count()).select_from(ImportFile).join(ImportRun, ImportRun.id == ImportFile.run_id)
     return db.session.scalar(statement.where(moved <= before, is_idle)) or 0
@@ -88,3 +88,20 @@ def _exports_about(kind: ExportKind) -> erasure.Eraser:
 
 erasure.register(_exports_about(ExportKind.PERSON))
 erasure.register(_exports_about(ExportKind.COMPANY))
+
+
+def _idle_import_files(_person_id: int) -> int:
+    idle = select(func.count()).select_from(ImportFile).join(ImportRun).where(ImportRun.state.not_in(WORKING))
+    return db.session.scalar(idle) or 0
+
+
+erasure.register(
+    erasure.Eraser(
+        ExportKind.PERSON,
+        "import_files",
+        "files of imports, which may name them, go with all their rows",
+        _idle_import_files,
+        lambda _person_id, now: forget_files(now, None),
+        81,
+    )
+)

@@ -18,9 +18,9 @@ from portal.config import Settings
 from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
+from portal.kept import LOOK_EVERY
 from portal.live import MAX_TOPICS, TOKEN_LIFE, Token, read_token
 from portal.public.live import routes
-from portal.kept import LOOK_EVERY
 from tests.conftest import NOW, STAFF_HOST, Cast, SignIn, counted_queries
 
 

@@ -25,6 +25,7 @@ from portal.notifications.rules import BroadcastState, DeliveryState, Suppressio
 from portal.records import retention
 from portal.records.models import RetentionRule
 from tests.conftest import NOW, Cast, SignIn, token_in
+from tests.records.bringing_in import planned
 from workers import tasks
 
 LATER = NOW + timedelta(minutes=5)
@@ -78,6 +79,7 @@ def test_an_anonymised_person_is_nowhere_and_their_mail_never_goes(
     own = Actor(person.email, person.id, "203.0.113.9")
     accounts.change_profile(person, "Zebedee Q. Quux", "de", "Europe/Berlin", version=person.version, by=own, now=NOW)
     notifications.suppress(person.email, "all", SuppressionReason.COMPLAINT, now=NOW, detail="zebedee@quux.test wrote")
+    assert planned("people", "E-mail,Name,Company\nzebedee@quux.test,Zebedee Quux,Alder Dental\n").total == 1
     broadcast = mail(cast, [person, cast.bob], [cast.a], monkeypatch)
     db.session.execute(
         update(Delivery).where(Delivery.person_id == person.id).values(state="pending", finished_at=None)
