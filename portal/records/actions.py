@@ -6,7 +6,7 @@ What takes long is done by `working`; here it is only asked for.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from portal import events
 from portal.audit import actions as audit
@@ -14,6 +14,7 @@ from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.records import kinds
+from portal.records.bulk import pieces
 from portal.records.models import ImportFile, ImportMapping, ImportPart, ImportRun
 from portal.records.queries import WORKING, has_file, remembered
 from portal.records.rules import ImportState, Verdict
@@ -178,8 +179,14 @@ def forget_files(now: datetime, kept: timedelta | None = FILES_KEPT) -> int:
         moved = func.coalesce(ImportRun.finished_at, ImportRun.began_at, ImportRun.created_at)
         old = old.where(moved <= now - kept)
     db.session.execute(delete(ImportPart).where(ImportPart.run_id.in_(old)))
-    gone = db.session.execute(delete(ImportFile).where(ImportFile.run_id.in_(old)).returning(ImportFile.run_id))
-    return len(gone.all())
+    gone = db.session.scalars(delete(ImportFile).where(ImportFile.run_id.in_(old)).returning(ImportFile.run_id)).all()
+    for piece in pieces(gone):
+        # The first values of each column stand on the import itself.
+        db.session.execute(
+            update(ImportRun).where(ImportRun.id.in_(piece)).values(samples=[]),
+            execution_options={"synchronize_session": False},
+        )
+    return len(gone)
 
 
 def actor_of(run: ImportRun) -> Actor:

@@ -255,7 +255,10 @@ def _shown(run: ImportRun, form: ColumnsForm, status: int = 200) -> Response:
         run=run,
         kind=kind,
         form=form,
-        fields=[(form[place_name(place)], run.headers[place], run.samples[place]) for place in range(len(run.headers))],
+        fields=[
+            (form[place_name(place)], header, run.samples[place] if run.samples else [])
+            for place, header in enumerate(run.headers)
+        ],
         choices=[form[name] for name in form._fields if name.startswith("option_")],
         verdict=verdict,
         rows=rows,
