@@ -59,6 +59,11 @@ class Limiter:
             count = self._count_alone(subject, window)
         return Allowance(limit, max(0, limit - count), WINDOW - passed, count > limit)
 
+    def forget(self) -> None:
+        """Begin anew, as a process that has just started."""
+        with self._lock:
+            self._counts = {}
+
     def _count_together(self, subject: str, window: int) -> int | None:
         if time.monotonic() < self._silent_until:
             return None

@@ -81,6 +81,8 @@ def session(app: Flask) -> Iterator[None]:
     """
     with app.app_context():
         read_only.set(False)
+        # Ids begin anew with each rolled-back test, and so would share what was counted for them.
+        app.extensions["limiter"].forget()
         engine = db.engine
         engines = db._app_engines[app]
         with engine.connect() as connection:
