@@ -256,11 +256,11 @@ def test_own_words_are_read_on_their_portal_alone_and_never_by_staff(world: Worl
     root = sign_in(world.cast.root)
     for path in ("/admin/", "/admin/incidents", f"/admin/incidents/{world.ids['public']}", "/admin/incidents/new"):
         # The preview of what customers read names the portals that say it in words of their own.
-        page = BeautifulSoup(root.get(path).text, "html.parser")
-        for preview in page.select("#preview"):
+        screen = BeautifulSoup(root.get(path).text, "html.parser")
+        for preview in screen.select("#preview"):
             preview.decompose()
-        assert "Calls crackle" not in str(page)
-        assert "Being seen" not in str(page)
+        assert "Calls crackle" not in str(screen)
+        assert "Being seen" not in str(screen)
 
 
 def test_h02_a_kept_status_page_changes_with_its_words(world: World, app: Flask) -> None:
