@@ -18,10 +18,7 @@ LATER = NOW + timedelta(minutes=1)
 ROOT = Actor("root@people.test", 7, "192.0.2.7", "req-7")
 
 
-@pytest.fixture(autouse=True)
-def nothing_waits(session: None) -> None:
-    """Entries that other tests left without a seal in the database of this run are not of this test."""
-    db.session.execute(delete(AuditEntry).where(AuditEntry.chain_no.is_(None)))
+pytestmark = pytest.mark.usefixtures("session")
 
 
 def write(count: int = 1, at: datetime = NOW, by: Actor = ROOT) -> None:

@@ -1,20 +1,23 @@
 """Idempotency-Key: the same request again does nothing and is answered the same."""
 
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
+from flask_migrate import upgrade
 from sqlalchemy import func, select
 
 from portal import clock, create_app, events
 from portal.accounts.actions import tokens as token_actions
 from portal.accounts.actions.tokens import make_token
-from portal.accounts.models import ApiAnswer, ApiToken, Company
+from portal.accounts.models import ApiAnswer, Company
 from portal.accounts.rules.tokens import Scope
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
+from portal.database import read_only
 from portal.extensions import db
 from portal.records import retention
 from tests.api.v1.conftest import Machine, MakeMachine, refusal
@@ -118,22 +121,20 @@ def test_a_crash_leaves_neither_the_change_nor_its_answer(
 
 
 @pytest.fixture
-def own_app(app: Flask, settings: Settings) -> Any:
-    """An app on real connections, whose rows are taken away again at the end."""
-    own = create_app(settings)
+def own_app(settings: Settings, database_url: str) -> Iterator[tuple[Flask, str]]:
+    """An app on a database of this test's own, where everything is really committed, and a token for it."""
+    own = create_app(replace(settings, database_url=database_url))
     with own.app_context():
-        token, secret = make_token("racer", Scope.ADMIN, by=SYSTEM, now=clock.utcnow())
+        read_only.set(False)
+        upgrade()
+        secret = make_token("racer", Scope.ADMIN, by=SYSTEM, now=clock.utcnow())[1]
         events.commit()
-        token_id = token.id
     yield own, secret
     with own.app_context():
-        db.session.execute(db.delete(Company).where(Company.name == CEDAR["name"]))
-        db.session.execute(db.delete(ApiToken).where(ApiToken.id == token_id))
-        events.commit()
         db.engine.dispose()
 
 
-def test_two_at_once_make_one(own_app: Any) -> None:
+def test_two_at_once_make_one(own_app: tuple[Flask, str]) -> None:
     """Whoever comes second is told the answer of the first, or to ask again in a second."""
     own, secret = own_app
     gate, answers = threading.Barrier(4), []
