@@ -59,13 +59,19 @@ def item(item_id: int) -> Response:
 
 
 @pytest.fixture(scope="session")
-def _probe_app(settings: Settings, app: Flask) -> Flask:
-    return _with_probes(create_app(settings))
+def _probe_app(settings: Settings, app: Flask) -> Iterator[Flask]:
+    yield from _probed(create_app(settings))
 
 
 @pytest.fixture(scope="session")
-def _https_app(settings: Settings, app: Flask) -> Flask:
-    return _with_probes(create_app(replace(settings, base_url=settings.base_url.replace("http:", "https:"))))
+def _https_app(settings: Settings, app: Flask) -> Iterator[Flask]:
+    yield from _probed(create_app(replace(settings, base_url=settings.base_url.replace("http:", "https:"))))
+
+
+def _probed(app: Flask) -> Iterator[Flask]:
+    yield _with_probes(app)
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture
