@@ -6,7 +6,6 @@ lies; a process that is about to send and finds it elsewhere pauses the sending 
 
 import hashlib
 import logging
-import secrets
 from datetime import datetime
 from pathlib import Path
 
@@ -123,16 +122,6 @@ def resume_all(*, by: Actor, now: datetime, version: int | None = None) -> None:
         before=before,
         after={"sending": "on"},
     )
-
-
-def begin_as_copy(now: datetime, *, by: Actor, reason: str = RESTORED) -> None:
-    """Make this restored database an installation of its own: another id, nothing held, and sending paused."""
-    row = outbound()
-    row.installation_id, row.fingerprint = secrets.token_hex(16), None
-    row.paused_at = None
-    db.session.flush()
-    pause_all(reason, by=by, now=now)
-    release_everything(now)
 
 
 def release_everything(now: datetime) -> None:

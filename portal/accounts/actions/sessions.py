@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -15,6 +16,27 @@ from portal.extensions import db
 
 def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def add_session(
+    person: Person, company_id: int | None, host: str, *, ip: str, user_agent: str, now: datetime, **known: Any
+) -> str:
+    """Write the row of a session and return its token, which is stored nowhere; `known` are further columns of it."""
+    token = secrets.token_urlsafe(32)
+    db.session.add(
+        Session(
+            token_hash=token_hash(token),
+            person_id=person.id,
+            company_id=company_id,
+            host=host,
+            ip=ip[:45],
+            user_agent=user_agent[:300],
+            created_at=now,
+            last_seen_at=now,
+            **known,
+        )
+    )
+    return token
 
 
 def open_session(
@@ -31,20 +53,15 @@ def open_session(
 
     The token is stored nowhere. `with_second_factor` says that a code was asked for and right.
     """
-    token = secrets.token_urlsafe(32)
-    db.session.add(
-        Session(
-            token_hash=token_hash(token),
-            person_id=person.id,
-            company_id=company_id,
-            host=host,
-            ip=ip[:45],
-            user_agent=user_agent[:300],
-            created_at=now,
-            last_seen_at=now,
-            confirmed_at=now,
-            second_factor_at=now if with_second_factor else None,
-        )
+    token = add_session(
+        person,
+        company_id,
+        host,
+        ip=ip,
+        user_agent=user_agent,
+        now=now,
+        confirmed_at=now,
+        second_factor_at=now if with_second_factor else None,
     )
     # Past the row's version: a form somebody has open on this person is not made stale by it.
     db.session.execute(

@@ -1,13 +1,12 @@
 """Staff look at a portal as one company sees it: asking for it, and the session it opens on the portal's host."""
 
-import secrets
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import select
 
 from portal.accounts.actions.links import issue, token_of, use
-from portal.accounts.actions.sessions import token_hash
+from portal.accounts.actions.sessions import add_session
 from portal.accounts.models import Company, MailedLink, Person, Session
 from portal.accounts.rules.links import Purpose, hashed, opens
 from portal.audit import actions as audit
@@ -72,21 +71,16 @@ def begin_look(token: str, host: str, *, ip: str, user_agent: str, request_id: s
     if not is_good or person.deactivated_at or staff_session is None or staff_session.revoked_at:
         raise SpentLinkError
     use(link, now)
-    look = secrets.token_urlsafe(32)
     company_id = int(link.details["company_id"])
-    db.session.add(
-        Session(
-            token_hash=token_hash(look),
-            person_id=person.id,
-            company_id=company_id,
-            host=host,
-            ip=ip[:45],
-            user_agent=user_agent[:300],
-            created_at=now,
-            last_seen_at=now,
-            is_view_as=True,
-            opened_from_id=staff_session.id,
-        )
+    look = add_session(
+        person,
+        company_id,
+        host,
+        ip=ip,
+        user_agent=user_agent,
+        now=now,
+        is_view_as=True,
+        opened_from_id=staff_session.id,
     )
     audit.record(
         "session.view_as",

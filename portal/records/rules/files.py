@@ -65,11 +65,6 @@ class Shape:
     total: int
     header_row: int = 1
 
-    @property
-    def is_guess(self) -> bool:
-        """Whether the encoding was only assumed, because the bytes are not Unicode."""
-        return self.encoding == "cp1252"
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
