@@ -1,14 +1,9 @@
 """The second factor of staff: setting it up, checking a code, and taking it away."""
 
-import base64
-import hashlib
-import hmac
 from datetime import datetime
 from typing import Any, cast
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from flask import current_app
 from sqlalchemy import CursorResult, delete, or_, update
 
 from portal.accounts.actions.links import write_to
@@ -25,13 +20,15 @@ from portal.accounts.rules.second_factor import (
 )
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
-from portal.config import Settings
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.sealing import Unreadable, seal, unseal
 
 RAW: Any = {"synchronize_session": False}
 
 POLICY_ID = 1
+
+SEALED_FOR = "second factor"
 
 
 def begin_second_factor(person: Person, now: datetime) -> str:
@@ -48,7 +45,7 @@ def begin_second_factor(person: Person, now: datetime) -> str:
     if factor is None:
         factor = SecondFactor(person_id=person.id)
         db.session.add(factor)
-    factor.sealed_secret, factor.created_at, factor.last_step = _seal(secret), now, None
+    factor.sealed_secret, factor.created_at, factor.last_step = seal(secret, SEALED_FOR), now, None
     db.session.flush()
     return secret
 
@@ -59,8 +56,8 @@ def secret_of(factor: SecondFactor) -> str | None:
     That is so where the secret key was replaced and the old one is not among the fallbacks: recovery codes still work.
     """
     try:
-        return _box().decrypt(factor.sealed_secret.encode("ascii")).decode("ascii")
-    except InvalidToken:
+        return unseal(factor.sealed_secret, SEALED_FOR)
+    except Unreadable:
         return None
 
 
@@ -184,19 +181,3 @@ def _take_code(factor: SecondFactor, typed: str, now: datetime) -> bool:
         execution_options=RAW,
     )
     return cast(CursorResult[Any], taken).rowcount == 1
-
-
-def _seal(secret: str) -> str:
-    return _box().encrypt(secret.encode()).decode("ascii")
-
-
-def _box() -> MultiFernet:
-    """Seals with today's key and opens what earlier ones sealed."""
-    settings: Settings = current_app.config["SETTINGS"]
-    keys = (settings.secret_key, *settings.secret_key_fallbacks)
-    return MultiFernet([Fernet(_key_of(key)) for key in keys])
-
-
-def _key_of(secret_key: str) -> bytes:
-    key = hmac.digest(hashlib.sha256(secret_key.encode()).digest(), b"second factor", "sha256")
-    return base64.urlsafe_b64encode(key)

@@ -1,0 +1,42 @@
+"""The writers of the outbox as the rest of the house knows it: queue, expand, steer, suppress.
+
+What the sending process writes stands in `leases.py`, `results.py` and `endings.py`.
+"""
+
+from portal.notifications.actions.inserting import insert_new
+from portal.notifications.actions.queueing import (
+    WRITTEN_AT_ONCE,
+    WRITTEN_PER_STEP,
+    expand_step,
+    give_up_expanding,
+    queue_broadcast,
+)
+from portal.notifications.actions.relays import mend_relay
+from portal.notifications.actions.steering import cancel, cancel_what_waits, pause, resume, retry_failed
+from portal.notifications.actions.suppressions import (
+    lift_suppression,
+    subscribe_again,
+    suppress,
+    unsubscribe,
+    why_suppressed,
+)
+
+__all__ = [
+    "WRITTEN_AT_ONCE",
+    "WRITTEN_PER_STEP",
+    "cancel",
+    "cancel_what_waits",
+    "expand_step",
+    "give_up_expanding",
+    "insert_new",
+    "lift_suppression",
+    "mend_relay",
+    "pause",
+    "queue_broadcast",
+    "resume",
+    "retry_failed",
+    "subscribe_again",
+    "suppress",
+    "unsubscribe",
+    "why_suppressed",
+]

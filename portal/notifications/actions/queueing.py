@@ -1,0 +1,215 @@
+"""Writing down what is to be told, and to whom."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from flask import current_app
+from flask_babel import force_locale
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from portal import events
+from portal.accounts.rules import text_key
+from portal.audit.rules import SYSTEM
+from portal.config import Settings
+from portal.domains.rules.support import Channels
+from portal.errors import RuleViolation
+from portal.extensions import db
+from portal.language import known
+from portal.notifications.actions.inserting import insert_new
+from portal.notifications.actions.steering import pause
+from portal.notifications.actions.suppressions import reason_in_words
+from portal.notifications.kinds import Content, Kind, Recipient, kind_named, wording_key
+from portal.notifications.links import unsubscribe_path
+from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses, unwanted_by
+from portal.notifications.rules import (
+    ACTIVE,
+    OPEN_STATES,
+    BroadcastState,
+    DeliveryState,
+    HeaderError,
+    dedupe_key,
+    header_text,
+    message_id,
+    name_key,
+)
+
+WRITTEN_AT_ONCE = 1000
+"""Recipients whose deliveries are written with the change itself; more are written by the worker."""
+
+WRITTEN_PER_STEP = 500
+
+
+def queue_broadcast(
+    kind: str,
+    *,
+    idempotency_key: str,
+    title: str,
+    selector: dict[str, Any],
+    content: Content,
+    thread_key: str,
+    by_person_id: int | None,
+    now: datetime,
+) -> Broadcast:
+    """Write down that this is to be told, in the transaction of what happened, and wake the worker.
+
+    `kind` names a registered kind; `selector` is what it needs to find the recipients later, frozen as JSON.
+    The same `idempotency_key` a second time returns the broadcast there is. `thread_key` is shared by mails that
+    belong in one conversation, such as all updates of an incident. Raises RuleViolation when the subject cannot stand
+    in a mail, before anything is written.
+    """
+    known = db.session.scalars(select(Broadcast).where(Broadcast.idempotency_key == idempotency_key)).one_or_none()
+    if known is not None:
+        return known
+    registered = kind_named(kind)
+    for wording in content.values():
+        try:
+            header_text(wording["subject"])
+        except HeaderError as refusal:
+            raise RuleViolation(f"The title cannot be the subject of a mail: {refusal}.", "title") from None
+    broadcast = Broadcast(
+        idempotency_key=idempotency_key,
+        kind=kind,
+        title=title[:250],
+        selector=selector,
+        content=content,
+        thread_key=thread_key,
+        topic=registered.topic,
+        state=BroadcastState.EXPANDING,
+        priority=registered.priority,
+        expires_at=now + registered.expires_after,
+        created_at=now,
+        created_by_id=by_person_id,
+    )
+    db.session.add(broadcast)
+    db.session.flush()
+    recipients, cursor = registered.recipients(selector, None, WRITTEN_AT_ONCE, now)
+    if cursor is None and len(recipients) <= WRITTEN_AT_ONCE:
+        _write_down(broadcast, registered, recipients, now)
+        _expanded(broadcast, now)
+        events.wake("deliver")
+    else:
+        events.wake("expand", broadcast.id)
+    events.ring(events.broadcast_topic(broadcast.id))
+    return broadcast
+
+
+def expand_step(broadcast_id: int, now: datetime) -> bool:
+    """Write down the next recipients of a broadcast and move its cursor with them; whether there are more.
+
+    Safe to run twice and by two workers at once: the second waits for the row, and goes on where the first stopped.
+    """
+    broadcast = db.session.scalars(
+        select(Broadcast).where(Broadcast.id == broadcast_id).with_for_update()
+    ).one_or_none()
+    if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
+        return False
+    kind = kind_named(broadcast.kind)
+    recipients, cursor = kind.recipients(broadcast.selector, broadcast.expand_cursor, WRITTEN_PER_STEP, now)
+    _write_down(broadcast, kind, recipients, now)
+    broadcast.expand_cursor = cursor
+    if cursor is None:
+        _expanded(broadcast, now)
+    db.session.flush()
+    events.ring(events.broadcast_topic(broadcast.id))
+    return cursor is not None
+
+
+def give_up_expanding(broadcast_id: int, reason: str, now: datetime) -> None:
+    """Pause a broadcast whose recipients cannot be worked out; a human decides what becomes of it."""
+    broadcast = db.session.get(Broadcast, broadcast_id)
+    if broadcast is not None and broadcast.state in ACTIVE:
+        pause(broadcast, f"Its recipients could not be worked out: {reason}", by=SYSTEM, now=now)
+
+
+def _expanded(broadcast: Broadcast, now: datetime) -> None:
+    """Every recipient has their delivery; without any that is open the broadcast is over."""
+    broadcast.expanded_at = now
+    broadcast.expand_cursor = None
+    waits = select(Delivery.id).where(Delivery.broadcast_id == broadcast.id, Delivery.state.in_(OPEN_STATES)).limit(1)
+    if db.session.scalar(waits) is None:
+        broadcast.state = BroadcastState.DONE
+        broadcast.finished_at = now
+    else:
+        broadcast.state = BroadcastState.SENDING
+    db.session.flush()
+
+
+def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient], now: datetime) -> None:
+    """One delivery per address; those whose area is closed get none, those who do not want it one that says so."""
+    allowed = kind.allowed({company_id for each in recipients for company_id in each.company_ids})
+    reached = [each for each in recipients if not each.company_ids or allowed.intersection(each.company_ids)]
+    if not reached:
+        return
+    keys = [text_key(each.address) for each in reached]
+    suppressed = (suppressed_addresses if kind.is_list else bounced_today)(keys, broadcast.topic, now)
+    unwanted = unwanted_by([each.person_id for each in reached if each.person_id], broadcast.topic)
+    homes = homes_of(allowed)
+    settings: Settings = current_app.config["SETTINGS"]
+    secret = name_key(settings.secret_key)
+    rows = []
+    for recipient, address_key in zip(reached, keys, strict=True):
+        companies = [each for each in recipient.company_ids if each in allowed]
+        home = homes.get(companies[0]) if companies else None
+        row = _row(broadcast, recipient, address_key, companies)
+        row["wording"] = _wording_for(broadcast, recipient.language, home)
+        row["message_id"] = message_id(secret, row["dedupe_key"], settings.mail_domain)
+        row["values"] = _values(broadcast, recipient, home, settings)
+        row |= {"created_at": now, "next_attempt_at": now, "state": DeliveryState.PENDING, "answer": None}
+        row["finished_at"] = None
+        if address_key in suppressed or recipient.person_id in unwanted:
+            why = reason_in_words(*suppressed.get(address_key, (None, None)))
+            row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": why}
+        rows.append(row)
+    insert_new(Delivery, *rows)
+
+
+def _row(broadcast: Broadcast, recipient: Recipient, address_key: str, companies: list[int]) -> dict[str, Any]:
+    return {
+        "broadcast_id": broadcast.id,
+        "dedupe_key": dedupe_key(broadcast.idempotency_key, "mail", address_key),
+        "channel": "mail",
+        "address": recipient.address,
+        "address_key": address_key,
+        "name": recipient.name[:200],
+        "person_id": recipient.person_id,
+        "company_id": companies[0] if companies else None,
+        "company_ids": companies,
+        "priority": broadcast.priority + recipient.priority,
+    }
+
+
+def _wording_for(broadcast: Broadcast, language: str, home: Home | None) -> str:
+    """The key of the recipient's wording: that of their home portal where it has its own, else their language's."""
+    spoken = language if language in broadcast.content else "en"
+    if spoken not in broadcast.content:
+        spoken = next(iter(broadcast.content))
+    own = wording_key(spoken, home.domain_id) if home and home.domain_id else ""
+    return own if own in broadcast.content else spoken
+
+
+@lru_cache(maxsize=1024)
+def _support_sentence(channels: Channels, language: str) -> str:
+    """How to reach a human, in the language of the mail; empty where no channel is named."""
+    named = channels.in_words()
+    with force_locale(known(language)):
+        return str(_("Questions? %(channels)s", channels=named)) if named else ""
+
+
+def _values(broadcast: Broadcast, recipient: Recipient, home: Home | None, settings: Settings) -> dict[str, str]:
+    """The kind's variables with the built-in ones; every link leads to the home portal of the recipient's company."""
+    base_url = (home and home.base_url) or settings.base_url
+    path = unsubscribe_path(recipient.address, broadcast.topic, recipient.person_id)
+    return {
+        "company": home.company if home else "",
+        **recipient.values,
+        "name": recipient.name,
+        "address": recipient.address,
+        "brand": (home and home.brand) or settings.mail_domain,
+        "portal_url": base_url,
+        "unsubscribe_url": base_url + path,
+        "support": _support_sentence(home.support, recipient.language) if home else "",
+    }
