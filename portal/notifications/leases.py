@@ -16,7 +16,7 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions
 from portal.notifications.kinds import kind_named
-from portal.notifications.models import IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
+from portal.notifications.models import IS_MAIL, IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
 from portal.notifications.queries import pause_of_all
 from portal.notifications.relays import allowance, free_connections, usable_relays
 from portal.notifications.rules import (
@@ -103,7 +103,7 @@ def claim(owner: str, settings: Settings, *, now: datetime) -> Claim | None:
 def _most_urgent(room: int, now: datetime) -> list[int]:
     """The due deliveries that come next: lowest priority number first; among broadcasts that are equal in this,
     the one that was served longest ago, so that a long one does not keep the others waiting."""
-    due = (IS_PENDING, Delivery.next_attempt_at <= now)
+    due = (IS_PENDING, IS_MAIL, Delivery.next_attempt_at <= now)
     head = (
         select(Delivery.priority)
         .where(Delivery.broadcast_id == Broadcast.id, *due)
@@ -151,7 +151,7 @@ def _take(ids: list[int], slice_id: int, now: datetime) -> list[Taken]:
     """Claim these rows, those only that are still there to be claimed. The first claim dates the mail."""
     rows = db.session.execute(
         update(Delivery)
-        .where(Delivery.id.in_(ids), IS_PENDING)
+        .where(Delivery.id.in_(ids), IS_PENDING, IS_MAIL)
         .values(
             state=DeliveryState.CLAIMED,
             slice_id=slice_id,

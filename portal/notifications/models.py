@@ -3,7 +3,7 @@
 Everything due is a row here; Redis only makes it sooner. Progress is counted from rows, never kept beside them.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -18,10 +18,19 @@ from sqlalchemy import (
     literal_column,
     text,
 )
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.database import Base, Versioned
-from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
+from portal.notifications.rules import (
+    USUAL_SOURCE,
+    BroadcastState,
+    DeliveryState,
+    Failure,
+    RelayState,
+    SuppressionReason,
+    SuppressionSource,
+)
 from portal.searching import KEY_LENGTH, key_of, keyed
 
 RAW: Any = {"synchronize_session": False}
@@ -30,7 +39,11 @@ RAW: Any = {"synchronize_session": False}
 IS_HASHED = text("address_key LIKE 'sha256:%'")
 """Suppressions whose address was erased with its person (`rules.HASHED`)."""
 
-IS_DUE = text("state = 'pending'")
+IS_LIMITED = text("until IS NOT NULL")
+
+IS_DUE = text("state = 'pending' AND channel = 'mail'")
+"""What the sending process of mails claims; the other channels have a lane of their own."""
+
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
 
 
@@ -105,7 +118,6 @@ class Delivery(Base):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index("ix_delivery_broadcast_id", "broadcast_id"),
         # Counting by state, the pace of the last minute and the newest results are all read from this index alone.
         Index("ix_delivery_progress", "broadcast_id", "state", "finished_at"),
         Index(
@@ -176,12 +188,23 @@ class DeliveryAttempt(Base):
     answer: Mapped[str | None] = mapped_column(String(500))
 
 
+def _usual_source(context: DefaultExecutionContext) -> SuppressionSource:
+    """Where a suppression comes from whose writer did not say: it follows from the reason."""
+    return USUAL_SOURCE[context.get_current_parameters()["reason"]]  # type: ignore[no-untyped-call]
+
+
 class Suppression(Base):
-    """Nothing of this scope is sent to this address. `scope` is "all" or a topic such as "incidents"."""
+    """Nothing of this scope is sent to this address. `scope` is "all" or a topic such as "incidents".
+
+    `source` is how we know; `detail` the server's words, or why somebody stopped it by hand; `delivery_id` the mail
+    that showed it; `created_by_id` who stopped it by hand. After `until` it stops nothing any more.
+    """
 
     __tablename__ = "suppression"
     __table_args__ = (
         UniqueConstraint("address_key", "scope", "reason"),
+        Index("ix_suppression_reason", "reason"),
+        Index("ix_suppression_until", "until", sqlite_where=IS_LIMITED, postgresql_where=IS_LIMITED),
         Index("ix_suppression_hashed", "id", sqlite_where=IS_HASHED, postgresql_where=IS_HASHED),
     )
 
@@ -189,23 +212,65 @@ class Suppression(Base):
     address_key: Mapped[str] = mapped_column(String(254))
     scope: Mapped[str] = mapped_column(String(60), default="all")
     reason: Mapped[SuppressionReason]
+    source: Mapped[SuppressionSource] = mapped_column(default=_usual_source, server_default="staff")
     detail: Mapped[str | None] = mapped_column(Text)
     delivery_id: Mapped[int | None]
+    created_by_id: Mapped[int | None]
     created_at: Mapped[datetime]
     until: Mapped[datetime | None]
 
 
+class Strike(Base):
+    """A day on which a mail to this address failed for now: the mailbox was full, or the server put it off for good.
+
+    One a day and address; three of them within a month, with nothing that arrived in between, put it in quarantine.
+    """
+
+    __tablename__ = "strike"
+    __table_args__ = (UniqueConstraint("address_key", "day"), Index("ix_strike_created_at", "created_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    address_key: Mapped[str] = mapped_column(String(254))
+    day: Mapped[date]
+    delivery_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+
+
 class Preference(Base):
-    """What a person wants of an opaque topic such as "incidents" or "service:12" on a channel."""
+    """A person's own word on an opaque topic, such as "incidents" or "service:12", on a channel.
+
+    It counts for more than what their company says. `changed_at` is when they said so (None: before that was noted).
+    """
 
     __tablename__ = "preference"
-    __table_args__ = (UniqueConstraint("person_id", "topic", "channel"),)
+    __table_args__ = (
+        UniqueConstraint("person_id", "topic", "channel"),
+        Index("ix_preference_changed_at", "changed_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
     topic: Mapped[str] = mapped_column(String(60))
     channel: Mapped[str] = mapped_column(String(20), default="mail")
     wanted: Mapped[bool]
+    changed_at: Mapped[datetime | None]
+
+
+class CompanyPreference(Base):
+    """What a company wants of a topic for all of its people who have said nothing themselves."""
+
+    __tablename__ = "company_preference"
+    __table_args__ = (
+        UniqueConstraint("company_id", "topic", "channel"),
+        Index("ix_company_preference_changed_at", "changed_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    company_id: Mapped[int] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
+    topic: Mapped[str] = mapped_column(String(60))
+    channel: Mapped[str] = mapped_column(String(20), default="mail")
+    wanted: Mapped[bool]
+    changed_at: Mapped[datetime]
 
 
 class Relay(Versioned, Base):
@@ -261,4 +326,5 @@ class Outbound(Versioned, Base):
 
 
 IS_PENDING = Delivery.state == literal_column("'pending'")
-"""Written out and not bound, because only so the databases see that the partial index on it answers."""
+IS_MAIL = Delivery.channel == literal_column("'mail'")
+"""Written out and not bound, because only so the databases see that the partial index on both answers."""
