@@ -78,7 +78,8 @@ class Person(Versioned, Base):
 
 
 class Membership(Base):
-    """This person may act for this company."""
+    """This person may act for this company. As a contact (`is_contact`) they also decide for all of its people what it
+    is mailed about."""
 
     __tablename__ = "membership"
     __table_args__ = (UniqueConstraint("person_id", "company_id"), Index("ix_membership_company_id", "company_id"))
@@ -86,6 +87,7 @@ class Membership(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
     company_id: Mapped[int] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
+    is_contact: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
 
     person: Mapped[Person] = relationship(back_populates="memberships", lazy="raise_on_sql")

@@ -49,10 +49,40 @@ OPEN_STATES = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.SENDI
 
 
 class SuppressionReason(StrEnum):
+    """Why nothing goes to an address. QUARANTINED rests for a while and ends by itself: its mailbox was full, or mails
+    to it were put off until they were too old, again and again."""
+
     HARD_BOUNCE = "hard_bounce"
+    QUARANTINED = "quarantined"
     UNSUBSCRIBED = "unsubscribed"
     COMPLAINT = "complaint"
     BY_HAND = "by_hand"
+
+
+class SuppressionSource(StrEnum):
+    """How we know of it. DELIVERY is what a server answered us, REPORT a bounce report that came later."""
+
+    DELIVERY = "delivery"
+    REPORT = "report"
+    COMPLAINT = "complaint"
+    RECIPIENT = "recipient"
+    STAFF = "staff"
+
+
+USUAL_SOURCE = {
+    SuppressionReason.HARD_BOUNCE: SuppressionSource.DELIVERY,
+    SuppressionReason.QUARANTINED: SuppressionSource.DELIVERY,
+    SuppressionReason.UNSUBSCRIBED: SuppressionSource.RECIPIENT,
+    SuppressionReason.COMPLAINT: SuppressionSource.COMPLAINT,
+    SuppressionReason.BY_HAND: SuppressionSource.STAFF,
+}
+"""Where a suppression of each reason comes from unless somebody knows better."""
+
+STRIKES = 3
+"""Different days on which mails failed for now, after which an address is left alone (status-pages, section 4.3)."""
+
+STRIKE_WINDOW = timedelta(days=30)
+QUARANTINE = timedelta(days=30)
 
 
 class RelayState(StrEnum):
