@@ -100,8 +100,13 @@ API_IDS = {
     "delivery_id": "#delivery",
     "entry_id": "#audit_entry",
     "area": "status",
+    "language": "en",
+    "host_id": "#host_a",
 }
 """What stands in the paths of API v1. Its answers to tokens are tests/security/test_api.py's; no session opens it."""
+
+
+MISSING_WORDS = {"area": "services", "language": "de"}
 
 
 def api(resource: str, endpoints: Mapping[str, str]) -> dict[str, Entry]:
@@ -109,7 +114,7 @@ def api(resource: str, endpoints: Mapping[str, str]) -> dict[str, Entry]:
     found = {}
     for endpoint, names in endpoints.items():
         ours = {name: API_IDS[name] for name in names.split()}
-        missing = {name: "services" if name == "area" else NO_ID for name in ours}
+        missing = {name: MISSING_WORDS.get(name, NO_ID) for name in ours}
         found[f"api_{resource}.{endpoint}"] = Entry(For.TOKENS, ours, missing)
     return found
 
@@ -220,7 +225,18 @@ RIGHTS: dict[str, Entry] = {
         {
             "list_people": "",
             "add_person": "",
-            **dict.fromkeys(("read_person", "change_person", "deactivate_person", "reactivate_person"), "person_id"),
+            **dict.fromkeys(
+                (
+                    "read_person",
+                    "change_person",
+                    "deactivate_person",
+                    "reactivate_person",
+                    "invite_person",
+                    "withdraw_from_person",
+                    "set_role",
+                ),
+                "person_id",
+            ),
         },
     ),
     **api(
@@ -229,8 +245,21 @@ RIGHTS: dict[str, Entry] = {
             "list_portals": "",
             "add_portal": "",
             **dict.fromkeys(
-                ("read_portal", "change_portal", "remove_portal", "set_areas", "list_overrides"), "portal_id"
+                (
+                    "read_portal",
+                    "change_portal",
+                    "remove_portal",
+                    "set_areas",
+                    "list_overrides",
+                    "read_hosts",
+                    "add_host",
+                ),
+                "portal_id",
             ),
+            "remove_host": "portal_id host_id",
+            "check_host": "portal_id host_id",
+            "read_wordings": "portal_id language",
+            "set_wordings": "portal_id language",
             "set_override": "portal_id company_id area",
             "remove_override": "portal_id company_id area",
         },

@@ -1,6 +1,6 @@
 """The only writers of companies, people and sessions, one module for each kind of change."""
 
-from portal.accounts.actions.addresses import ask_email_change, confirm_email_change, undo_email_change
+from portal.accounts.actions.addresses import ask_email_change, confirm_email_change, correct_address, undo_email_change
 from portal.accounts.actions.companies import add_company, archive_company, rename_company, restore_company
 from portal.accounts.actions.links import ask_reset, invite, revoke_links, send_reset
 from portal.accounts.actions.passwords import hash_password, password_matches, refuse_weak, set_password, surroundings
@@ -51,6 +51,7 @@ __all__ = [
     "confirm_email_change",
     "confirm_second_factor",
     "confirm_session",
+    "correct_address",
     "deactivate_person",
     "end_session",
     "end_sessions",

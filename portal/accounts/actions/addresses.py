@@ -6,14 +6,15 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from portal.accounts.actions.links import issue, revoke_links, use, write_to
+from portal.accounts.actions.links import invite, issue, revoke_links, use, write_to
 from portal.accounts.actions.sessions import end_sessions
 from portal.accounts.models import MailedLink, Person
+from portal.accounts.queries.people import invitations_of
 from portal.accounts.rules import is_email, text_key
 from portal.accounts.rules.links import UNBOUND, Letter, Purpose
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
-from portal.errors import RuleViolation
+from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 
 
@@ -44,6 +45,30 @@ def ask_email_change(person: Person, address: str, *, by: Actor, now: datetime) 
         before={"email": person.email},
         after={"email": address},
     )
+
+
+def correct_address(person: Person, address: str, *, version: int, by: Actor, now: datetime) -> None:
+    """Mend the address somebody was written down with; an invitation that went to the wrong one goes to this one.
+
+    Only while they have no password: from then on it is theirs, and they alone change it. Raises StaleEdit, and
+    RuleViolation on the field "email".
+    """
+    if person.version != version:
+        raise StaleEdit
+    address = address.strip()
+    if address == person.email:
+        return
+    if person.password_hash:
+        raise RuleViolation(f"{person.name} has signed in with this address and changes it themselves.", "email")
+    if not is_email(address) or not address.partition("@")[0].isascii():
+        raise RuleViolation("That is not an e-mail address we can write to.", "email")
+    before = person.email
+    was_invited = person.id in invitations_of([person.id])
+    revoke_links(person.id, now=now)
+    _set_address(person, address)
+    _record("person.email-correct", person, before, by, now)
+    if was_invited and not person.deactivated_at:
+        invite(person, by=by, now=now)
 
 
 def confirm_email_change(link: MailedLink, *, by: Actor, now: datetime) -> None:

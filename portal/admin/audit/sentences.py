@@ -80,6 +80,7 @@ SENTENCES = {
     "person.deactivate": "{who} deactivated {what}",
     "person.email": "{who} changed the address of {what}",
     "person.email-ask": "{who} asked for another address for {what}",
+    "person.email-correct": "{who} corrected the address of {what}",
     "person.email-undo": "{who} took back the change of address of {what}",
     "person.invite": "{who} invited {what}{for_company}",
     "person.password": "{who} chose a new password",

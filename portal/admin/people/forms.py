@@ -24,6 +24,10 @@ class PersonForm(VersionedForm):
             Length(max=200, message="A name has at most 200 characters."),
         ],
     )
+    email = StringField(
+        "E-mail address",
+        validators=[Optional(), Length(max=254, message="An address has at most 254 characters.")],
+    )
     language = SelectField("Language", choices=choices_of(LANGUAGES.items()))
     time_zone = SelectField("Time zone", choices=choices_of(TIME_ZONES))
 

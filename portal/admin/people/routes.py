@@ -159,7 +159,7 @@ def person(person_id: int) -> Response:
 
 @blueprint.route("/<int:person_id>/edit", methods=["GET", "POST"])
 def edit_person(person_id: int) -> Response:
-    """How somebody is addressed: name, language and zone."""
+    """How somebody is addressed: name, language and zone; their address too while they have not signed in with it."""
     access.require(Permission.PEOPLE_EDIT)
     edited = _person(person_id)
     form = PersonForm(obj=edited)
@@ -167,9 +167,13 @@ def edit_person(person_id: int) -> Response:
         return _edit_page(form, edited, 422 if form.is_submitted() else 200)
     try:
         accounts.change_profile(edited, form.name.data or "", form.language.data, form.time_zone.data, **_row(form))
+        if form.email.data and not edited.password_hash:
+            row = {**_row(form), "version": edited.version}
+            accounts.correct_address(edited, form.email.data, **row)
     except RuleViolation as violation:
+        events.rollback()
         form.refuse(violation)
-        return _edit_page(form, edited, 422)
+        return _edit_page(form, _person(person_id), 422)
     events.commit()
     flash("Saved.")
     return redirect_to(f"{LIST}/{person_id}")

@@ -22,6 +22,7 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.catalogue.groups import blueprint as groups
     from portal.api.v1.catalogue.holdings import blueprint as holdings
     from portal.api.v1.catalogue.services import blueprint as services
+    from portal.api.v1.domains import hosts, wordings  # noqa: F401 (they add their operations to that of portals)
     from portal.api.v1.domains.portals import blueprint as portals
     from portal.api.v1.incidents.incidents import blueprint as incidents
     from portal.api.v1.incidents.maintenances import blueprint as maintenances

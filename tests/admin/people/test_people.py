@@ -409,6 +409,33 @@ def test_a_profile_is_edited_by_version(cast: Cast, sign_in: SignIn) -> None:
     assert (alice.name, alice.language, alice.time_zone) == ("Alicia", "de", "Europe/Berlin")
 
 
+def test_a_mistyped_address_is_corrected_until_its_owner_has_signed_in(cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.root)
+    dora = accounts.add_person("Dora", "dora@wrnog.test", by=SYSTEM, now=clock.utcnow())
+    accounts.add_membership(dora, cast.a, by=SYSTEM, now=clock.utcnow())
+    accounts.invite(dora, by=SYSTEM, now=clock.utcnow())
+    db.session.commit()
+    path = f"{LIST}/{dora.id}/edit"
+    profile = {"name": "Dora", "language": "en", "time_zone": "Europe/London"}
+    for wrong in ("nonsense", cast.bob.email.upper()):
+        status, text = post(client, path, **profile, email=wrong, version=dora.version)
+        assert status == 422
+        assert wrong in text
+    assert dora.email == "dora@wrnog.test"
+    assert post(client, path, **profile, email="dora@right.test", version=dora.version)[0] == 303
+    first, second = db.session.scalars(
+        select(MailedLink).where(MailedLink.person_id == dora.id).order_by(MailedLink.id)
+    )
+    assert first.revoked_at is not None
+    assert (second.address, second.revoked_at) == ("dora@right.test", None)
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "person.email-correct")).one()
+    assert (entry.before, entry.after) == ({"email": "dora@wrnog.test"}, {"email": "dora@right.test"})
+    # Whoever has a password changes their address themselves, whatever a form says.
+    kept = {**profile, "name": "Alice", "email": "mallory@evil.test", "version": cast.alice.version}
+    assert post(client, f"{LIST}/{cast.alice.id}/edit", **kept)[0] == 303
+    assert cast.alice.email != "mallory@evil.test"
+
+
 def test_the_last_sign_in_outlives_its_session(cast: Cast, sign_in: SignIn) -> None:
     version = cast.alice.version
     sign_in(cast.alice)

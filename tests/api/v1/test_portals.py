@@ -57,3 +57,40 @@ def test_areas_that_have_no_screens_yet_stay_as_they_are(machine: MakeMachine, c
     assert desk.send("PUT", f"{path}/areas", {"areas": []}, match="*").status_code == 200
     assert desk.read(path)["areas"] == []
     assert "jobs" in cast.domain_a.areas
+
+
+def test_further_names_come_and_go_by_the_scope_admin_alone(machine: MakeMachine, cast: Cast) -> None:
+    root, desk, path = machine(), machine(Scope.PORTALS), f"/portals/{cast.domain_a.id}/hosts"
+    refusal(desk.send("POST", path, {"host": "more.test"}, match="*"), 403)
+    refusal(root.send("POST", path, {"host": "more.test"}), 428)
+    refusal(root.send("POST", path, {"host": "https://more.test/"}, match="*"), 422)
+    added = root.send("POST", path, {"host": "more.test"}, match="*")
+    assert added.json is not None
+    main, further = added.json["hosts"]
+    assert (main["is_main"], further["is_main"], further["host"]) == (True, False, "more.test")
+    assert root.send("POST", f"{path}/{further['id']}/check").status_code == 200
+    refusal(root.send("POST", f"{path}/999999/check"), 404)
+    refusal(root.send("DELETE", f"{path}/{main['id']}", match="*"), 422)
+    refusal(desk.send("DELETE", f"{path}/{further['id']}", match="*"), 403)
+    assert root.send("DELETE", f"{path}/{further['id']}", match="*").status_code == 204
+    assert [each["host"] for each in desk.read(path)["hosts"]] == [main["host"]]
+
+
+def test_own_wordings_reach_the_customers_page(machine: MakeMachine, cast: Cast, sign_in: SignIn) -> None:
+    desk, path = machine(Scope.PORTALS), f"/portals/{cast.domain_a.id}/wordings"
+    before = desk.read(f"{path}/en")
+    assert before["own"] == {}
+    refusal(desk.send("PUT", f"{path}/en", {"own": {"state.unheard": "Of"}}, match="*"), 422)
+    refusal(desk.send("PUT", f"{path}/en", {"own": {"state.fixed": "x" * 61}}, match="*"), 422)
+    refusal(desk.send("PUT", f"{path}/fr", {"own": {}}, match="*"), 404)
+    chosen = {"service.operating_normally": "All well"}
+    changed = desk.send("PUT", f"{path}/en", {"own": chosen}, match=before["version"])
+    assert changed.json is not None
+    assert changed.json["own"] == chosen
+    assert changed.json["read"] == {**before["read"], **chosen}
+    assert desk.read(f"{path}/de")["own"] == {}
+    root = machine()
+    service = root.make("/services", {"name": "Hosted telephony"})
+    root.make("/holdings", {"company_id": cast.a.id, "service_id": service["id"]})
+    assert "All well" in sign_in(cast.alice).get("/services").get_data(as_text=True)
+    refusal(desk.send("PUT", f"{path}/en", {"own": {}}, match=before["version"]), 409)

@@ -7,6 +7,9 @@ from marshmallow import fields, validate
 
 from portal import access, clock
 from portal.accounts import actions as accounts
+from portal.accounts.actions.invitations import withdraw_invitation
+from portal.accounts.actions.links import invite
+from portal.accounts.actions.roles import change_role
 from portal.accounts.models import Person
 from portal.accounts.queries import person_by_id
 from portal.accounts.queries.listings import PEOPLE_ORDERS, companies_by_person, company_by_id, people
@@ -14,7 +17,7 @@ from portal.accounts.rules import Role
 from portal.accounts.rules.tokens import Resource, Scope
 from portal.api.v1.fields import InAddress, Moment, SwitchInAddress, Text, Word, ids
 from portal.api.v1.operations import Answer, Resources, wanted
-from portal.api.v1.requests import expected_version
+from portal.api.v1.requests import Refusal, expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.errors import NotFound, RuleViolation
 from portal.keyset import Piece
@@ -23,8 +26,8 @@ from portal.language import LANGUAGES
 blueprint = Resources(
     Resource.PEOPLE,
     about=(
-        "The people of companies, with their addresses. Staff are among them for the scope `admin` alone. "
-        "A role is given on the staff screens only."
+        "The people of companies, with their addresses. Staff are among them for the scope `admin` alone, which "
+        "alone gives roles."
     ),
 )
 
@@ -58,8 +61,19 @@ class NewPerson(Shape):
     company_ids = ids(load_default=list, metadata={"description": "Whom they act for."})
 
 
+class RoleChange(Shape):
+    role = Word(Role, required=True, allow_none=True, metadata={"description": "The staff role; null for customers."})
+
+
 class PersonChange(Shape):
     name = Text(least=1, most=200)
+    email = Text(
+        least=3,
+        most=254,
+        metadata={
+            "description": "Corrected while they have not signed in yet; from then on they change it themselves."
+        },
+    )
     language = fields.String(validate=validate.OneOf(sorted(LANGUAGES)))
     time_zone = Text(least=1, most=64)
 
@@ -109,6 +123,8 @@ def change_person(person_id: int, body: dict[str, Any]) -> Answer:
         by=access.actor(),
         now=clock.utcnow(),
     )
+    if "email" in body:
+        accounts.correct_address(person, body["email"], version=person.version, by=access.actor(), now=clock.utcnow())
     return Answer(_one(person))
 
 
@@ -126,6 +142,36 @@ def reactivate_person(person_id: int) -> Answer:
     person = _person(person_id)
     version = expected_version(person.version)
     accounts.reactivate_person(person, version=version, by=access.actor(), now=clock.utcnow())
+    return Answer(_one(person))
+
+
+@blueprint.does("/<int:person_id>/invite", PersonShape, summary="Mail somebody an invitation", of_version=False)
+def invite_person(person_id: int) -> Answer:
+    """With its link they choose their first password. One sent before opens nothing any more."""
+    person = _person(person_id)
+    invite(person, by=access.actor(), now=clock.utcnow())
+    return Answer(_one(person))
+
+
+@blueprint.does(
+    "/<int:person_id>/withdraw-invitation", PersonShape, summary="Withdraw somebody’s invitation", of_version=False
+)
+def withdraw_from_person(person_id: int) -> Answer:
+    person = _person(person_id)
+    withdraw_invitation(person, by=access.actor(), now=clock.utcnow())
+    return Answer(_one(person))
+
+
+@blueprint.sets(
+    "/<int:person_id>/role", RoleChange, PersonShape, summary="Give somebody a staff role, or none", of_version=True
+)
+def set_role(person_id: int, body: dict[str, Any]) -> Answer:
+    """The scope `admin` alone. All their sessions end; nobody changes their own role, and one administrator stays."""
+    if not _sees_staff():
+        raise Refusal(403, "Roles are given by the scope “admin”.")
+    person = _person(person_id)
+    version = expected_version(person.version)
+    change_role(person, body["role"], version=version, by=access.actor(), now=clock.utcnow())
     return Answer(_one(person))
 
 

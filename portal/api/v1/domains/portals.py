@@ -121,13 +121,13 @@ def add_portal(body: dict[str, Any]) -> Answer:
 
 @blueprint.reads("/<int:portal_id>", PortalShape, summary="Read a portal domain")
 def read_portal(portal_id: int) -> Answer:
-    return Answer(_shown(_portal(portal_id)))
+    return Answer(_shown(portal_or_404(portal_id)))
 
 
 @blueprint.changes("/<int:portal_id>", PortalChange, PortalShape, summary="Change a portal domain’s address or look")
 def change_portal(portal_id: int, body: dict[str, Any]) -> Answer:
     """The address is changed by the scope `admin` alone: links in mails lead there, those for passwords too."""
-    portal = _portal(portal_id)
+    portal = portal_or_404(portal_id)
     if body.get("base_url", portal.base_url) != portal.base_url and access.key().scope is not Scope.ADMIN:
         raise Refusal(
             403, "Links in mails, those for passwords too, lead to this address. The scope “admin” changes it."
@@ -148,7 +148,7 @@ def change_portal(portal_id: int, body: dict[str, Any]) -> Answer:
 @blueprint.removes("/<int:portal_id>", summary="Remove a portal domain", of_version=True)
 def remove_portal(portal_id: int) -> None:
     """Refused while it is the home of any company."""
-    portal = _portal(portal_id)
+    portal = portal_or_404(portal_id)
     version = expected_version(portal.version)
     actions.remove_domain(portal, version=version, by=access.actor(), now=clock.utcnow())
 
@@ -158,7 +158,7 @@ def remove_portal(portal_id: int) -> None:
 )
 def set_areas(portal_id: int, body: dict[str, Any]) -> Answer:
     """It counts from the next request of everybody there."""
-    portal = _portal(portal_id)
+    portal = portal_or_404(portal_id)
     unbuilt = {Area(area) for area in portal.areas}.difference(BUILT_AREAS)
     version = expected_version(portal.version)
     actions.set_areas(portal, unbuilt | set(body["areas"]), version=version, by=access.actor(), now=clock.utcnow())
@@ -167,7 +167,7 @@ def set_areas(portal_id: int, body: dict[str, Any]) -> Answer:
 
 @blueprint.lists("/<int:portal_id>/overrides", OverrideQuery, OverrideShape, summary="List exceptions from its areas")
 def list_overrides(portal_id: int, query: dict[str, Any]) -> Piece[Any]:
-    portal = _portal(portal_id)
+    portal = portal_or_404(portal_id)
     found = overrides(
         wanted(query, OVERRIDE_ORDERS), portal.id, area=query.get("area"), company_id=query.get("company_id")
     )
@@ -181,7 +181,7 @@ def list_overrides(portal_id: int, query: dict[str, Any]) -> Piece[Any]:
     summary="Except a company from an area’s switch",
 )
 def set_override(portal_id: int, company_id: int, area: str, body: dict[str, Any]) -> Answer:
-    portal, company = _portal(portal_id), _company(company_id)
+    portal, company = portal_or_404(portal_id), _company(company_id)
     actions.set_override(portal, company, Area(area), body["is_open"], by=access.actor(), now=clock.utcnow())
     made = override(portal.id, company.id, Area(area))
     if made is None:
@@ -194,13 +194,13 @@ def set_override(portal_id: int, company_id: int, area: str, body: dict[str, Any
 )
 def remove_override(portal_id: int, company_id: int, area: str) -> None:
     """The switch of the portal domain counts for this company again."""
-    portal, company = _portal(portal_id), _company(company_id)
+    portal, company = portal_or_404(portal_id), _company(company_id)
     if override(portal.id, company.id, Area(area)) is None:
         raise NotFound
     actions.set_override(portal, company, Area(area), None, by=access.actor(), now=clock.utcnow())
 
 
-def _portal(portal_id: int) -> PortalDomain:
+def portal_or_404(portal_id: int) -> PortalDomain:
     found = domain_by_id(portal_id)
     if found is None:
         raise NotFound
