@@ -1,5 +1,7 @@
 """Settings, read once from `PORTAL_*` environment variables; a bad value stops the start with a sentence."""
 
+import ipaddress
+import base64
 import re
 import secrets
 from collections.abc import Mapping
@@ -40,6 +42,9 @@ class Settings:
     api_requests_per_minute: int = 600
     metrics_token: str = field(default="", repr=False)
     maintenance_indicator: str = "maintenance"
+    outside_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    outside_ports: frozenset[int] = frozenset({80, 443})
+    sms_url: str = field(default="", repr=False)
 
     @property
     def staff_host(self) -> str:
@@ -81,6 +86,12 @@ class Settings:
             api_requests_per_minute=int(_number(environ, "PORTAL_API_REQUESTS_PER_MINUTE", 600, least=1)),
             metrics_token=_metrics_token(environ.get("PORTAL_METRICS_TOKEN") or ""),
             maintenance_indicator=_maintenance_indicator(environ.get("PORTAL_MAINTENANCE_INDICATOR") or "maintenance"),
+            bounce_address=_bounce_address(environ.get("PORTAL_BOUNCE_ADDRESS") or ""),
+            bounce_imap_url=_imap_url(environ.get("PORTAL_BOUNCE_IMAP_URL") or ""),
+            bounce_http_secrets=_webhook_secrets(environ.get("PORTAL_BOUNCE_HTTP_SECRET") or ""),
+            outside_allow=_networks(environ.get("PORTAL_OUTSIDE_ALLOW") or ""),
+            outside_ports=frozenset({80, 443}) | _ports(environ.get("PORTAL_OUTSIDE_PORTS") or ""),
+            sms_url=_sms_url(environ.get("PORTAL_SMS_URL") or ""),
         )
 
 
@@ -155,12 +166,90 @@ def _smtp_url(value: str) -> str:
     return value
 
 
+SMS_GATEWAYS = (
+    "bulksms", "burstsms", "clickatell", "clicksend", "d7sms", "httpsms", "kavenegar", "msgbird", "nexmo", "octopush",
+    "plivo", "seven", "sinch", "smseagle", "smseagles", "twilio", "voipms", "vonage",
+)  # fmt: skip
+"""The schemes of PORTAL_SMS_URL: gateways for text messages, and nothing that reads a file or runs a program."""
+
+
+def _sms_url(value: str) -> str:
+    scheme = _one_line("PORTAL_SMS_URL", value).partition("://")[0].lower()
+    if value and scheme not in SMS_GATEWAYS:
+        raise ConfigError(f"PORTAL_SMS_URL must begin with the name of a gateway: {', '.join(SMS_GATEWAYS)}.")
+    return value
+
+
+def _networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Networks parted by commas that webhooks may lead to although they are not public."""
+    try:
+        return tuple(ipaddress.ip_network(each.strip()) for each in value.split(",") if each.strip())
+    except ValueError as trouble:
+        raise ConfigError(
+            f"PORTAL_OUTSIDE_ALLOW must list networks, such as 10.20.0.0/16,192.168.7.5: {trouble}."
+        ) from None
+
+
+def _ports(value: str) -> frozenset[int]:
+    """Ports parted by commas that webhooks may lead to beside 80 and 443."""
+    named = [each.strip() for each in value.split(",") if each.strip()]
+    if not all(each.isascii() and each.isdigit() and 0 < int(each) < 65536 for each in named):
+        raise ConfigError("PORTAL_OUTSIDE_PORTS must list ports parted by commas, such as 8080,8443.")
+    return frozenset(map(int, named))
+
+
 def _metrics_token(value: str) -> str:
     if value and not re.fullmatch(r"[\x21-\x7e]{16,200}", value):
         raise ConfigError(
             "PORTAL_METRICS_TOKEN must be 16 to 200 plain characters without spaces, such as random ones."
         )
     return value
+
+
+def _bounce_address(value: str) -> str:
+    """The address reports come back to, with room before its @ for a plus sign and the 26 letters of a mail."""
+    plain = r"[A-Za-z0-9!#$%&'*/=?^_`{|}~.-]{1,36}@(?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}"
+    if value and (not re.fullmatch(plain, value) or len(value) > 200):
+        raise ConfigError(
+            "PORTAL_BOUNCE_ADDRESS must be a plain address such as bounces@mail.example.com, without a plus sign and "
+            "with at most 36 characters before the @."
+        )
+    return value
+
+
+def _imap_url(value: str) -> str:
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(_one_line("PORTAL_BOUNCE_IMAP_URL", value))
+        _ = parts.port
+    except ValueError:
+        raise ConfigError("PORTAL_BOUNCE_IMAP_URL is not a URL.") from None
+    if parts.scheme not in {"imap", "imaps", "imap+starttls"} or not (parts.hostname and parts.username):
+        raise ConfigError(
+            "PORTAL_BOUNCE_IMAP_URL must look like imaps://user:password@host/INBOX (or imap+starttls://)."
+        )
+    if parts.scheme == "imap" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ConfigError(
+            "PORTAL_BOUNCE_IMAP_URL would send its password in plain: begin it with imaps:// or imap+starttls://."
+        )
+    return value
+
+
+def _webhook_secrets(given: str) -> list[bytes]:
+    """Keys of Standard Webhooks, parted by commas: while one is replaced, the old and the new one both hold."""
+    secrets_given = [each.strip() for each in given.split(",") if each.strip()]
+    try:
+        keys = [base64.b64decode(each.removeprefix("whsec_"), validate=True) for each in secrets_given]
+    except ValueError:
+        keys = [b""]
+    is_good = all(each.startswith("whsec_") for each in secrets_given)
+    if not is_good or not all(24 <= len(key) <= 64 and len(set(key)) >= 8 for key in keys):
+        raise ConfigError(
+            "PORTAL_BOUNCE_HTTP_SECRET must be whsec_ followed by 24 to 64 random bytes in base64, such as "
+            "`echo whsec_$(openssl rand -base64 32)` prints; several are parted by commas."
+        )
+    return keys
 
 
 def _one_line(name: str, value: str) -> str:

@@ -14,7 +14,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -67,7 +67,26 @@ class BadCertificate(OutsideError):  # noqa: N818 (it says what happened, as tho
 
 
 class Unreachable(OutsideError):  # noqa: N818 (it says what happened, as those in errors.py do)
-    """Nobody answers there, or not in time, or not in HTTP."""
+    """Nobody answers there, or not in time, or not in HTTP.
+
+    `was_asked` says that the question was on its way, so that whatever it asks for may have been done.
+    """
+
+    def __init__(self, sentence: str, *, was_asked: bool = False) -> None:
+        super().__init__(sentence)
+        self.was_asked = was_asked
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The addresses that may be asked although they are not public: those of networks an installation names."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+
+    def __contains__(self, address: object) -> bool:
+        if not isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address):
+            return False
+        return any(address.version == network.version and address in network for network in self.networks)
 
 
 @dataclass(frozen=True)
@@ -97,7 +116,7 @@ class Answer:
     certificate_until: datetime | None
 
 
-def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Collection[Address] = ()) -> Target:
+def target_of(url: str, *, ports: Collection[int] = PORTS, allowed: Container[Address] = ()) -> Target:
     """The address, if it may be asked as far as its text says; raises Refused with a sentence, for saving a form.
 
     `ports` are those that may be asked, `allowed` addresses that may be although they are not public.
@@ -133,22 +152,25 @@ def ask(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     ports: Collection[int] = PORTS,
-    allowed: Collection[Address] = (),
+    allowed: Container[Address] = (),
     seconds: float = SECONDS,
     most_bytes: int = MOST_BYTES,
+    cut_short: bool = False,
     lookup: Lookup | None = None,
 ) -> Answer:
     """Ask this address once and return what it answers, a redirect as it is.
 
     Raises Refused or NotPublic where it may not be asked, Unresolved, BadCertificate or Unreachable where asking
-    fails. `seconds` are for all of it together. Reads and writes no database; never call it inside a transaction.
+    fails. `seconds` are for all of it together. An answer of more than `most_bytes` is refused, or, with `cut_short`,
+    told as far as it was read. Reads and writes no database; never call it inside a transaction.
     """
     target = target_of(url, ports=ports, allowed=allowed)
     ends_at = time.monotonic() + seconds
     addresses = (lookup or look_up)(target.host, target.port, seconds)
     _check_addresses(target.host, addresses, allowed)
     fixed = {"Host": target.named_host, "User-Agent": AGENT, "Accept-Encoding": "identity"}
-    question = _Question(target, method, {**fixed, **(headers or {}), "Connection": "close"}, body, ends_at, most_bytes)
+    named = {**fixed, **(headers or {}), "Connection": "close"}
+    question = _Question(target, method, named, body, ends_at, most_bytes, cut_short)
     trouble: OutsideError = Unreachable(f"{target.host} has no address that could be asked.")
     for address in addresses:
         try:
@@ -205,7 +227,7 @@ def _carried(address: Address) -> ipaddress.IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
-def _check_addresses(host: str, addresses: Sequence[Address], allowed: Collection[Address]) -> None:
+def _check_addresses(host: str, addresses: Sequence[Address], allowed: Container[Address]) -> None:
     """All of them must be public: one that is not would be asked as soon as the others are down."""
     for address in addresses:
         if address not in allowed and not is_public(address):
@@ -257,6 +279,7 @@ class _Question:
     body: bytes | None
     ends_at: float
     most_bytes: int
+    cut_short: bool
 
     @property
     def seconds_left(self) -> float:
@@ -270,19 +293,23 @@ def _ask_at(address: Address, question: _Question) -> Answer:
     watchdog = threading.Timer(question.seconds_left, connection.cut)
     watchdog.daemon = True
     watchdog.start()
+    was_asked = False
     try:
+        connection.connect()
+        was_asked = True
         connection.request(question.method, question.target.path, question.body, question.headers)
         response = connection.getresponse()
         content = response.read(question.most_bytes + 1)
-        if len(content) > question.most_bytes:
-            raise Unreachable(f"{host} answers with more than {question.most_bytes:,} bytes.")
+        if len(content) > question.most_bytes and not question.cut_short:
+            raise Unreachable(f"{host} answers with more than {question.most_bytes:,} bytes.", was_asked=True)
+        content = content[: question.most_bytes]
         found = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, found, content, str(address), connection.certificate_until)
     except ssl.SSLCertVerificationError as failure:
         raise BadCertificate(_about_certificate(host, failure)) from None
     except (OSError, http.client.HTTPException, ValueError) as failure:
         is_late = time.monotonic() >= question.ends_at
-        raise Unreachable(_about_silence(question.target, failure, is_late=is_late)) from None
+        raise Unreachable(_about_silence(question.target, failure, is_late=is_late), was_asked=was_asked) from None
     finally:
         watchdog.cancel()
         connection.close()

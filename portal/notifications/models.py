@@ -22,6 +22,8 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.database import Base, Versioned
+from portal.notifications.channels.rules import ChannelKind, ChannelState
+from portal.notifications.profiles import Limits, Profile, Security
 from portal.notifications.rules import (
     USUAL_SOURCE,
     BroadcastState,
@@ -44,6 +46,7 @@ IS_LIMITED = text("until IS NOT NULL")
 IS_DUE = text("state = 'pending' AND channel = 'mail'")
 """What the sending process of mails claims; the other channels have a lane of their own."""
 
+IS_BESIDE_MAIL = text("contact_channel_id IS NOT NULL")
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
 
 
@@ -113,7 +116,8 @@ class Delivery(Base):
     `values` are the recipient's variables, `company_ids` the companies it reaches the person through.
     `in_doubt` counts the times a process or connection ended between offering the mail and hearing the answer.
     `first_attempt_at` is the Date of the mail, whichever attempt arrives. `failure` is what the last one was.
-    `finished_at` is when it came to its final state.
+    `finished_at` is when it came to its final state. `channel` is "mail", or the kind of the contact channel that
+    `contact_channel_id` names; then `address` is only the mask of the real one.
     """
 
     __tablename__ = "delivery"
@@ -137,6 +141,16 @@ class Delivery(Base):
             postgresql_where=text("slice_id IS NOT NULL"),
         ),
         Index("ix_delivery_address_key", "address_key"),
+        # What waits for a channel, what is on its way to it, and what it was last sent.
+        Index(
+            "ix_delivery_contact_channel_id",
+            "contact_channel_id",
+            "state",
+            "next_attempt_at",
+            "id",
+            sqlite_where=IS_BESIDE_MAIL,
+            postgresql_where=IS_BESIDE_MAIL,
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -144,6 +158,7 @@ class Delivery(Base):
     dedupe_key: Mapped[str] = mapped_column(String(64), unique=True)
     message_id: Mapped[str] = mapped_column(String(300), unique=True)
     channel: Mapped[str] = mapped_column(String(20), default="mail")
+    contact_channel_id: Mapped[int | None]
     address: Mapped[str] = mapped_column(String(254))
     address_key: Mapped[str] = mapped_column(String(254))
     name: Mapped[str] = mapped_column(String(200), default="")
@@ -274,34 +289,71 @@ class CompanyPreference(Base):
 
 
 class Relay(Versioned, Base):
-    """An SMTP route, in the order of `position`. Without others, an installation uses the one called "default",
-    whose `url` is None: it stands for PORTAL_SMTP_URL.
+    """An SMTP route, in the order of `position`. The one called "default" has no `host`: it stands for PORTAL_SMTP_URL.
 
-    `fingerprint` is a hash of the address and login last used, so that a corrected one mends a broken relay.
-    `connections` is how many are held at once by all processes together (None: PORTAL_CONNECTIONS_PER_RELAY);
-    `per_minute` and `per_day` bound what it takes (None: no bound), counted in the windows that began at
-    `minute_began_at` and `day_began_at`. `failing_since` is when it last stopped answering.
+    `fingerprint` is a hash of the address and login last used of the default one, so that a corrected one mends it.
+    `password_sealed` is sealed for `RELAY_PASSWORD`. `sender` is the address mails through it come from (None: that of
+    the settings). `connections` is how many are held at once by all processes together (None:
+    PORTAL_CONNECTIONS_PER_RELAY); `per_minute` and `per_day` bound what it takes in any minute and in any 24 hours
+    (None: no bound), as `profile` says or, for a custom one, as was typed. `next_at` is when, at an even pace, the next
+    mail is due. `state_since` is when it came to its state, `failing_since` when it last stopped answering. `test` is
+    what the last test mail met (see `relay_test.Report`). A row that was removed stays for what was sent through it.
+
+    People edit the row and so raise its version; how it fares is written past the version, without a conflict.
     """
 
     __tablename__ = "relay"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
-    url: Mapped[str | None] = mapped_column(String(500))
+    host: Mapped[str | None] = mapped_column(String(253))
+    port: Mapped[int | None]
+    security: Mapped[Security] = mapped_column(default=Security.NONE, server_default="none")
+    username: Mapped[str | None] = mapped_column(String(254))
+    password_sealed: Mapped[str | None] = mapped_column(Text)
+    sender: Mapped[str | None] = mapped_column(String(254))
+    profile: Mapped[Profile] = mapped_column(default=Profile.UNLIMITED, server_default="unlimited")
     fingerprint: Mapped[str | None] = mapped_column(String(64))
     position: Mapped[int] = mapped_column(default=0)
     connections: Mapped[int | None]
     per_minute: Mapped[int | None]
     per_day: Mapped[int | None]
-    minute_began_at: Mapped[datetime | None]
-    minute_count: Mapped[int] = mapped_column(default=0)
-    day_began_at: Mapped[datetime | None]
-    day_count: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime | None]
     state: Mapped[RelayState] = mapped_column(default=RelayState.UP)
+    state_since: Mapped[datetime | None]
     paused_until: Mapped[datetime | None]
     pause_seconds: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None]
     last_answer: Mapped[str | None] = mapped_column(String(500))
+    switched_off_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+    test: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.per_minute, self.per_day)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the relay of PORTAL_SMTP_URL."""
+        return self.host is None
+
+
+class RelayUse(Base):
+    """What a relay was given in one span of time, `span` seconds long from `began_at` on: 1 or 600.
+
+    `offered` is counted in the transaction that marks mails as being sent, where the relay is bounded; for any other,
+    and what was `taken` and `refused`, about once a second, so that a process that is killed may forget a second of it.
+    """
+
+    __tablename__ = "relay_use"
+
+    relay_id: Mapped[int] = mapped_column(ForeignKey("relay.id", ondelete="CASCADE"), primary_key=True)
+    span: Mapped[int] = mapped_column(primary_key=True)
+    began_at: Mapped[datetime] = mapped_column(primary_key=True)
+    offered: Mapped[int] = mapped_column(default=0)
+    taken: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
 
 
 class Outbound(Versioned, Base):
