@@ -1,7 +1,7 @@
 """Settings, read once from `PORTAL_*` environment variables; a bad value stops the start with a sentence."""
 
-import ipaddress
 import base64
+import ipaddress
 import re
 import secrets
 from collections.abc import Mapping

@@ -356,6 +356,51 @@ class RelayUse(Base):
     refused: Mapped[int] = mapped_column(default=0)
 
 
+class ContactChannel(Versioned, Base):
+    """Where a company, a person or, with neither, the staff is told beside mail: a telephone, a room, a machine.
+
+    `address` and the secrets are sealed, `hint` is what may be shown of the address, and `fingerprint` a keyed hash of
+    it, so that nobody stores one twice. `topics` are the opaque keys it wants to hear of. `secret` signs a webhook;
+    `old_secret` signs beside it until `old_secret_until`. `failures` counts failures in a row since `failing_since`;
+    until `rests_until` nothing is sent to it. `served_at` is when it last had its turn. While `leased_until` is ahead
+    one sending process, `lease_owner`, has it; none of these raises the version people edit by.
+    """
+
+    __tablename__ = "contact_channel"
+    __table_args__ = (
+        CheckConstraint("company_id IS NULL OR person_id IS NULL", name="one_owner"),
+        Index("ix_contact_channel_company_id", "company_id"),
+        Index("ix_contact_channel_person_id", "person_id"),
+        Index("ix_contact_channel_fingerprint", "fingerprint"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    kind: Mapped[ChannelKind]
+    label: Mapped[str] = mapped_column(String(80))
+    address: Mapped[str] = mapped_column(Text)
+    hint: Mapped[str] = mapped_column(String(120))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    language: Mapped[str] = mapped_column(String(10), default="en")
+    topics: Mapped[list[str]] = mapped_column(JSON, default=list)
+    secret: Mapped[str | None] = mapped_column(Text)
+    old_secret: Mapped[str | None] = mapped_column(Text)
+    old_secret_until: Mapped[datetime | None]
+    state: Mapped[ChannelState] = mapped_column(default=ChannelState.WORKING)
+    failures: Mapped[int] = mapped_column(default=0)
+    failing_since: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(500))
+    code: Mapped[int | None]
+    last_sent_at: Mapped[datetime | None]
+    served_at: Mapped[datetime | None]
+    lease_owner: Mapped[str | None] = mapped_column(String(80))
+    leased_until: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    created_by_id: Mapped[int | None]
+
+
 class Outbound(Versioned, Base):
     """Whether this copy of the data may send. One row, whose id is 1, made by the migration.
 

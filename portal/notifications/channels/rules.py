@@ -274,7 +274,7 @@ def masked(kind: ChannelKind, address: str) -> str:
 # Texts.
 
 TEXT_LENGTH = 300
-"""Characters of a text message, its link included: two parts of a text with plain letters, hardly ever more than four."""
+"""Characters of a text message, its link included: two parts of it with plain letters, hardly ever more than four."""
 
 POST_LENGTH = 2500
 """Characters of a message to Slack or Teams."""
