@@ -6,7 +6,7 @@ Everything here, and in `results.py` and `endings.py`, works in the caller's tra
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,11 +14,10 @@ from sqlalchemy import bindparam, case, delete, exists, func, insert, select, up
 
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions
+from portal.notifications import actions, relays
 from portal.notifications.kinds import kind_named
 from portal.notifications.models import IS_MAIL, IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
 from portal.notifications.queries import pause_of_all
-from portal.notifications.relays import allowance, free_connections, usable_relays
 from portal.notifications.rules import (
     ACTIVE,
     BroadcastState,
@@ -56,25 +55,32 @@ class Claim:
 
     slice_id: int
     relay_id: int
-    relay_url: str
+    relay_url: str = field(repr=False)
+    sender: str
     connections: int
+    is_bounded: bool
+    """Whether the relay takes so many in a minute or a day only, so that what it is offered is counted."""
     deliveries: Sequence[Taken]
     refused: int
     """How many were claimed and turned away at once, so that an empty claim is not taken for an empty outbox."""
 
 
-def claim(owner: str, settings: Settings, *, now: datetime) -> Claim | None:
+def claim(owner: str, settings: Settings, *, now: datetime, at_most: int | None = None) -> Claim | None:
     """Lease the next deliveries to this process: the most urgent that are due, over the first relay that takes more.
 
+    `at_most` is how many it can send soon: what it held for longer would stand before something more urgent.
     None when nothing is due, no relay takes more mails or connections now, or the installation sends nothing.
     """
     release_expired(now)
     if pause_of_all() is not None:
         return None
-    for relay in usable_relays(now):
-        connections = free_connections(relay, owner, settings, now)
-        room = min(settings.slice_size, allowance(relay, now))
+    for relay in relays.usable_relays(now):
+        connections = relays.free_connections(relay, owner, settings, now)
+        room = min(at_most or settings.slice_size, settings.slice_size, relays.allowance(relay, now))
         if connections < 1 or room < 1:
+            continue
+        url = relays.route_of(relay, settings, now)
+        if url is None:
             continue
         ids = _most_urgent(room, now)
         if not ids:
@@ -92,11 +98,17 @@ def claim(owner: str, settings: Settings, *, now: datetime) -> Claim | None:
         stopped = not_allowed(taken)
         _close([each.id for each in stopped], DeliveryState.CANCELLED, AREA_CLOSED, now)
         deliveries = [each for each in taken if each not in stopped] if stopped else taken
-        relay.minute_count += len(deliveries)
-        relay.day_count += len(deliveries)
-        db.session.flush()
-        url = relay.url or settings.smtp_url
-        return Claim(lease.id, relay.id, url, connections, deliveries, len(stopped))
+        relays.note_claimed(relay, len(deliveries), now)
+        return Claim(
+            lease.id,
+            relay.id,
+            url,
+            relays.sender_of(relay, settings),
+            connections,
+            relay.limits.is_bounded,
+            deliveries,
+            len(stopped),
+        )
     return None
 
 

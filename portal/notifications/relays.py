@@ -1,59 +1,83 @@
-"""Which relay takes mails now, how many, and over how many connections."""
+"""Which relay takes mails now, how many, and over how many connections; and what it was given lately.
+
+Called by the sending process in its own transactions. What is written here goes past the version of the row, so that
+an admin who has its form open is not refused because a mail went out meanwhile.
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import events
 from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions
-from portal.notifications.models import (
-    Relay,
-    Slice,
+from portal.notifications.models import RAW, Delivery, Relay, RelayUse, Slice
+from portal.notifications.profiles import (
+    DAY,
+    DAY_SPAN,
+    MINUTE,
+    PORTS,
+    SECOND_SPAN,
+    Spent,
+    begin_of_span,
+    next_pace,
+    room,
+    room_again,
+    url_of,
 )
-from portal.notifications.rules import (
-    Failure,
-    RelayState,
-    next_pause,
-)
+from portal.notifications.rules import DeliveryState, Failure, RelayState, next_pause
+from portal.sealing import Unreadable, unseal
 
 DEFAULT_RELAY = "default"
-MINUTE = timedelta(minutes=1)
-DAY = timedelta(days=1)
+RELAY_PASSWORD = "relay password"  # noqa: S105 (what the password is sealed for)
+UNREADABLE = "Its stored password was sealed with another secret key than today’s. Enter it again."
+UNBOUNDED = 2**31
 
 
 def prepare_relays(settings: Settings) -> None:
     """See to it that there is a relay. One whose address was changed is trusted again: that is how it is mended."""
     fingerprint = hashlib.sha256(settings.smtp_url.encode()).hexdigest()
-    relay = db.session.scalars(select(Relay).where(Relay.name == DEFAULT_RELAY)).one_or_none()
-    if relay is None:
+    known = db.session.execute(select(Relay.id, Relay.fingerprint).where(Relay.host.is_(None))).first()
+    if known is None:
         actions.insert_new(Relay, name=DEFAULT_RELAY, fingerprint=fingerprint)
-    elif relay.url is None and relay.fingerprint != fingerprint:
-        relay.fingerprint = fingerprint
-        relay.state, relay.paused_until, relay.pause_seconds, relay.failing_since = RelayState.UP, None, 0, None
+    elif known.fingerprint != fingerprint:
+        db.session.execute(update(Relay).where(Relay.id == known.id).values(fingerprint=fingerprint, **trusted_again()))
     db.session.flush()
+
+
+def trusted_again() -> dict[str, Any]:
+    """The values of a relay whose faults are forgiven."""
+    return {
+        "state": RelayState.UP,
+        "state_since": None,
+        "paused_until": None,
+        "pause_seconds": 0,
+        "failing_since": None,
+    }
 
 
 def rest_relay(relay_id: int, failure: Failure, text: str, now: datetime) -> None:
     """Stop using a relay: for a while that doubles, or, where only an admin can help, until one has acted."""
-    relay = db.session.scalars(select(Relay).where(Relay.id == relay_id).with_for_update()).one()
+    relay = db.session.execute(
+        select(Relay.state, Relay.state_since, Relay.paused_until, Relay.pause_seconds, Relay.failing_since)
+        .where(Relay.id == relay_id)
+        .with_for_update()
+    ).one()
     if relay.state is RelayState.PAUSED and relay.paused_until and relay.paused_until > now:
         return
-    relay.failing_since = relay.failing_since or now
-    relay.last_answer = text[:500]
+    values: dict[str, Any] = {"failing_since": relay.failing_since or now, "last_answer": text[:500]}
     if failure is Failure.CONFIGURATION:
-        relay.state, relay.paused_until = RelayState.BROKEN, None
+        values |= {"state": RelayState.BROKEN, "paused_until": None}
     else:
         pause = next_pause(timedelta(seconds=relay.pause_seconds))
-        relay.state, relay.paused_until, relay.pause_seconds = (
-            RelayState.PAUSED,
-            now + pause,
-            int(pause.total_seconds()),
-        )
-    db.session.flush()
+        values |= {"state": RelayState.PAUSED, "paused_until": now + pause, "pause_seconds": int(pause.total_seconds())}
+    values["state_since"] = relay.state_since if values["state"] is relay.state else now
+    db.session.execute(update(Relay).where(Relay.id == relay_id).values(values))
     events.ring(events.STAFF)
 
 
@@ -62,21 +86,49 @@ def relay_works(relay_id: int) -> None:
     statement = (
         update(Relay)
         .where(Relay.id == relay_id, or_(Relay.state != RelayState.UP, Relay.pause_seconds != 0))
-        .values(state=RelayState.UP, paused_until=None, pause_seconds=0, failing_since=None)
+        .values(trusted_again())
         .returning(Relay.id)
     )
-    if db.session.scalars(statement, execution_options={"synchronize_session": False}).first():
+    if db.session.scalars(statement, execution_options=RAW).first():
         events.ring(events.STAFF)
+
+
+IN_USE = Relay.switched_off_at.is_(None) & Relay.removed_at.is_(None)
+"""Relays that people have neither switched off nor removed."""
 
 
 def usable_relays(now: datetime) -> Sequence[Relay]:
     """The relays that may be tried now, the preferred one first; locked, so that nothing is given out twice."""
     return db.session.scalars(
         select(Relay)
+        .where(IN_USE)
         .where(or_(Relay.state == RelayState.UP, (Relay.state == RelayState.PAUSED) & (Relay.paused_until <= now)))
         .order_by(Relay.position, Relay.id)
         .with_for_update()
+        .execution_options(populate_existing=True)
     ).all()
+
+
+def put_away(relay_ids: Collection[int]) -> frozenset[int]:
+    """Those of these relays that were switched off or removed: what waits for them goes to others."""
+    return frozenset(db.session.scalars(select(Relay.id).where(Relay.id.in_(relay_ids), ~IN_USE)))
+
+
+def route_of(relay: Relay, settings: Settings, now: datetime) -> str | None:
+    """The SMTP URL of a relay, its password included. None, and the relay is broken, if that cannot be read."""
+    if relay.host is None:
+        return settings.smtp_url
+    try:
+        password = unseal(relay.password_sealed, RELAY_PASSWORD) if relay.password_sealed else ""
+    except Unreadable:
+        rest_relay(relay.id, Failure.CONFIGURATION, UNREADABLE, now)
+        return None
+    return url_of(relay.security, relay.host, relay.port or PORTS[relay.security], relay.username or "", password)
+
+
+def sender_of(relay: Relay, settings: Settings) -> str:
+    """The address mails through this relay come from."""
+    return relay.sender or settings.mail_from
 
 
 def free_connections(relay: Relay, owner: str, settings: Settings, now: datetime) -> int:
@@ -91,13 +143,107 @@ def free_connections(relay: Relay, owner: str, settings: Settings, now: datetime
     return mine or (relay.connections or settings.connections_per_relay) - sum(held.values())
 
 
+# What each was given, and what it has room for.
+
+
 def allowance(relay: Relay, now: datetime) -> int:
-    """How many mails the relay may still be given in this minute and on this day; moves the windows on."""
-    if relay.minute_began_at is None or now - relay.minute_began_at >= MINUTE:
-        relay.minute_began_at, relay.minute_count = now, 0
-    if relay.day_began_at is None or now - relay.day_began_at >= DAY:
-        relay.day_began_at, relay.day_count = now, 0
-    unbounded = 2**31
-    minute = relay.per_minute - relay.minute_count if relay.per_minute is not None else unbounded
-    day = relay.per_day - relay.day_count if relay.per_day is not None else unbounded
-    return min(minute, day)
+    """How many mails may be claimed for the relay now. Nothing is looked up for one that is not bounded."""
+    if not relay.limits.is_bounded:
+        return UNBOUNDED
+    found = room(relay.limits, spent_by([relay.id], now)[relay.id], relay.next_at, now)
+    return UNBOUNDED if found is None else found
+
+
+def note_claimed(relay: Relay, count: int, now: datetime) -> None:
+    """Keep an even pace: the next mail is due so much later."""
+    if relay.per_minute is not None:
+        next_at = next_pace(relay.limits, count, relay.next_at, now)
+        db.session.execute(update(Relay).where(Relay.id == relay.id).values(next_at=next_at))
+
+
+def room_comes_at(now: datetime) -> datetime | None:
+    """When the first bounded relay that could be tried has room again; None where none is short of room only."""
+    relays = [each for each in _bounded() if each.state is RelayState.UP or (each.paused_until or now) <= now]
+    spent = spent_by([each.id for each in relays], now)
+    moments = [room_again(each.limits, spent[each.id], each.next_at, now) for each in relays]
+    return min(moments, default=None)
+
+
+def _bounded() -> Sequence[Relay]:
+    return db.session.scalars(
+        select(Relay)
+        .where(IN_USE, Relay.state != RelayState.BROKEN)
+        .where(or_(Relay.per_minute.is_not(None), Relay.per_day.is_not(None)))
+        .order_by(Relay.position, Relay.id)
+    ).all()
+
+
+def spent_by(relay_ids: Collection[int], now: datetime) -> dict[int, Spent]:
+    """What each of the relays was given lately, and what is claimed for it. Two queries."""
+    # In this order, because a mail that is marked in between must rather count twice than not at all.
+    claimed: Mapping[int, int] = dict(
+        db.session.execute(
+            select(Slice.relay_id, func.count())
+            .join(Delivery, Delivery.slice_id == Slice.id)
+            .where(Slice.relay_id.in_(relay_ids), Delivery.state == DeliveryState.CLAIMED)
+            .group_by(Slice.relay_id)
+        ).all()
+    )
+    spans: dict[tuple[int, int], list[tuple[datetime, int]]] = {}
+    rows = db.session.execute(
+        select(RelayUse.relay_id, RelayUse.span, RelayUse.began_at, RelayUse.offered)
+        .where(RelayUse.relay_id.in_(relay_ids), RelayUse.offered > 0)
+        .where(
+            or_(
+                (RelayUse.span == _seconds(SECOND_SPAN)) & (RelayUse.began_at > now - MINUTE - SECOND_SPAN),
+                (RelayUse.span == _seconds(DAY_SPAN)) & (RelayUse.began_at > now - DAY - DAY_SPAN),
+            )
+        )
+        .order_by(RelayUse.began_at)
+    )
+    for relay_id, span, began_at, offered in rows:
+        spans.setdefault((relay_id, span), []).append((began_at, offered))
+    return {
+        each: Spent(
+            spans.get((each, _seconds(SECOND_SPAN)), ()),
+            spans.get((each, _seconds(DAY_SPAN)), ()),
+            claimed.get(each, 0),
+        )
+        for each in relay_ids
+    }
+
+
+def count_use(
+    connection: Connection, relay_id: int, now: datetime, *, offered: int = 0, taken: int = 0, refused: int = 0
+) -> None:
+    """Add to what a relay was given in this second and in these ten minutes, in the transaction of `connection`."""
+    if not (offered or taken or refused):
+        return
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    counts = {"offered": offered, "taken": taken, "refused": refused}
+    statement = insert(RelayUse).values(
+        [
+            {"relay_id": relay_id, "span": _seconds(span), "began_at": begin_of_span(now, span), **counts}
+            for span in (SECOND_SPAN, DAY_SPAN)
+        ]
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["relay_id", "span", "began_at"],
+            set_={name: getattr(RelayUse, name) + statement.excluded[name] for name in counts},
+        )
+    )
+
+
+def forget_use(now: datetime) -> None:
+    """Forget what was given so long ago that it bounds nothing any more."""
+    kept = {SECOND_SPAN: MINUTE * 10, DAY_SPAN: DAY * 2}
+    for span, window in kept.items():
+        db.session.execute(
+            delete(RelayUse).where(RelayUse.span == _seconds(span), RelayUse.began_at < now - window),
+            execution_options=RAW,
+        )
+
+
+def _seconds(span: timedelta) -> int:
+    return int(span.total_seconds())

@@ -19,7 +19,8 @@ def mend_relay(relay_id: int, *, by: Actor, now: datetime) -> None:
     if relay is None:
         raise NotFound
     before = relay.state
-    relay.state, relay.paused_until, relay.pause_seconds, relay.failing_since = RelayState.UP, None, 0, None
+    relay.state, relay.state_since, relay.paused_until = RelayState.UP, None, None
+    relay.pause_seconds, relay.failing_since = 0, None
     db.session.flush()
     events.wake("deliver")
     audit.record(

@@ -50,7 +50,7 @@ def test_every_part_is_told_in_words(sign_in: SignIn, cast: Cast) -> None:
 def test_mails_that_nobody_sends_and_a_broken_relay_need_somebody(sign_in: SignIn, cast: Cast) -> None:
     queue("incident:1", 3, now=clock.utcnow())
     db.session.execute(update(Delivery).values(next_attempt_at=clock.utcnow() - timedelta(hours=1)))
-    db.session.add(Relay(name="backup", url="smtp://127.0.0.1:1", state=RelayState.BROKEN))
+    db.session.add(Relay(name="backup", host="127.0.0.1", port=1, state=RelayState.BROKEN))
     outbound.note_backup(5_000_000, clock.utcnow())
     events.commit()
     page = sign_in(cast.root).get(SCREEN).get_data(as_text=True)
