@@ -45,6 +45,9 @@ class Settings:
     outside_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     outside_ports: frozenset[int] = frozenset({80, 443})
     sms_url: str = field(default="", repr=False)
+    bounce_address: str = ""
+    bounce_imap_url: str = field(default="", repr=False)
+    bounce_http_secrets: list[bytes] = field(default_factory=list, repr=False)
 
     @property
     def staff_host(self) -> str:

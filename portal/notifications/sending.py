@@ -31,6 +31,7 @@ from portal.config import Settings
 from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import endings, leases, outbound, relays, results
+from portal.notifications.bounces.rules import envelope_sender
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
 from portal.notifications.kinds import BUILT_IN, LateValues, kind_named, language_of
 from portal.notifications.leases import Claim, Taken
@@ -228,7 +229,8 @@ class Sender:
             address = envelope_address(taken.address)
             values = self._values(taken)
             letter = Letter(taken.message_id, root, address, taken.name, taken.first_attempt_at, values)
-            return Mail(taken, slice_id, wording.sender, address, wording.fill(letter))
+            sender = envelope_sender(self.settings.bounce_address, taken.message_id, wording.sender)
+            return Mail(taken, slice_id, sender, address, wording.fill(letter))
         except ComposeError as refusal:
             self._failed.append(Failed(taken, slice_id, None, Failure.POISON, None, f"Not composed: {refusal}."))
             return None
