@@ -20,11 +20,12 @@ from portal.domains import actions as domains
 from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.notifications import account_mails, actions, endings, leases, queries
+from portal.notifications.bounces import polling
 from portal.notifications.sending import Sender
 from portal.records import exports, retention
 from portal.records.queries import due_runs
 from portal.records.working import Work
-from workers import exporting
+from workers import bounces, exporting
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,13 @@ def write_account_mails() -> None:
         events.commit()
 
 
+def poll_bounces() -> None:
+    """Read the reports that wait in the mailbox; wakes itself when there were more than one look takes."""
+    if bounces.poll(current_app.config["SETTINGS"], _stopping().is_set):
+        events.wake("poll_bounces")
+        events.commit()
+
+
 def bring_in(run_id: int) -> None:
     """Make the dry run of an import, or apply it, whichever it waits for; nothing when another process is at it."""
     settings: Settings = current_app.config["SETTINGS"]
@@ -128,6 +136,8 @@ def beat() -> None:
         events.wake("bring_in", run_id)
     for run_id in exports.due(utcnow()):
         events.wake("export", run_id)
+    if polling.is_due(current_app.config["SETTINGS"], utcnow()):
+        events.wake("poll_bounces")
     events.commit()
 
 
@@ -149,6 +159,7 @@ def work_off() -> None:
         is_more = _check_host() or is_more
         is_more = _bring_in_what_is_due() or is_more
         is_more = _export_what_is_due() or is_more
+        is_more = bounces.poll(current_app.config["SETTINGS"], _stopping().is_set) or is_more
 
 
 def _put_right() -> None:

@@ -1,0 +1,80 @@
+"""Looking into the mailbox reports come back to: each is written down, and only then put away."""
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import events
+from portal.clock import utcnow
+from portal.config import Settings
+from portal.notifications.bounces import actions, polling
+from portal.notifications.bounces.mailbox import (
+    MOST_AT_ONCE,
+    PROCESSED,
+    UNCLEAR,
+    MailboxTrouble,
+    Place,
+    Waiting,
+    opened,
+)
+from portal.notifications.bounces.rules import FOR_A_HUMAN, CameBy, Outcome
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 15.0
+"""How long one look reads before it makes room for what else is due; the rest is read in the next."""
+
+
+def poll(settings: Settings, is_stopping: Callable[[], bool]) -> bool:
+    """Look into the mailbox if it is due and nobody does; whether there was more than one look takes."""
+    owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+    is_ours = polling.begin(settings, owner, utcnow())
+    events.commit()
+    if not is_ours:
+        return False
+    try:
+        with opened(Place.of(settings.bounce_imap_url)) as waiting:
+            is_more = _take_all(waiting, is_stopping)
+    except MailboxTrouble as trouble:
+        events.rollback()
+        log.warning("the mailbox of reports is left alone for a while: %s", trouble)
+        polling.rest(settings, owner, str(trouble), utcnow())
+        events.commit()
+        return False
+    polling.end(settings, owner, utcnow(), is_more=is_more)
+    events.commit()
+    return is_more
+
+
+def _take_all(waiting: Waiting, is_stopping: Callable[[], bool]) -> bool:
+    began, uids = time.monotonic(), waiting.uids()
+    for uid in uids[:MOST_AT_ONCE]:
+        if is_stopping() or time.monotonic() - began > LOOK_SECONDS:
+            return True
+        raw = waiting.read(uid)
+        if raw is None:
+            continue
+        waiting.put_away(uid, UNCLEAR if _take(raw) in FOR_A_HUMAN else PROCESSED)
+    return len(uids) > MOST_AT_ONCE
+
+
+def _take(raw: bytes) -> Outcome:
+    """Write one report down, with what follows, in a transaction of its own; one that cannot be read is noted as such.
+
+    A database that does not answer is another matter: then the report stays where it is.
+    """
+    try:
+        outcome = actions.take(raw, CameBy.MAILBOX, now=utcnow())
+        events.commit()
+    except SQLAlchemyError:
+        raise
+    except Exception as trouble:
+        log.exception("a report cannot be read")
+        events.rollback()
+        outcome = actions.note_broken(raw, CameBy.MAILBOX, f"{type(trouble).__name__}: {trouble}", now=utcnow())
+        events.commit()
+    return outcome
