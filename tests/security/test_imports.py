@@ -6,16 +6,17 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from werkzeug.test import TestResponse
 
 from portal import clock, events
-from portal.accounts.models import AccountMail, Company, Membership, Person
+from portal.accounts.models import AccountMail, Company, Membership, Person, Session
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.database import read_only
@@ -106,6 +107,20 @@ def test_i21_any_usual_encoding_and_delimiter_comes_in(root: FlaskClient, encodi
     worked_on(int(address.rpartition("/")[2]))
     assert f"Bäckerei Huber{mark.strip() or ''} Söhne".replace("Huber Söhne", "Huber Söhne") in names()
     assert "1 row came in" in sentence_of(root.get(address))
+
+
+def test_applying_asks_for_the_password_again(root: FlaskClient) -> None:
+    sent = send(root, "companies", b"Name\nNew firm\n")
+    address = sent.headers["Location"]
+    assert press(root, address, "columns").status_code == 303
+    worked_on(int(address.rpartition("/")[2]))
+    db.session.execute(update(Session).values(confirmed_at=clock.utcnow() - timedelta(hours=1)))
+    db.session.commit()
+    answer = press(root, address, "apply")
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/confirm?next=%2F")
+    worked_on(int(address.rpartition("/")[2]))
+    assert "New firm" not in names()
 
 
 @pytest.mark.parametrize(

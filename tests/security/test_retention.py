@@ -295,6 +295,19 @@ def test_a_shorter_time_asks_with_the_number_first(
     assert (entry.before, entry.after) == ({"kind": "mail_ledger", "days": 730}, {"kind": "mail_ledger", "days": 90})
 
 
+def test_how_long_things_are_kept_is_not_changed_by_who_sits_down_at_an_open_screen(
+    cast: Cast, sign_in: SignIn
+) -> None:
+    client = sign_in(cast.root)
+    form = settings_form(client, days__mail_ledger="90") | {"confirmed": "yes"}
+    db.session.execute(update(Session).values(confirmed_at=clock.utcnow() - timedelta(hours=1)))
+    db.session.commit()
+    for answer in (client.get("/admin/retention"), client.post("/admin/retention", data=form)):
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/confirm?next=%2F")
+    assert retention.setting("mail_ledger").days == 730
+
+
 @pytest.mark.parametrize("days", ["0", "29", "-5", "4000", "x", "", "99999999999999999999"])
 def test_a_time_out_of_its_bounds_is_refused_beside_its_field(cast: Cast, sign_in: SignIn, days: str) -> None:
     client = sign_in(cast.root)

@@ -159,7 +159,8 @@ def stop(run_id: int) -> Response:
 
 @blueprint.post("/<int:run_id>/apply")
 def apply(run_id: int) -> Response:
-    """Write what the dry run says."""
+    """Write what the dry run says; it can change a whole firm's customers, so it asks who is sitting there."""
+    access.require_recent_password()
     run, form = _found(run_id, to_steer=True), ApplyForm()
     if not form.validate_on_submit():
         abort(422)

@@ -31,6 +31,7 @@ class Row:
 @blueprint.route("", methods=["GET", "POST"])
 def rules() -> Response:
     """The settings; shortening one that has something to forget asks once more, with the number."""
+    access.require_recent_password()
     form, now = StaffForm(), clock.utcnow()
     kept = retention.settings()
     if not form.is_submitted():
