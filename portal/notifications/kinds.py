@@ -41,7 +41,8 @@ class Recipient:
 
     `company_ids` are the companies the mail reaches this person through, the first being the one whose home
     portal the links lead to. `values` fill the variables of the kind, as plain text (a line break becomes `<br>` in
-    the HTML part). A lower `priority` is sent sooner: 0 for those who are affected.
+    the HTML part). A lower `priority` is sent sooner: 0 for those who are affected. Without `is_wanted` they have
+    muted everything this is about: they get no mail, and a line in the ledger that says why.
     """
 
     person_id: int | None
@@ -51,6 +52,7 @@ class Recipient:
     language: str
     values: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
+    is_wanted: bool = True
 
 
 class Recipients(Protocol):
@@ -65,9 +67,48 @@ class Recipients(Protocol):
     ) -> tuple[Sequence[Recipient], Cursor | None]: ...
 
 
+@dataclass(frozen=True)
+class Listener:
+    """A channel beside mail that may be told: whose it is, and in which language and zone it is spoken to."""
+
+    id: int
+    company_ids: tuple[int, ...]
+    language: str
+    time_zone: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one channel is told. `values` fill the wordings, `path` is where the link leads on the company's portal.
+
+    `event` and `data` are the type and the content of a webhook: JSON, and nothing its company may not see. `about`
+    are the opaque topics it touches for this company, finer than that of the kind ("service:12").
+    """
+
+    company_ids: tuple[int, ...]
+    values: Mapping[str, str]
+    path: str
+    event: str
+    data: Mapping[str, Any]
+    about: frozenset[str] = frozenset()
+    priority: int = 0
+
+
+class Tell(Protocol):
+    """Which of these channels a broadcast is for, and what each is told; those it is not for are left out."""
+
+    def __call__(
+        self, selector: dict[str, Any], listeners: Sequence[Listener], now: datetime
+    ) -> Mapping[int, Told]: ...
+
+
 LateValues = Callable[[Mapping[str, str], datetime], Mapping[str, str]]
 """Makes the values that stand in no row of the stored ones, when a mail is composed (the moment is the second
 argument). ValueError says why it must not go."""
+
+MutedBy = Callable[[dict[str, Any], Collection[tuple[int, tuple[int, ...]]], datetime], frozenset[int]]
+"""Those of some people (by id, each with the companies a mail reaches them through) who have muted everything that the
+selector is about."""
 
 ACCOUNT_TOPIC = "account"
 """The topic of mails one needs to get in at all. They are no list: nobody leaves it, none of them says how to."""
@@ -88,7 +129,10 @@ class Kind:
     `variables` are the names its wordings use beside the built-in ones. `priority` is lower for sooner;
     a recipient's own is added to it. `repeat_in_doubt` says whether a mail whose answer was never heard
     is sent once more, with the same Message-ID. `late_values` makes what may stand in no row, such as a link that
-    signs somebody in.
+    signs somebody in. `muted_by` asks once more, of those who were written down, who has muted all of it since; a kind
+    that nothing narrows needs none. `tell` says which channels beside mail hear of it too, those of companies and
+    people or, with `is_for_staff`, those of the staff; without it there are none. The wordings of such a kind also have
+    a "brief" for a text message and a "post" for a room, both plain.
     """
 
     name: str
@@ -101,6 +145,9 @@ class Kind:
     priority: int = 50
     repeat_in_doubt: bool = True
     late_values: LateValues | None = None
+    muted_by: MutedBy | None = None
+    tell: Tell | None = None
+    is_for_staff: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -122,6 +169,11 @@ def kind_named(name: str) -> Kind:
     return _kinds[name]
 
 
+def listed() -> list[Kind]:
+    """The kinds whose mails are lists that can be left, one for each topic, in the order of registration."""
+    return list({kind.topic: kind for kind in _kinds.values() if kind.is_list}.values())
+
+
 def topics() -> dict[str, Any]:
     """Every topic there is to unsubscribe from, with its label, in the order of registration."""
-    return {kind.topic: kind.label for kind in _kinds.values() if kind.is_list}
+    return {kind.topic: kind.label for kind in listed()}

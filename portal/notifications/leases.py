@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, case, delete, exists, func, insert, select, up
 from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions, relays
+from portal.notifications.declining import declined_since
 from portal.notifications.kinds import kind_named
 from portal.notifications.models import IS_MAIL, IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
 from portal.notifications.queries import pause_of_all
@@ -97,7 +98,8 @@ def claim(owner: str, settings: Settings, *, now: datetime, at_most: int | None 
         taken = _take(ids, lease.id, now)
         stopped = not_allowed(taken)
         _close([each.id for each in stopped], DeliveryState.CANCELLED, AREA_CLOSED, now)
-        deliveries = [each for each in taken if each not in stopped] if stopped else taken
+        allowed = [each for each in taken if each not in stopped] if stopped else taken
+        deliveries = _leave_out_declined(allowed, now)
         relays.note_claimed(relay, len(deliveries), now)
         return Claim(
             lease.id,
@@ -107,9 +109,29 @@ def claim(owner: str, settings: Settings, *, now: datetime, at_most: int | None 
             connections,
             relay.limits.is_bounded,
             deliveries,
-            len(stopped),
+            len(taken) - len(deliveries),
         )
     return None
+
+
+def _leave_out_declined(deliveries: list[Taken], now: datetime) -> list[Taken]:
+    """Close those that nobody wants any more; returns the others."""
+    declined = declined_since(deliveries, now)
+    for answer in sorted(set(declined.values())):
+        ids = [delivery_id for delivery_id, why in declined.items() if why == answer]
+        _close(ids, DeliveryState.SUPPRESSED, answer, now)
+    return [each for each in deliveries if each.id not in declined] if declined else deliveries
+
+
+def room_comes_at(owner: str, settings: Settings, now: datetime) -> datetime | None:
+    """When a relay that this process may talk to has room again for mails that wait for nothing else; None if none."""
+    is_due = exists().where(
+        Broadcast.id == Delivery.broadcast_id, Broadcast.state.in_(ACTIVE), Broadcast.expires_at > now
+    )
+    waiting = select(Delivery.id).where(IS_PENDING, IS_MAIL, Delivery.next_attempt_at <= now, is_due).limit(1)
+    if db.session.scalar(waiting) is None or pause_of_all() is not None:
+        return None
+    return relays.room_comes_at(owner, settings, now)
 
 
 def _most_urgent(room: int, now: datetime) -> list[int]:

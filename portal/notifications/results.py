@@ -2,15 +2,15 @@
 
 import random
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 from sqlalchemy.orm import defer
 
 from portal.accounts.models import Person
 from portal.extensions import db
-from portal.notifications import actions
+from portal.notifications import actions, relays
 from portal.notifications.kinds import ACCOUNT_TOPIC, kind_named
 from portal.notifications.leases import Taken, close_cancelled, note_attempt
 from portal.notifications.models import Broadcast, Delivery, Preference, Suppression
@@ -18,8 +18,6 @@ from portal.notifications.queries import MAY_SEND, pause_of_all
 from portal.notifications.rules import (
     ACTIVE,
     EVERY_TOPIC,
-    MAILBOX_FULL_MAILS,
-    MAILBOX_FULL_WINDOW,
     BroadcastState,
     DeliveryState,
     Failure,
@@ -27,8 +25,6 @@ from portal.notifications.rules import (
     enhanced_code,
     verdict,
 )
-
-FULL_MAILBOX_RESTS = timedelta(days=30)
 
 
 class Sent(NamedTuple):
@@ -123,10 +119,11 @@ def store_and_mark(
     slices: Collection[int],
     relay_id: int,
     now: datetime,
+    is_bounded: bool = False,
 ) -> frozenset[int]:
     """Store what was sent and mark what is sent next, in one transaction; returns those that may indeed be sent.
 
-    The rest was cancelled, paused, suppressed, unsubscribed or overtaken in the meantime, or is no longer ours.
+    What is offered to a relay that `is_bounded` is counted in the same transaction. The rest was cancelled, paused, suppressed, unsubscribed or overtaken in the meantime, or is no longer ours.
     `now` becomes their `sending_since`.
     """
     if sent:
@@ -149,7 +146,10 @@ def store_and_mark(
     marked = connection.execute(
         _MARK, {"b_ids": sorted(ids), "b_slices": list(slices), "b_now": now, "b_relay": relay_id}
     )
-    return frozenset(marked.scalars())
+    granted = frozenset(marked.scalars())
+    if is_bounded:
+        relays.count_use(connection, relay_id, now, offered=len(granted))
+    return granted
 
 
 def settle(failures: Sequence[Failed], worker: str, now: datetime) -> frozenset[int]:
@@ -210,29 +210,9 @@ def _apply(delivery: Delivery, note: Failed, kind: str, expires_at: datetime, no
             delivery_id=delivery.id,
             now=now,
         )
-    elif note.failure is Failure.MESSAGE_FULL and state is DeliveryState.FAILED:
-        _count_full_mailbox(delivery, note.text, now)
-
-
-def _count_full_mailbox(delivery: Delivery, text: str, now: datetime) -> None:
-    """A mailbox that three mails of a week found full is left alone for a month."""
-    db.session.flush()
-    full = select(func.count()).where(
-        Delivery.address_key == delivery.address_key,
-        Delivery.failure == Failure.MESSAGE_FULL,
-        Delivery.state == DeliveryState.FAILED,
-        Delivery.finished_at > now - MAILBOX_FULL_WINDOW,
-    )
-    if (db.session.scalar(full) or 0) >= MAILBOX_FULL_MAILS:
-        actions.suppress(
-            delivery.address,
-            EVERY_TOPIC,
-            SuppressionReason.HARD_BOUNCE,
-            detail=text,
-            delivery_id=delivery.id,
-            until=now + FULL_MAILBOX_RESTS,
-            now=now,
-        )
+    elif state is DeliveryState.FAILED and note.failure in {Failure.MESSAGE_FULL, Failure.SOFT}:
+        db.session.flush()
+        actions.strike(delivery.address, detail=note.text, delivery_id=delivery.id, now=now)
 
 
 class TurnedAway(NamedTuple):

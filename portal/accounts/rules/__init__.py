@@ -23,6 +23,7 @@ class Permission(StrEnum):
     INCIDENTS_PUBLISH = "incidents:publish"
     CATALOGUE_EDIT = "catalogue:edit"
     BROADCASTS_STEER = "broadcasts:steer"
+    SUPPRESSIONS_EDIT = "suppressions:edit"
     COMPANIES_READ = "companies:read"
     COMPANIES_EDIT = "companies:edit"
     COMPANIES_VIEW_AS = "companies:view-as"
@@ -46,6 +47,7 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.INCIDENTS_PUBLISH,
             Permission.CATALOGUE_EDIT,
             Permission.BROADCASTS_STEER,
+            Permission.SUPPRESSIONS_EDIT,
         }
     ),
     Role.ADMIN: frozenset(Permission),

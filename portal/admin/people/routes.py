@@ -287,11 +287,11 @@ def end_session(person_id: int, session_id: int) -> Response:
 
 @blueprint.post("/<int:person_id>/suppressions/<int:suppression_id>/lift")
 def lift(person_id: int, suppression_id: int) -> Response:
-    """Let mails reach the person's address again."""
-    access.require(Permission.PEOPLE_EDIT)
+    """Let mails reach the person's address again; asked is why they would arrive."""
+    access.require(Permission.SUPPRESSIONS_EDIT)
     wanted = _person(person_id)
     suppression = suppression_of(wanted.email, suppression_id) or abort(404)
-    lift_suppression(suppression, wanted, by=access.actor(), now=clock.utcnow())
+    lift_suppression(suppression, why=request.form.get("why", "")[:500], by=access.actor(), now=clock.utcnow())
     sentence = f"Mails to {wanted.email} are sent again."
     events.commit()
     flash(sentence)

@@ -19,6 +19,10 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "Edit the catalogue",
         "Add, change and archive components and services, and say who holds what.",
     ),
+    Permission.SUPPRESSIONS_EDIT: (
+        "Say who is mailed",
+        "Stop mails to an address, let them go again, and change what people and companies are mailed about.",
+    ),
     Permission.BROADCASTS_STEER: ("Steer broadcasts", "Pause, go on with, cancel and repeat what is being mailed."),
     Permission.COMPANIES_READ: (
         "See companies and people",

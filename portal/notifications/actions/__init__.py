@@ -4,19 +4,28 @@ What the sending process writes stands in `leases.py`, `results.py` and `endings
 """
 
 from portal.notifications.actions.inserting import insert_new
+from portal.notifications.actions.preferences import (
+    choose_for_company,
+    choose_for_person,
+    follow_company,
+    set_contact,
+)
 from portal.notifications.actions.queueing import (
     WRITTEN_AT_ONCE,
     WRITTEN_PER_STEP,
     expand_step,
     give_up_expanding,
     queue_broadcast,
+    values_of,
 )
 from portal.notifications.actions.relays import mend_relay
 from portal.notifications.actions.steering import cancel, cancel_what_waits, pause, resume, retry_failed
+from portal.notifications.actions.strikes import strike
 from portal.notifications.actions.suppressions import (
     lift_suppression,
     subscribe_again,
     suppress,
+    suppress_by_hand,
     unsubscribe,
     why_suppressed,
 )
@@ -26,7 +35,10 @@ __all__ = [
     "WRITTEN_PER_STEP",
     "cancel",
     "cancel_what_waits",
+    "choose_for_company",
+    "choose_for_person",
     "expand_step",
+    "follow_company",
     "give_up_expanding",
     "insert_new",
     "lift_suppression",
@@ -35,8 +47,12 @@ __all__ = [
     "queue_broadcast",
     "resume",
     "retry_failed",
+    "set_contact",
+    "strike",
     "subscribe_again",
     "suppress",
+    "suppress_by_hand",
     "unsubscribe",
+    "values_of",
     "why_suppressed",
 ]

@@ -24,7 +24,7 @@ from portal.notifications.actions.suppressions import reason_in_words
 from portal.notifications.kinds import Content, Kind, Recipient, kind_named, wording_key
 from portal.notifications.links import unsubscribe_path
 from portal.notifications.models import Broadcast, Delivery
-from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses, unwanted_by
+from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses
 from portal.notifications.rules import (
     ACTIVE,
     OPEN_STATES,
@@ -36,6 +36,7 @@ from portal.notifications.rules import (
     message_id,
     name_key,
 )
+from portal.notifications.wishes import declined
 
 WRITTEN_AT_ONCE = 1000
 """Recipients whose deliveries are written with the change itself; more are written by the worker."""
@@ -146,7 +147,7 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
         return
     keys = [text_key(each.address) for each in reached]
     suppressed = (suppressed_addresses if kind.is_list else bounced_today)(keys, broadcast.topic, now)
-    unwanted = unwanted_by([each.person_id for each in reached if each.person_id], broadcast.topic)
+    unwanted = declined(reached, broadcast.topic) if kind.is_list else {}
     homes = homes_of(allowed)
     settings: Settings = current_app.config["SETTINGS"]
     secret = name_key(settings.secret_key)
@@ -157,11 +158,12 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
         row = _row(broadcast, recipient, address_key, companies)
         row["wording"] = _wording_for(broadcast, recipient.language, home)
         row["message_id"] = message_id(secret, row["dedupe_key"], settings.mail_domain)
-        row["values"] = _values(broadcast, recipient, home, settings)
+        row["values"] = values_of(recipient, broadcast.topic, home, settings)
         row |= {"created_at": now, "next_attempt_at": now, "state": DeliveryState.PENDING, "answer": None}
         row["finished_at"] = None
-        if address_key in suppressed or recipient.person_id in unwanted:
-            why = reason_in_words(*suppressed.get(address_key, (None, None)))
+        if address_key in suppressed or recipient.address in unwanted:
+            stopped = suppressed.get(address_key)
+            why = reason_in_words(*stopped) if stopped else unwanted[recipient.address]
             row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": why}
         rows.append(row)
     insert_new(Delivery, *rows)
@@ -199,10 +201,10 @@ def _support_sentence(channels: Channels, language: str) -> str:
         return str(_("Questions? %(channels)s", channels=named)) if named else ""
 
 
-def _values(broadcast: Broadcast, recipient: Recipient, home: Home | None, settings: Settings) -> dict[str, str]:
+def values_of(recipient: Recipient, topic: str, home: Home | None, settings: Settings) -> dict[str, str]:
     """The kind's variables with the built-in ones; every link leads to the home portal of the recipient's company."""
     base_url = (home and home.base_url) or settings.base_url
-    path = unsubscribe_path(recipient.address, broadcast.topic, recipient.person_id)
+    path = unsubscribe_path(recipient.address, topic, recipient.person_id)
     return {
         "company": home.company if home else "",
         **recipient.values,
