@@ -1,0 +1,86 @@
+"""What staff typed as the mail it becomes: Markdown, our frame around it, and the variables in their places."""
+
+import html
+import re
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from portal import plaintext
+from portal.catalogue.notices.rules import FIRST, TEST_PREFIX, Kept, WordingError, check_links, keep_placeholders
+from portal.filters import markdown
+from portal.notifications.kinds import Content
+from portal.notifications.wordings import render_wordings
+
+BEGINNING = 110
+"""Characters of the text that mail programs show behind the subject."""
+
+_PLACE = re.compile(r"\{\{([a-z][a-z0-9_]{0,39})\}\}")
+
+
+def body_of(text: str) -> tuple[str, str]:
+    """The text as clean HTML and as plain text, the variables in their places.
+
+    Raises WordingError when a link leads where a variable says that is no address of ours.
+    """
+    kept = keep_placeholders(text)
+    made = str(markdown(kept.text))
+    check_links(made, kept)
+    return kept.back(made), kept.back(plaintext.from_html(made))
+
+
+def content_of(wordings: Mapping[str, Mapping[str, str]], *, is_test: bool = False) -> Content:
+    """The mail in every language it was written in, frame and way out included."""
+    content: Content = {}
+    for language, wording in wordings.items():
+        body_html, body_text = body_of(wording["body"])
+        content |= render_wordings(
+            "notice",
+            (language,),
+            subject=(TEST_PREFIX if is_test else "") + one_form(wording["subject"]),
+            body_html=Markup(body_html),  # noqa: S704 (what nh3 cleaned, with names of variables set in)
+            body_text=body_text,
+            beginning=beginning_of(body_text),
+        )
+    return content
+
+
+def beginning_of(text: str) -> str:
+    """What mail programs show behind the subject: the first words, and no variable torn apart."""
+    line = " ".join(text.split())
+    if len(line) <= BEGINNING:
+        return line
+    cut = line[:BEGINNING].rpartition(" ")[0] or line[:BEGINNING]
+    opened = cut.rfind("{{")
+    return f"{cut[:opened].rstrip() if opened > cut.rfind('}}') else cut}…"
+
+
+def wording_for(wordings: Mapping[str, Mapping[str, str]], language: str) -> str:
+    """The language a reader of this one gets it in."""
+    return language if language in wordings else FIRST
+
+
+def one_form(text: str) -> str:
+    """The text with its variables written in one way, without spaces inside the braces."""
+    kept: Kept = keep_placeholders(text)
+    return kept.back(kept.text)
+
+
+def filled(wording: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Subject, text and HTML as one reader gets them: values are plain text, escaped in the HTML."""
+
+    def told(found: re.Match[str]) -> str:
+        return values.get(found[1], found[0])
+
+    def told_in_html(found: re.Match[str]) -> str:
+        value = values.get(found[1])
+        return found[0] if value is None else "<br>".join(html.escape(value).splitlines() or [""])
+
+    return {
+        "subject": _PLACE.sub(told, wording["subject"]),
+        "text": _PLACE.sub(told, wording["text"]),
+        "html": _PLACE.sub(told_in_html, wording["html"]),
+    }
+
+
+__all__ = ["WordingError", "body_of", "content_of", "filled", "one_form", "wording_for"]

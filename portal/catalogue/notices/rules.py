@@ -1,0 +1,238 @@
+"""Notices written by hand, pure: to whom, in which words with which variables, and when one may start.
+
+What staff type is never a template language: `{{name}}` is replaced by plain substitution, and everything else that
+looks like a template is refused as it is saved, so that nobody finds it in their mail.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+
+class NoticeState(StrEnum):
+    """DRAFT until it is sent or scheduled; a scheduled one that could not start is a draft again."""
+
+    DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    SENT = "sent"
+
+
+TOPIC = "notices"
+"""The list a notice goes to: who has left it gets none, whoever names them."""
+
+FIRST = "en"
+"""The language every notice is written in; who reads another gets it where there is none in theirs."""
+
+# To whom.
+
+CHOSEN_AT_MOST = 500
+"""Companies, services, components and portal domains one notice may name, each. Beyond it one chooses a service, a
+portal domain or everyone."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """To whom a notice goes: the people of every company that any of these names. Ids, ascending.
+
+    `services` stands for the companies that hold one of them, `components` for those that depend on one, directly or
+    through a service, `domains` for those at home there. `everyone` is every company, whatever else is named.
+    """
+
+    everyone: bool = False
+    companies: tuple[int, ...] = ()
+    services: tuple[int, ...] = ()
+    components: tuple[int, ...] = ()
+    domains: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, *, everyone: bool = False, **ids: Iterable[int]) -> "Chosen":
+        """From ids in any order, each as often as it likes."""
+        return cls(everyone, **{name: tuple(sorted(set(each))) for name, each in ids.items()})
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "Chosen":
+        """As it was stored by `stored`."""
+        return cls(stored["everyone"], **{name: tuple(stored[name]) for name in NAMED})
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {"everyone": self.everyone, **{name: list(getattr(self, name)) for name in NAMED}}
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether nothing is chosen yet."""
+        return not any(asdict(self).values())
+
+
+NAMED = ("companies", "services", "components", "domains")
+"""What a choice names, beside everyone."""
+
+
+class Unreached(StrEnum):
+    """Why a person of a chosen company gets no mail, the reason that outweighs the others first."""
+
+    DEACTIVATED = "deactivated"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    BY_HAND = "by_hand"
+    UNSUBSCRIBED = "unsubscribed"
+    COMPANY_LEFT = "company_left"
+
+
+# In which words.
+
+SUBJECT_LENGTH = 200
+BODY_LENGTH = 20_000
+PLACEHOLDERS_AT_MOST = 100
+
+VARIABLES: Mapping[str, str] = {
+    "name": "the reader’s name",
+    "address": "the reader’s e-mail address",
+    "company": "the reader’s company, or all of theirs that this is about",
+    "services": "what these companies hold of what you chose, with their references",
+    "brand": "the brand of the reader’s portal",
+    "portal_url": "the address of the reader’s portal",
+    "support": "one sentence on how to reach you, as the portal has it",
+    "unsubscribe_url": "the reader’s own way off the list; it stands under every notice anyway",
+}
+"""Everything that may stand in double braces, and what it becomes."""
+
+LINKABLE = frozenset({"portal_url", "unsubscribe_url"})
+"""The variables a link may lead to. Any other would let somebody’s name choose where it leads."""
+
+_PLACE = re.compile(r"\{\{[^\S\r\n]*([a-z][a-z0-9_]{0,39})[^\S\r\n]*\}\}")
+_SUSPECT = re.compile(r"\{\{|\{%|\{#")
+_NAMED = re.compile(r"\{\{([^{}]{0,60})\}\}")
+
+
+class WordingError(ValueError):
+    """This text cannot be sent; the sentence says why, and what could stand there instead."""
+
+
+def check_placeholders(text: str) -> None:
+    """WordingError unless everything in double braces is a variable there is, and nothing looks like a template.
+
+    Linear in the length of the text.
+    """
+    places = list(_PLACE.finditer(text))
+    if len(places) > PLACEHOLDERS_AT_MOST:
+        raise WordingError(f"There are {len(places):,} variables in this; {PLACEHOLDERS_AT_MOST} can be filled.")
+    for place in places:
+        if place[1] not in VARIABLES:
+            raise WordingError(_unknown(place[1]))
+    known = {place.start() for place in places}
+    for found in _SUSPECT.finditer(text):
+        if found.start() in known:
+            continue
+        if found[0] != "{{":
+            raise WordingError(
+                f"“{found[0]}” is of a template language. Nothing here is one: only variables such as {{{{name}}}} "
+                "are filled."
+            )
+        named = _NAMED.match(text, found.start())
+        if named is None:
+            raise WordingError("A variable is opened with “{{” and not closed with “}}”.")
+        raise WordingError(_unknown(" ".join(named[1].split())))
+
+
+def _unknown(name: str) -> str:
+    known = ", ".join(f"{{{{{each}}}}}" for each in VARIABLES)
+    return f"There is no variable “{name}”. These can be used: {known}."
+
+
+def placeholders(text: str) -> list[str]:
+    """The names of the variables in a text, in their order."""
+    return [place[1] for place in _PLACE.finditer(text)]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A text with marks for its variables: of letters and digits, which Markdown and HTML leave as they are."""
+
+    text: str
+    marks: Mapping[str, str]
+
+    def back(self, text: str) -> str:
+        """What was made of it, with the variables in their places again."""
+        if not self.marks:
+            return text
+        mark = re.compile("|".join(sorted(self.marks, key=len, reverse=True)))
+        return mark.sub(lambda found: "{{" + self.marks[found[0]] + "}}", text)
+
+    def names_in(self, text: str) -> list[str]:
+        """The names of the variables whose marks stand in this."""
+        return [name for mark, name in self.marks.items() if mark in text]
+
+
+def keep_placeholders(text: str) -> Kept:
+    """The text with a mark for each variable. The marks stand nowhere else in it."""
+    stem = "z" + "q" * max((len(run) for run in re.findall("zq*", text)), default=1)
+    names = sorted(set(placeholders(text)))
+    marks = {f"{stem}x{number}x": name for number, name in enumerate(names)}
+    by_name = {name: mark for mark, name in marks.items()}
+    return Kept(_PLACE.sub(lambda found: by_name.get(found[1], found[0]), text), marks)
+
+
+_TARGET = re.compile(r'href="([^"]*)"')
+
+
+def check_links(html: str, kept: Kept) -> None:
+    """WordingError when a link of this (made of a kept text) leads where a variable says that is no address of ours."""
+    for target in _TARGET.findall(html):
+        names = kept.names_in(target)
+        leads = kept.back(target)
+        if any(name not in LINKABLE for name in names):
+            culprit = next(name for name in names if name not in LINKABLE)
+            raise WordingError(f"A link cannot lead to {{{{{culprit}}}}}. It can begin with {{{{portal_url}}}}.")
+        if names and not leads.startswith(tuple(f"{{{{{name}}}}}" for name in LINKABLE)):
+            raise WordingError("{{portal_url}} can only stand at the beginning of a link.")
+
+
+# When.
+
+MINUTES_AHEAD = timedelta(minutes=1)
+LATEST_START = timedelta(days=366)
+TOO_LATE = timedelta(hours=24)
+"""How late a scheduled notice may still start by itself. After that what it says may be wrong, and staff decide."""
+
+LATE_FROM = timedelta(minutes=5)
+"""From when on a notice is called late: what a timetable needs is not."""
+
+
+def schedule_refusal(due_at: datetime, now: datetime) -> str | None:
+    """Why a notice cannot be scheduled for this moment; None when it can."""
+    if due_at < now + MINUTES_AHEAD:
+        return "That has passed, or is about to. Choose a later time, or send it now."
+    if due_at > now + LATEST_START:
+        return "That is more than a year away."
+    return None
+
+
+def is_too_late(due_at: datetime, now: datetime) -> bool:
+    """Whether a notice that was due then must not start by itself any more."""
+    return now - due_at > TOO_LATE
+
+
+def lateness(due_at: datetime | None, sent_at: datetime | None) -> timedelta | None:
+    """How much later than due it started; None when it was on time, or not scheduled."""
+    if due_at is None or sent_at is None or sent_at - due_at < LATE_FROM:
+        return None
+    return sent_at - due_at
+
+
+# Trying it out.
+
+TESTS_PER_HOUR = 5
+"""Test mails one member of staff may have sent to themselves within an hour."""
+
+TEST_PREFIX = "[Test] "
+
+
+def named_in_words(names: Sequence[str], at_most: int) -> str:
+    """Some of the names, with how many more there are."""
+    shown = ", ".join(names[:at_most])
+    more = len(names) - at_most
+    return f"{shown} +{more}" if more > 0 else shown
