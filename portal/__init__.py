@@ -96,6 +96,7 @@ def _make_known() -> None:
     import portal.catalogue.exports
     import portal.catalogue.forgetting
     import portal.catalogue.imports
+    import portal.catalogue.topics
     import portal.catalogue.notices.mails
     import portal.domains.exports
     import portal.domains.imports

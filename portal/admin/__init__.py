@@ -8,6 +8,8 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.account.policy import blueprint as sign_in
     from portal.admin.account.routes import blueprint as account
     from portal.admin.audit.routes import blueprint as audit
+    from portal.admin.bounces.routes import blueprint as bounces
+    from portal.admin.broadcasts.notices.routes import blueprint as notices
     from portal.admin.broadcasts.routes import blueprint as broadcasts
     from portal.admin.catalogue.components.routes import blueprint as components
     from portal.admin.catalogue.services.routes import blueprint as services
@@ -36,6 +38,8 @@ def blueprints() -> list[Blueprint]:
         companies,
         people,
         broadcasts,
+        notices,
+        bounces,
         portals,
         tokens,
         operation,

@@ -17,6 +17,7 @@ from portal.domains.models import Admission, PortalDomain
 from portal.domains.rules.support import Channels
 from portal.errors import NotFound
 from portal.extensions import db
+from portal.notifications.bounces.rules import BY_REPORT
 from portal.notifications.kinds import ACCOUNT_TOPIC
 from portal.notifications.models import (
     IS_HASHED,
@@ -323,6 +324,8 @@ class Entry:
     def look(self) -> str:
         """The state to show: a pending delivery that was tried before is retrying."""
         delivery = self.delivery
+        if delivery.state is DeliveryState.FAILED and self.attempts and self.attempts[-1].worker == BY_REPORT:
+            return "bounced"
         return "retrying" if delivery.state is DeliveryState.PENDING and delivery.attempts else delivery.state.value
 
 

@@ -290,6 +290,8 @@ RIGHTS: dict[str, Entry] = {
     "assets.asset": Entry(For.MACHINES, ours={"address": "%portal.css"}, missing={"address": "nothing.css"}),
     "assets.brand": Entry(For.MACHINES, ours={"address": "%brand"}, missing={"address": "999999.0000000000.css"}),
     "public_domains.check": Entry(For.MACHINES, ours={"nonce": "A" * 32}, missing={"nonce": "short"}),
+    # Without a secret set, as here, nothing is taken; tests/security/test_bounces.py has the others.
+    "public_inbound.take_bounce": Entry(For.MACHINES, answers=frozenset({404})),
     "public_health.alive": Entry(For.MACHINES),
     "public_health.ready": Entry(For.MACHINES),
     # Without a token set, as here, there is no such page; tests/public/health/test_metrics.py has the others.
@@ -461,6 +463,7 @@ RIGHTS: dict[str, Entry] = {
     "admin_operation.pause": staff(For.ADMINS),
     "admin_operation.resume": staff(For.ADMINS),
     "admin_sending.sending": staff(For.STAFF),
+    "admin_bounces.bounces": staff(For.STAFF),
     "admin_broadcasts.broadcasts": staff(For.STAFF),
     "admin_broadcasts.broadcast": staff(For.STAFF, BROADCAST),
     "admin_broadcasts.progress": staff(For.STAFF, BROADCAST),

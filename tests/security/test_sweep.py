@@ -254,8 +254,8 @@ def test_a20_no_form_is_taken_without_its_token(app: Flask, world: World) -> Non
     assert checksum() == before
 
 
-TAKES_NO_TOKEN: set[str] = {"public_unsubscribe.leave"}
-"""One-click unsubscribing is posted by mailbox providers (RFC 8058)."""
+TAKES_NO_TOKEN: set[str] = {"public_unsubscribe.leave", "public_inbound.take_bounce"}
+"""One-click unsubscribing is posted by mailbox providers (RFC 8058), reports of mails by a server that signs them."""
 
 
 @pytest.mark.parametrize("who", ["admin", "Alice"])

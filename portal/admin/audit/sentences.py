@@ -56,6 +56,8 @@ VERBS = {
 
 SENTENCES = {
     "address.subscribe": "{who} asked for mails about {topic} again",
+    "address.bounce": "Mails to {address} came back; nothing is sent to it for now",
+    "address.complain": "Whoever reads {address} reported a mail as spam and gets no more of that list",
     "address.unsubscribe": "{who} asked for no more mails about {topic}",
     "access.refuse": "{who} was refused {count} times at {place}",
     "audit.export": "{who} exported {entries} entries of the audit trail",

@@ -27,9 +27,6 @@ from portal.notifications.leases import note_attempt
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.rules import EVERY_TOPIC, DeliveryState, Failure, SuppressionReason, SuppressionSource
 
-BY_REPORT = "report"
-"""What stands as the worker of an attempt that a report tells of."""
-
 _CAN_FAIL = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.PENDING)
 """States a report ends. What a sending process holds is left to it, and stopped by the suppression."""
 
@@ -46,7 +43,10 @@ def take(raw: bytes, came_by: CameBy, *, now: datetime) -> Outcome:
         return note_broken(raw, came_by, str(why), now=now)
     if reading.is_own_mail:
         return _note(raw, came_by, rules.ended(reading, Outcome.AUTOMATIC, "One of our own mails."), now)
-    if reading.outcome in {Outcome.AUTOMATIC, Outcome.UNCLEAR}:
+    if reading.outcome is Outcome.AUTOMATIC:
+        # Who is away, and until when, is nothing to keep.
+        return _note(raw, came_by, Reading(Outcome.AUTOMATIC, ""), now)
+    if reading.outcome is Outcome.UNCLEAR:
         return _note(raw, came_by, reading, now)
     delivery = _delivery_named(reading.message_ids)
     if delivery is None:
@@ -163,7 +163,7 @@ def _fail(delivery: Delivery, failure: Failure, code: str, words: str, now: date
     """What a server took and could not bring to its reader has failed, with the words of the report."""
     if delivery.state not in _CAN_FAIL:
         return
-    note_attempt(delivery, failure, None, words, worker=BY_REPORT, now=now)
+    note_attempt(delivery, failure, None, words, worker=rules.BY_REPORT, now=now)
     delivery.state, delivery.failure, delivery.finished_at = DeliveryState.FAILED, failure, now
     delivery.code, delivery.enhanced_code, delivery.answer = None, code[:12] or None, words[:500]
     db.session.flush()

@@ -28,6 +28,10 @@ MOST_NAMES = 20
 """Recipients, and names of mails, of one report that are looked at."""
 
 
+BY_REPORT = "report"
+"""What stands as the worker of an attempt that a report tells of."""
+
+
 class CameBy(StrEnum):
     """Which way a report came."""
 

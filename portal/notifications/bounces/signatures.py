@@ -26,7 +26,10 @@ class Forged(ValueError):  # noqa: N818
 
 
 def verify(secrets: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-    """The id of a request that one of the secrets signed within five minutes; Malformed or Forged."""
+    """The id of a request that one of the secrets signed within five minutes; Malformed or Forged.
+
+    The names of the headers are in lower case.
+    """
     message_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "").split()
