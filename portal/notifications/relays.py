@@ -161,21 +161,15 @@ def note_claimed(relay: Relay, count: int, now: datetime) -> None:
         db.session.execute(update(Relay).where(Relay.id == relay.id).values(next_at=next_at))
 
 
-def room_comes_at(now: datetime) -> datetime | None:
-    """When the first bounded relay that could be tried has room again; None where none is short of room only."""
-    relays = [each for each in _bounded() if each.state is RelayState.UP or (each.paused_until or now) <= now]
-    spent = spent_by([each.id for each in relays], now)
-    moments = [room_again(each.limits, spent[each.id], each.next_at, now) for each in relays]
-    return min(moments, default=None)
-
-
-def _bounded() -> Sequence[Relay]:
-    return db.session.scalars(
-        select(Relay)
-        .where(IN_USE, Relay.state != RelayState.BROKEN)
-        .where(or_(Relay.per_minute.is_not(None), Relay.per_day.is_not(None)))
-        .order_by(Relay.position, Relay.id)
-    ).all()
+def room_comes_at(owner: str, settings: Settings, now: datetime) -> datetime | None:
+    """When the first bounded relay that this process may talk to has room again; None where there is no such relay."""
+    found = [
+        each
+        for each in usable_relays(now)
+        if each.limits.is_bounded and free_connections(each, owner, settings, now) > 0
+    ]
+    spent = spent_by([each.id for each in found], now)
+    return min((room_again(each.limits, spent[each.id], each.next_at, now) for each in found), default=None)
 
 
 def spent_by(relay_ids: Collection[int], now: datetime) -> dict[int, Spent]:

@@ -123,8 +123,8 @@ def store_and_mark(
 ) -> frozenset[int]:
     """Store what was sent and mark what is sent next, in one transaction; returns those that may indeed be sent.
 
-    What is offered to a relay that `is_bounded` is counted in the same transaction. The rest was cancelled, paused, suppressed, unsubscribed or overtaken in the meantime, or is no longer ours.
-    `now` becomes their `sending_since`.
+    What is offered to a relay that `is_bounded` is counted in the same transaction. The rest was cancelled, paused,
+    suppressed, unsubscribed or overtaken in the meantime, or is no longer ours. `now` becomes their `sending_since`.
     """
     if sent:
         connection.execute(

@@ -13,7 +13,7 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -61,6 +61,17 @@ LAST_ANSWERS_SECONDS = 20.0
 SLOW_SECONDS = 5.0
 """How long an answer may take before what stands behind it looks for another connection."""
 
+FIRST_CLAIM, LEAST_CLAIM = 64, 8
+QUICK_SECONDS, LONG_SECONDS = 0.5, 2.0
+"""A claim that is gone this quickly is followed by one twice as big, one that lasts so long by one half as big: what is
+more urgent has to wait for what is claimed already, and with a slow relay that must not be minutes."""
+
+ROOM_SECONDS = 30.0
+"""How long a process waits with its connections open for a relay that has taken as many as it may for now."""
+
+KEPT_SECONDS = 15.0
+"""How long connections are kept that nothing is sent over; other processes may want to open theirs."""
+
 IDLE_SECONDS = 0.25
 DATABASE_PATIENCE = 0.2
 
@@ -89,11 +100,20 @@ class Lane:
         self.queue: deque[tuple[Taken, int]] = deque()
         self.has_worked = False
         self.is_resting = False
+        self.is_bounded = False
+        self.seat: int | None = None
+        self.use: Counter[str] = Counter()
+        self.idle_since: float | None = None
 
-    def take_up(self, url: str, connections: int) -> None:
-        """Use it for the mails of a claim; one that rested is tried anew, while old connections may still wait."""
-        self.route = Route.of(url)
-        self.wanted = connections
+    def take_up(self, claim: Claim) -> None:
+        """Use it for the mails of a claim; one that rested is tried anew, while old connections may still wait.
+
+        The newest slice is kept for as long as there are connections: it is what counts them for other processes.
+        """
+        self.route = Route.of(claim.relay_url)
+        self.wanted = claim.connections
+        self.is_bounded = claim.is_bounded
+        self.seat = claim.slice_id
         self.has_worked = self.has_worked and not self.is_resting
         self.is_resting = False
 
@@ -122,13 +142,18 @@ class Sender:
         self._key = name_key(settings.secret_key)
         self._lanes: dict[int, Lane] = {}
         self._slices: dict[int, int] = {}
-        self._wordings: dict[tuple[int, str], Wording | str] = {}
+        self._senders: dict[int, str] = {}
+        self._wordings: dict[tuple[int, str, str], Wording | str] = {}
+        self._loaded: set[tuple[int, str]] = set()
         self._threads: dict[int, str] = {}
         self._late_values: dict[int, LateValues] = {}
         self._done: list[Sent] = []
         self._failed: list[Failed] = []
         self._touched: set[int] = set()
         self._nothing_due = False
+        self._batch = FIRST_CLAIM
+        self._claimed_at: float | None = None
+        self._room_at: float | None = None
         self._is_paused = False
         self._selector = selectors.DefaultSelector()
         self._links: SimpleQueue[tuple[Lane, Link | Refusal]] = SimpleQueue()
@@ -146,7 +171,8 @@ class Sender:
             self._is_paused = self._in_session(lambda: outbound.recognise(self.now())) is not None
             while not self._is_told_to_stop():
                 self._claim()
-                if self._nothing_due and not any(lane.is_busy for lane in self._lanes.values()):
+                is_idle = self._nothing_due and not any(lane.is_busy for lane in self._lanes.values())
+                if is_idle and not self._waits_for_room():
                     break
                 self._turn()
             self.was_cut_short = self._is_told_to_stop() and not self._is_paused
@@ -174,33 +200,65 @@ class Sender:
         """Have more mails at hand than connections, so that none of them waits for a claim."""
         if self._nothing_due or any(len(lane.queue) > lane.wanted for lane in self._lanes.values()):
             return
-        claim = self._in_session(lambda: leases.claim(self.owner, self.settings, now=self.now()))
+        self._follow_the_pace()
+        claim = self._in_session(lambda: leases.claim(self.owner, self.settings, now=self.now(), at_most=self._batch))
         if claim is None:
             self._nothing_due = True
             return
+        self._claimed_at = time.monotonic() if len(claim.deliveries) == self._batch else None
         self._load(claim)
         lane = self._lanes.get(claim.relay_id)
         if lane is None:
             lane = self._lanes[claim.relay_id] = Lane(claim.relay_id)
-        lane.take_up(claim.relay_url, claim.connections)
+        lane.take_up(claim)
         lane.queue.extend((each, claim.slice_id) for each in claim.deliveries)
         self._slices[claim.slice_id] = len(claim.deliveries)
         self._touched.update(each.broadcast_id for each in claim.deliveries)
 
+    def _follow_the_pace(self) -> None:
+        """Claim as much at once as goes out in about a second."""
+        if self._claimed_at is None:
+            return
+        lasted = time.monotonic() - self._claimed_at
+        if lasted < QUICK_SECONDS:
+            self._batch = min(self._batch * 2, max(self.settings.slice_size, LEAST_CLAIM))
+        elif lasted > LONG_SECONDS:
+            self._batch = max(self._batch // 2, LEAST_CLAIM)
+
+    def _waits_for_room(self) -> bool:
+        """Whether mails wait for nothing but a relay's next minute; then time passes here, with connections kept."""
+        if self._room_at is None:
+            now = self.now()
+            comes = self._in_session(lambda: leases.room_comes_at(self.owner, self.settings, now))
+            is_ours = any(lane.is_bounded and lane.conversations for lane in self._lanes.values())
+            seconds = (comes - now).total_seconds() if comes else ROOM_SECONDS + 1
+            if seconds > ROOM_SECONDS or (seconds <= 0 and not is_ours):
+                return False
+            self._room_at = time.monotonic() + max(seconds, 0.05)
+        self.stop.wait(max(0.0, min(self._room_at - time.monotonic(), IDLE_SECONDS)))
+        if time.monotonic() >= self._room_at:
+            self._room_at, self._nothing_due = None, False
+        return True
+
     def _load(self, claim: Claim) -> None:
         """Build the wordings of broadcasts that are new here; they were frozen, so once is enough."""
-        new = {each.broadcast_id for each in claim.deliveries} - self._threads.keys()
+        self._senders[claim.slice_id] = claim.sender
+        broadcasts = {each.broadcast_id for each in claim.deliveries}
+        new = {each for each in broadcasts if (each, claim.sender) not in self._loaded}
         if not new:
             return
+        self._loaded.update((each, claim.sender) for each in new)
         for broadcast in db.session.scalars(select(Broadcast).where(Broadcast.id.in_(new))):
             self._threads[broadcast.id] = broadcast.thread_key
             if late_values := kind_named(broadcast.kind).late_values:
                 self._late_values[broadcast.id] = late_values
             for language, wording in broadcast.content.items():
-                self._wordings[broadcast.id, language] = self._wording(broadcast, language, wording)
+                self._wordings[broadcast.id, language, claim.sender] = self._wording(
+                    broadcast, language, wording, claim.sender
+                )
         events.rollback()
 
-    def _wording(self, broadcast: Broadcast, language: str, wording: dict[str, str]) -> Wording | str:
+    def _wording(self, broadcast: Broadcast, language: str, wording: dict[str, str], sender: str) -> Wording | str:
         """The wording ready to be filled, or why it cannot be."""
         kind = kind_named(broadcast.kind)
         domain = self.settings.mail_domain
@@ -209,7 +267,7 @@ class Sender:
                 return Wording(
                     wording,
                     BUILT_IN | kind.variables,
-                    mail_from=self.settings.mail_from,
+                    mail_from=sender,
                     list_name=str(kind.label),
                     list_id=f"{kind.topic}.{domain}" if kind.is_list else "",
                     feedback_id=f"{broadcast.id}:{kind.name}:{kind.topic}:{domain}",
@@ -219,7 +277,7 @@ class Sender:
 
     def _compose(self, taken: Taken, slice_id: int) -> Mail | None:
         """The mail itself; None, and a failure of its own, if there is no making it."""
-        wording = self._wordings[taken.broadcast_id, taken.wording]
+        wording = self._wordings[taken.broadcast_id, taken.wording, self._senders[slice_id]]
         try:
             if isinstance(wording, str):
                 raise ComposeError(wording)
@@ -375,10 +433,12 @@ class Sender:
             if not lane.has_worked:
                 lane.has_worked = True
                 self._in_session(lambda: relays.relay_works(lane.relay_id))
+            lane.use["taken"] += 1
             self._done.append(Sent(mail.taken.id, cast(datetime, mail.since), answer.code, answer.text))
             self._settled(mail.slice_id)
             self.sent += 1
             return
+        lane.use["refused"] += 1
         failure = classify(answer.stage, answer.code, answer.text)
         self._failed.append(Failed(mail.taken, mail.slice_id, mail.since, failure, answer.code, answer.text))
         # A server may end a conversation that went well; the next one shows whether it still takes mails.
@@ -426,9 +486,12 @@ class Sender:
                     ids=mails.keys(),
                     slices=self._slices.keys(),
                     relay_id=lane.relay_id,
+                    is_bounded=lane.is_bounded,
                     now=now,
                 )
             )
+            if not lane.is_bounded:
+                lane.use["offered"] += len(granted)
             self._touched.update(cast(Mail, each.ahead).taken.broadcast_id for each in ready)
             self._offer(lane, mails, granted, now)
         self._close_finished_slices()
@@ -491,11 +554,12 @@ class Sender:
             self._slices[slice_id] -= 1
 
     def _close_finished_slices(self) -> None:
-        finished = [slice_id for slice_id, left in self._slices.items() if left <= 0]
+        seats = {lane.seat for lane in self._lanes.values() if lane.conversations or lane.connecting}
+        finished = [slice_id for slice_id, left in self._slices.items() if left <= 0 and slice_id not in seats]
         if finished:
             self._in_session(lambda: leases.close_slices(finished))
             for slice_id in finished:
-                del self._slices[slice_id]
+                del self._slices[slice_id], self._senders[slice_id]
 
     def _tick(self) -> None:
         """What is looked after about once a second, whatever the pace."""
@@ -514,8 +578,28 @@ class Sender:
         if any(lane.is_busy for lane in self._lanes.values()):
             self._nothing_due = False  # more may have become due since it was asked for
         self._is_paused = self._in_session(pause_of_all) is not None
+        self._look_after_relays(since)
         self._stop_closed_areas()
         self._ring()
+
+    def _look_after_relays(self, since: float) -> None:
+        """Leave relays that people put away, let connections go that nothing is sent over, tell what was given."""
+        put_away = self._in_session(lambda: relays.put_away(self._lanes.keys())) if self._lanes else frozenset()
+        for lane in self._lanes.values():
+            if lane.relay_id in put_away and not lane.is_resting:
+                lane.is_resting, self._nothing_due = True, False
+                self._empty(lane)
+            lane.idle_since = None if lane.is_busy else lane.idle_since or since
+            if lane.idle_since is not None and since - lane.idle_since > KEPT_SECONDS:
+                self._empty(lane)
+        self._tell_use()
+
+    def _tell_use(self) -> None:
+        for lane in self._lanes.values():
+            if lane.use:
+                use, lane.use = lane.use, Counter()
+                now = self.now()
+                self._in_transaction(partial(relays.count_use, relay_id=lane.relay_id, now=now, **use))
 
     def _free_mail_behind(self, lane: Lane, conversation: Conversation, now: float) -> None:
         """A mail whose envelope went ahead does not wait for a slow answer to the one before it."""
@@ -573,6 +657,7 @@ class Sender:
             self._round()
             self._tick()
         self._round()
+        self._tell_use()
         self._ring()
 
     def _hang_up(self) -> None:

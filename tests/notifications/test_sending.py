@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text
 
 from portal import events
 from portal.accounts import actions as accounts
@@ -17,7 +17,7 @@ from portal.audit.rules import SYSTEM
 from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import actions, endings
-from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Suppression
+from portal.notifications.models import Delivery, DeliveryAttempt, Relay, Suppression
 from portal.notifications.rules import BroadcastState, DeliveryState, RelayState
 from tests.notifications.outbox import CLOSED, TEST_KIND, Outbox
 from tests.support.processes import wait_until
@@ -320,26 +320,10 @@ def test_r34_after_a_day_without_a_relay_what_is_too_old_is_expired(outbox: Outb
     assert outbox.broadcast(old).state is outbox.broadcast(young).state is BroadcastState.DONE
 
 
-def test_a_relay_takes_no_more_a_minute_and_a_day_than_its_profile_says(outbox: Outbox, smtp_sink: SmtpSink) -> None:
-    db.session.add(Relay(name="default", per_minute=30, per_day=70))
-    events.commit()
-    outbox.queue("incident:1", addresses(100))
-    counts = []
-    for _ in range(4):
-        counts.append(outbox.send())
-        assert outbox.send() == 0
-        outbox.ahead += timedelta(seconds=61)
-    assert counts == [30, 30, 10, 0]
-    outbox.ahead += timedelta(hours=23, minutes=58)
-    db.session.execute(update(Broadcast).values(expires_at=outbox.now() + timedelta(hours=1)))
-    events.commit()
-    assert outbox.send() == 30
-
-
 def test_the_next_relay_takes_over_while_the_first_rests(outbox: Outbox, smtp_sink: SmtpSink) -> None:
     with SmtpSink() as other:
         other.refuse("*", "421 4.3.2 Down", at=At.CONNECT)
-        db.session.add(Relay(name="first", url=other.url, position=-1))
+        db.session.add(Relay(name="first", host="127.0.0.1", port=other.port, position=-1))
         events.commit()
         outbox.queue("incident:1", addresses(20))
         assert outbox.send() == 20
