@@ -121,9 +121,12 @@ LOOKS: dict[str, dict[str, Look]] = {
     "unreached": {
         "deactivated": Look("Deactivated", "quiet", "minus"),
         "bounced": Look("Address bounced", "warn", "bang"),
+        "quarantined": Look("In quarantine", "warn", "clock"),
         "complained": Look("Reported as spam", "warn", "bang"),
         "by_hand": Look("Suppressed by hand", "quiet", "minus"),
         "unsubscribed": Look("Unsubscribed", "quiet", "minus"),
+        "declined": Look("Does not want to hear of it", "quiet", "minus"),
+        "nobody": Look("Nobody can be reached", "bad", "cross"),
         "area_off": Look("Status is off for them", "quiet", "minus"),
     },
     "verdict": {
@@ -137,6 +140,11 @@ LOOKS: dict[str, dict[str, Look]] = {
         "paused": Look("Paused", "warn", "pause"),
         "done": Look("Done", "good", "check"),
         "cancelled": Look("Cancelled", "quiet", "minus"),
+    },
+    "notice": {
+        "draft": Look("Draft", "quiet", "minus"),
+        "scheduled": Look("Scheduled", "planned", "clock"),
+        "sent": Look("Sent", "good", "check"),
     },
     "import": {
         "mapping": Look("Columns to choose", "warn", "pause"),

@@ -13,7 +13,7 @@ from portal.logs import work_id
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'{live}; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; "
-    "manifest-src 'self'{upgrade}"
+    "manifest-src 'self'{frames}{upgrade}"
 )
 PERMISSIONS = "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
 
@@ -35,8 +35,11 @@ def init_app(app: Flask) -> None:
             response.set_data("")
         live = f" {live_origin(settings, request.host)}".rstrip()
         forms = "".join(f" {origin}" for origin in g.get("form_origins", ()))
+        frames = "; frame-src 'self'" if g.get("shows_frames") else ""
         upgrade = "; upgrade-insecure-requests" if settings.is_https else ""
-        headers.setdefault("Content-Security-Policy", POLICY.format(live=live, forms=forms, upgrade=upgrade))
+        headers.setdefault(
+            "Content-Security-Policy", POLICY.format(live=live, forms=forms, frames=frames, upgrade=upgrade)
+        )
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
@@ -54,6 +57,11 @@ def let_forms_lead_to(*origins: str) -> None:
     a form is held against the policy too.
     """
     g.form_origins = origins
+
+
+def let_frames_show_ours() -> None:
+    """Let this page hold frames with pages of its own host: for what must be looked at and not be trusted."""
+    g.shows_frames = True
 
 
 def without_host(address: str) -> str:

@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import events
 from portal.accounts import actions as accounts
 from portal.audit import actions as audit
+from portal.catalogue.notices import actions as notices
+from portal.catalogue.notices.queries import due_notices
 from portal.clock import utcnow
 from portal.config import Settings
 from portal.domains import actions as domains
@@ -21,6 +23,8 @@ from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.notifications import account_mails, actions, endings, leases, queries
 from portal.notifications.bounces import polling
+from portal.notifications.channels import lane
+from portal.notifications.channels import sending as channels
 from portal.notifications.sending import Sender
 from portal.records import exports, retention
 from portal.records.queries import due_runs
@@ -65,8 +69,38 @@ def _expand(broadcast_id: int) -> None:
     events.commit()
 
 
+def deliver_channels() -> None:
+    """Have the lane of channels run beside everything else here: a receiver that hangs must not delay a mail."""
+    channels.start(current_app._get_current_object(), now=utcnow, stop=_stopping())  # type: ignore[attr-defined]
+
+
+def _tell_channels() -> None:
+    """Start the lane where a channel has something due."""
+    is_due = lane.count_due(utcnow(), 1)
+    events.rollback()
+    if is_due:
+        deliver_channels()
+
+
+def start_notices() -> None:
+    """Start the notices that are due. One that cannot be started is a draft again, and holds up no other."""
+    due = due_notices(utcnow())
+    events.rollback()
+    for notice_id in due:
+        try:
+            notices.start_due(notice_id, utcnow())
+        except SQLAlchemyError:
+            raise
+        except Exception as trouble:
+            log.exception("notice %s cannot be started", notice_id)
+            events.rollback()
+            notices.give_up(notice_id, f"{type(trouble).__name__}: {trouble}", utcnow())
+        events.commit()
+
+
 def deliver() -> None:
     """Send what is due, for a while; wakes itself when the time was not enough."""
+    _tell_channels()
     if _send():
         events.wake("deliver")
         events.commit()
@@ -127,9 +161,12 @@ def beat() -> None:
     """Once a minute: put right what time has changed, and wake whoever has something to do again."""
     _put_right()
     seal()
+    if due_notices(utcnow()):
+        events.wake("start_notices")
     for broadcast_id in queries.due_expansions(utcnow()):
         events.wake("expand", broadcast_id)
     events.wake("deliver")
+    events.wake("deliver_channels")
     if checks_wait():
         events.wake("check_hosts")
     for run_id in due_runs(utcnow()):
@@ -150,6 +187,7 @@ def work_off() -> None:
     is_more = True
     while is_more and not _stopping().is_set():
         write_account_mails()
+        _tell_channels()
         due = queries.due_expansions(utcnow())
         events.rollback()
         for broadcast_id in due:
@@ -166,7 +204,9 @@ def _put_right() -> None:
     """Take back what dead processes held; close what has expired or is complete."""
     now = utcnow()
     leases.release_expired(now)
+    lane.release_expired(now)
     endings.expire(now)
+    lane.expire(now)
     endings.finish(now)
     events.commit()
 

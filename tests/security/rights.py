@@ -82,6 +82,7 @@ HUMAN = {"person_id": "#alice"}
 PERSON = {**COMPANY, **HUMAN}
 HOLDING = {**COMPANY, "holding_id": "#holding_internet"}
 BROADCAST = {"broadcast_id": "#broadcast"}
+NOTICE = {"notice_id": "#notice"}
 NO_LOOK = {"token": "nobody-was-given-this"}
 LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
 
@@ -464,6 +465,19 @@ RIGHTS: dict[str, Entry] = {
     "admin_operation.resume": staff(For.ADMINS),
     "admin_sending.sending": staff(For.STAFF),
     "admin_bounces.bounces": staff(For.STAFF),
+    "admin_notices.notices": staff(For.PUBLISHERS),
+    "admin_notices.new": staff(For.PUBLISHERS),
+    "admin_notices.preview": staff(For.PUBLISHERS),
+    "admin_notices.companies": staff(For.PUBLISHERS, query="company_q=canary"),
+    "admin_notices.notice": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.edit": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.mail": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.test": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.schedule": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.unschedule": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.send": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.duplicate": staff(For.PUBLISHERS, NOTICE),
+    "admin_notices.delete": staff(For.PUBLISHERS, NOTICE),
     "admin_broadcasts.broadcasts": staff(For.STAFF),
     "admin_broadcasts.broadcast": staff(For.STAFF, BROADCAST),
     "admin_broadcasts.progress": staff(For.STAFF, BROADCAST),

@@ -24,6 +24,8 @@ from portal.catalogue.models import (
     Service,
     ServiceDependency,
 )
+from portal.catalogue.notices import actions as notices
+from portal.catalogue.notices.rules import Chosen
 from portal.domains.models import PortalHost
 from portal.domains.queries.hosts import hosts_of
 from portal.extensions import db
@@ -84,6 +86,7 @@ def plant(cast: Cast) -> World:
     world.ids["update"] = db.session.scalars(of_public.order_by(IncidentUpdate.id)).first() or 0
     _plant_records(world)
     _plant_import(world)
+    _plant_notice(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay), ("audit_entry", AuditEntry)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
@@ -124,6 +127,14 @@ def _plant_import(world: World) -> None:
     world.ids["import"] = run.id
     events.commit()
     Work(world.ids["import"], now=clock.utcnow, lease_seconds=60).run()
+
+
+def _plant_notice(world: World) -> None:
+    """A draft for company A that nobody has sent."""
+    words = {"subject": canary(STAFF_ONLY, "noticesubject"), "body": canary(STAFF_ONLY, "noticebody")}
+    chosen = Chosen.of(companies=[world.cast.a.id])
+    draft = notices.write({"en": words}, chosen, by=SYSTEM, author_id=None, now=clock.utcnow())
+    world.ids["notice"] = draft.id
 
 
 def _name_people(cast: Cast) -> None:

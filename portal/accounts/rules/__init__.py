@@ -23,6 +23,7 @@ class Permission(StrEnum):
     INCIDENTS_PUBLISH = "incidents:publish"
     CATALOGUE_EDIT = "catalogue:edit"
     BROADCASTS_STEER = "broadcasts:steer"
+    NOTICES_SEND = "notices:send"
     SUPPRESSIONS_EDIT = "suppressions:edit"
     COMPANIES_READ = "companies:read"
     COMPANIES_EDIT = "companies:edit"
@@ -47,6 +48,7 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.INCIDENTS_PUBLISH,
             Permission.CATALOGUE_EDIT,
             Permission.BROADCASTS_STEER,
+            Permission.NOTICES_SEND,
             Permission.SUPPRESSIONS_EDIT,
         }
     ),

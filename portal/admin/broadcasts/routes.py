@@ -9,6 +9,8 @@ from flask import Blueprint, Response, abort, flash, request, url_for
 from portal import access, clock, events
 from portal.accounts.rules import Permission, may
 from portal.admin.forms import page_wanted, text_wanted
+from portal.catalogue.notices.queries import notice_of, unsent
+from portal.catalogue.notices.rules import lateness
 from portal.fragments import redirect_to, render
 from portal.notifications import actions, queries
 from portal.notifications.models import Broadcast
@@ -25,17 +27,25 @@ FILTERS = {
     Shown.DOUBTFUL: "Possibly sent",
 }
 
+CHANNEL_WORDS = {"sms": "SMS", "slack": "Slack", "teams": "Teams", "webhook": "webhook"}
+
+UNSENT_AT_MOST = 5
+"""Drafts and scheduled notices that stand above the broadcasts; the rest is a link."""
+
 blueprint = Blueprint("admin_broadcasts", __name__, url_prefix="/admin/broadcasts")
 access.staff(blueprint, Permission.STAFF_ENTER)
 
 
 @blueprint.get("")
 def broadcasts() -> Response:
-    """Every broadcast, newest first, each with its progress."""
+    """Every broadcast, newest first, each with its progress; above them what was written and not sent yet."""
     now = clock.utcnow()
     open_only = request.args.get("state") == "open"
     text = text_wanted()
     page = queries.broadcasts(page_wanted(), open_only=open_only, text=text)
+    may_write = may(access.signed_in().role, Permission.NOTICES_SEND)
+    is_plain = page.page == 1 and not open_only and not text
+    waiting, waiting_total = unsent(UNSENT_AT_MOST) if may_write and is_plain else ((), 0)
     return render(
         "admin/broadcasts/broadcasts.html",
         "admin/broadcasts/_broadcasts.html",
@@ -43,6 +53,9 @@ def broadcasts() -> Response:
         progress=queries.progress_of_many(page.items, now),
         open_only=open_only,
         text=text,
+        may_write=may_write,
+        waiting=waiting,
+        waiting_total=waiting_total,
     )
 
 
@@ -119,14 +132,19 @@ def _done(broadcast_id: int, sentence: str) -> Response:
 
 def _render(found: Broadcast, fragment: str, now: datetime) -> Response:
     figures = queries.progress(found, now)
+    notice = notice_of(found.id) if found.kind == "notice" else None
     context: dict[str, Any] = {
         "broadcast": found,
+        "notice": notice,
+        "late": lateness(notice.due_at, notice.sent_at) if notice else None,
+        "may_write": may(access.signed_in().role, Permission.NOTICES_SEND),
         "figures": figures,
         "time_left": None if figures.seconds_left is None else timedelta(seconds=figures.seconds_left),
         "is_open": found.state in {BroadcastState.EXPANDING, BroadcastState.SENDING, BroadcastState.PAUSED},
         "relays": queries.relays_in_trouble() if figures.open else (),
         "may_steer": may(access.signed_in().role, Permission.BROADCASTS_STEER),
         "shown": _shown(),
+        "channel_words": CHANNEL_WORDS,
         "text": text_wanted(),
     }
     here = partial(url_for, "admin_broadcasts.broadcast", broadcast_id=found.id, q=context["text"] or None)

@@ -93,8 +93,10 @@ def edit(notice: Notice, wordings: Wordings, chosen: Chosen, *, version: int, by
 def duplicate(notice: Notice, *, by: Actor, author_id: int | None, now: datetime) -> Notice:
     """A new draft with the same words to the same people; what has gone meanwhile is left out."""
     there = queries.names_of(notice.to)
-    ids = {kind: [each.id for each in there.get(kind, ())] for kind in NAMED}
-    return write(notice.wordings, Chosen.of(everyone=notice.to.everyone, **ids), by=by, author_id=author_id, now=now)
+    chosen = Chosen.by_kind({kind: [each.id for each in there.get(kind, ())] for kind in NAMED})
+    if notice.to.everyone:
+        chosen = Chosen(everyone=True)
+    return write(notice.wordings, chosen, by=by, author_id=author_id, now=now)
 
 
 def delete(notice: Notice, *, version: int, by: Actor, now: datetime) -> None:
@@ -283,14 +285,25 @@ def start_due(notice_id: int, now: datetime) -> None:
         )
     elif not queries.reach_of(notice.to, now).people:
         trouble = "When it was due nobody was left whom it would have reached, so it was not sent."
-    if not trouble:
+    if trouble:
+        _miss(notice, trouble, now)
+    else:
         _start(notice, by=SYSTEM, now=now)
-        return
-    due_at = _plain(notice.due_at)
+
+
+def give_up(notice_id: int, reason: str, now: datetime) -> None:
+    """Make a scheduled notice that cannot be started a draft again, with the reason; a human decides."""
+    notice = queries.notice_by_id(notice_id, to_change=True)
+    if notice is not None and notice.state is NoticeState.SCHEDULED:
+        _miss(notice, f"It could not be started: {reason}"[:500], now)
+
+
+def _miss(notice: Notice, trouble: str, now: datetime) -> None:
+    before = {"due_at": _plain(notice.due_at), "title": notice.title}
     _take_back(notice, now)
     notice.trouble = trouble
     db.session.flush()
-    _record("notice.miss", notice, by=SYSTEM, now=now, before={"due_at": due_at, "title": notice.title})
+    _record("notice.miss", notice, by=SYSTEM, now=now, before=before)
 
 
 def _start(notice: Notice, *, by: Actor, now: datetime) -> Broadcast:

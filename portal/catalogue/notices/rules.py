@@ -48,14 +48,28 @@ class Chosen:
     domains: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, *, everyone: bool = False, **ids: Iterable[int]) -> "Chosen":
+    def of(
+        cls,
+        *,
+        everyone: bool = False,
+        companies: Iterable[int] = (),
+        services: Iterable[int] = (),
+        components: Iterable[int] = (),
+        domains: Iterable[int] = (),
+    ) -> "Chosen":
         """From ids in any order, each as often as it likes."""
-        return cls(everyone, **{name: tuple(sorted(set(each))) for name, each in ids.items()})
+        named = (tuple(sorted(set(each))) for each in (companies, services, components, domains))
+        return cls(everyone, *named)
+
+    @classmethod
+    def by_kind(cls, ids: Mapping[str, Iterable[int]]) -> "Chosen":
+        """From ids by what they are of: `NAMED`."""
+        return cls(False, *(tuple(sorted(set(ids.get(kind, ())))) for kind in NAMED))
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Chosen":
         """As it was stored by `stored`."""
-        return cls(stored["everyone"], **{name: tuple(stored[name]) for name in NAMED})
+        return cls(stored["everyone"], *(tuple(stored[name]) for name in NAMED))
 
     def stored(self) -> dict[str, Any]:
         """As JSON holds it."""

@@ -64,7 +64,7 @@
     field.value = "";
     boxOf(first).checked = true;
     boxOf(first).dispatchEvent(new Event("change", { bubbles: true }));
-    first.querySelector("select").focus();
+    first.querySelector("select")?.focus();
   });
 
   // A list that was opened in the preview stays open while the preview follows the form.
