@@ -207,14 +207,15 @@ def spent_by(relay_ids: Collection[int], now: datetime) -> dict[int, Spent]:
     }
 
 
-def count_use(
-    connection: Connection, relay_id: int, now: datetime, *, offered: int = 0, taken: int = 0, refused: int = 0
-) -> None:
-    """Add to what a relay was given in this second and in these ten minutes, in the transaction of `connection`."""
-    if not (offered or taken or refused):
+def count_use(connection: Connection, *, relay_id: int, now: datetime, use: Mapping[str, int]) -> None:
+    """Add to what a relay was given in this second and in these ten minutes, in the transaction of `connection`.
+
+    `use` counts what was offered, taken and refused, by these words; what is not named counts as none.
+    """
+    counts = {name: use.get(name, 0) for name in ("offered", "taken", "refused")}
+    if not any(counts.values()):
         return
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    counts = {"offered": offered, "taken": taken, "refused": refused}
     statement = insert(RelayUse).values(
         [
             {"relay_id": relay_id, "span": _seconds(span), "began_at": begin_of_span(now, span), **counts}

@@ -148,7 +148,7 @@ def store_and_mark(
     )
     granted = frozenset(marked.scalars())
     if is_bounded:
-        relays.count_use(connection, relay_id, now, offered=len(granted))
+        relays.count_use(connection, relay_id=relay_id, now=now, use={"offered": len(granted)})
     return granted
 
 

@@ -598,8 +598,9 @@ class Sender:
         for lane in self._lanes.values():
             if lane.use:
                 use, lane.use = lane.use, Counter()
-                now = self.now()
-                self._in_transaction(partial(relays.count_use, relay_id=lane.relay_id, now=now, **use))
+                given = {name: use[name] for name in ("offered", "taken", "refused")}
+                at = self.now()
+                self._in_transaction(partial(relays.count_use, relay_id=lane.relay_id, now=at, use=given))
 
     def _free_mail_behind(self, lane: Lane, conversation: Conversation, now: float) -> None:
         """A mail whose envelope went ahead does not wait for a slow answer to the one before it."""
