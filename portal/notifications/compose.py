@@ -33,10 +33,14 @@ _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9-]{1,
 _LINK = re.compile(r"https?://[!#-;=?-~]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _PRINTABLE = re.compile(r"[ -~]*")
+_TO_MARK_UP = re.compile(r"[&<>\"'\r\n]")
 _TO_ESCAPE = re.compile(rb"[^\t -<>-~]")
-_EASY = re.compile(r"[!-\-/-<>-~](?:[ -<>-~]{0,68}[!-<>-~])?")
-"""Printable text short enough for one line that needs nothing: no dot first, no space last, no equals sign."""
+_SIMPLE_NAME = re.compile(r"[A-Za-z0-9'-]+(?: [A-Za-z0-9'-]+)*")
 
+REMEMBERED = 200
+"""Characters of the longest value whose encoding is remembered."""
+
+_DOT = ord(".")
 _LINE = 73
 """Characters of an encoded line before its soft break: 76 less the equals sign and a dot that grows to =2E."""
 
@@ -74,13 +78,34 @@ def _quoted_line(line: bytes) -> bytes:
 
 
 def _text_value(value: str) -> bytes:
-    if _EASY.fullmatch(value):
-        return value.encode("ascii") + b"=\r\n"
-    return quoted(value) + b"=\r\n" if value else b""
+    return _short_text(value) if len(value) <= REMEMBERED else _encoded_text(value)
 
 
 def _html_value(value: str) -> bytes:
-    return _text_value("<br>".join(html.escape(value).replace("\r\n", "\n").replace("\r", "\n").split("\n")))
+    return _short_html(value) if len(value) <= REMEMBERED else _encoded_html(value)
+
+
+def _encoded_text(value: str) -> bytes:
+    if not value:
+        return b""
+    if not (value.isascii() and value.isprintable()) or "=" in value or value[-1] == " ":
+        return quoted(value) + b"=\r\n"
+    plain = value.encode("ascii")
+    if len(plain) <= _LINE:
+        return (b"=2E" + plain[1:] if plain[0] == _DOT else plain) + b"=\r\n"
+    pieces = [plain[start : start + _LINE] for start in range(0, len(plain), _LINE)]
+    return b"".join([(b"=2E" + each[1:] if each[0] == _DOT else each) + b"=\r\n" for each in pieces])
+
+
+def _encoded_html(value: str) -> bytes:
+    if not _TO_MARK_UP.search(value):
+        return _text_value(value)
+    return _encoded_text("<br>".join(html.escape(value).replace("\r\n", "\n").replace("\r", "\n").split("\n")))
+
+
+# Most values are those of many recipients (a brand, a link), and those that are not stand in a mail several times.
+_short_text = lru_cache(maxsize=4096)(_encoded_text)
+_short_html = lru_cache(maxsize=4096)(_encoded_html)
 
 
 # Headers.
@@ -110,6 +135,8 @@ def encoded_header(text: str) -> bytes:
 def mailbox(name: str, address: str) -> bytes:
     """`Name <address>` for a From or To header. A name that is unsafe or too long is left out: the mail matters."""
     bare = address.encode("ascii")
+    if len(name) <= 60 and _SIMPLE_NAME.fullmatch(name):
+        return name.encode("ascii") + b"\r\n <" + bare + b">"
     try:
         header_text(name)
     except HeaderError:
@@ -130,16 +157,22 @@ def mailbox(name: str, address: str) -> bytes:
 def envelope_address(address: str) -> str:
     """The address as SMTP takes it, its domain in ASCII; ComposeError for one that no server would."""
     local, at, domain = address.strip().rpartition("@")
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii") if at else ""
-    except UnicodeError:
-        ascii_domain = ""
+    ascii_domain = _ascii_domain(domain) if at else ""
     if not local.isascii():
         raise ComposeError("the address has letters before the @ that most servers do not take")
     found = f"{local}@{ascii_domain}"
     if len(found) > 254 or not _ADDRESS.fullmatch(found):
         raise ComposeError("this is not an e-mail address")
     return found
+
+
+@lru_cache(maxsize=4096)
+def _ascii_domain(domain: str) -> str:
+    """The domain as DNS knows it, empty where there is no such form."""
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
 
 
 @lru_cache(maxsize=256)
@@ -174,11 +207,12 @@ class _Part:
         encoded = quoted(text)
         self._pieces.append(encoded + b"=\r\n" if encoded and not encoded.endswith(b"\r\n") else encoded)
 
-    def fill(self, values: Mapping[str, str]) -> bytes:
-        pieces = self._pieces.copy()
+    def fill(self, values: Mapping[str, str]) -> list[bytes]:
+        """The pieces of the part in their order."""
+        pieces, encode = self._pieces.copy(), self._encode
         for index, name in self._slots:
-            pieces[index] = self._encode(values[name])
-        return b"".join(pieces)
+            pieces[index] = encode(values[name])
+        return pieces
 
 
 @dataclass(frozen=True)
@@ -258,7 +292,10 @@ class Wording:
                     *(b"\r\nSubject: ", self._fixed_subject or self._subject_of(values)),
                     *(b"\r\nReferences: ", root := letter.thread_root.encode("ascii"), b"\r\nIn-Reply-To: ", root),
                     *self._way_out(values),
-                    *(self._before_text, self._text.fill(values), self._before_html, self._html.fill(values)),
+                    self._before_text,
+                    *self._text.fill(values),
+                    self._before_html,
+                    *self._html.fill(values),
                     self._end,
                 )
             )

@@ -3,7 +3,6 @@
 Source: reliability-security, sections 4.1 to 4.5.
 """
 
-import base64
 import hashlib
 import hmac
 import re
@@ -304,9 +303,15 @@ def hashed_address(secret: str, address_key: str) -> str:
 
 def message_id(key: bytes, of: str, domain: str) -> str:
     """The Message-ID of a delivery (`of` is its dedupe key), angle brackets included."""
-    # 20 bytes make 32 letters, of which 26 are kept; encoding the rest too would only cost time.
-    token = base64.b32encode(hmac.digest(key, of.encode(), "sha256")[:20])[:26].decode("ascii").lower()
+    number = int.from_bytes(hmac.digest(key, of.encode(), "sha256")[:17], "big") >> 6
+    token = "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
     return f"<{token}@{domain}>"
+
+
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
+_SHIFTS = range(120, -1, -10)
+"""The first 26 letters of base32 are 130 bits, taken ten at a time: the standard library is four times as slow."""
 
 
 def thread_root(key: bytes, thread: str, address_key: str, domain: str) -> str:
