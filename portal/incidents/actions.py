@@ -433,6 +433,7 @@ def _queue_mail(
         # Whom it concerns is not known if it reaches nobody, so everybody is told.
         "everyone": not reached or (incident.audience is Audience.EVERYONE and not mail_affected_only),
         "moments": {name: moment.isoformat() for name, moment in moments.items() if moment},
+        "facts": facts_of(incident, update, components),
     }
     notifications.queue_broadcast(
         KIND,
@@ -444,6 +445,34 @@ def _queue_mail(
         by_person_id=by.person_id,
         now=now,
     )
+
+
+def facts_of(incident: Incident, update: IncidentUpdate, components: Collection[int]) -> dict[str, Any]:
+    """What a machine is told of an update, as the page shows it to everybody who may see it: JSON, and frozen."""
+    severities = _standing(incident.id)
+    titles = db.session.execute(
+        select(Component.id, Component.title).where(Component.id.in_(components)).order_by(Component.title)
+    )
+    return {
+        "incident": {
+            "id": incident.public_id,
+            "title": incident.title,
+            "state": incident.state,
+            "impact": incident.impact,
+            "started_at": incident.started_at.isoformat(),
+            "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+            "next_update_at": incident.next_update_due_at.isoformat() if incident.next_update_due_at else None,
+        },
+        "update": {
+            "id": update.public_id,
+            "state": update.state,
+            "text": plaintext.from_html(markdown(update.body)),
+            "posted_at": update.posted_at.isoformat(),
+        },
+        "components": [
+            {"title": title, "severity": severities.get(component_id, Severity.NONE)} for component_id, title in titles
+        ],
+    }
 
 
 def compose(incident: Incident, update: IncidentUpdate, components: Collection[int]) -> Content:

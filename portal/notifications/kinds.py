@@ -152,7 +152,7 @@ class Kind:
     @property
     def is_list(self) -> bool:
         """Whether these mails are a list that can be left."""
-        return self.topic != ACCOUNT_TOPIC
+        return self.topic != ACCOUNT_TOPIC and not self.is_for_staff
 
 
 _kinds: dict[str, Kind] = {}

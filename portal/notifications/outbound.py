@@ -19,6 +19,7 @@ from portal.database import file_identity
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.notifications import leases
+from portal.notifications.channels import lane
 from portal.notifications.models import RAW, Outbound, Slice
 from portal.notifications.queries import Pause, pause_of_all
 
@@ -131,6 +132,7 @@ def release_everything(now: datetime) -> None:
     """
     db.session.execute(update(Slice).values(leased_until=now), execution_options=RAW)
     leases.release_expired(now)
+    lane.let_go_of_everything(now)
 
 
 def note_backup(size: int, now: datetime) -> None:

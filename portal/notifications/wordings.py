@@ -6,9 +6,10 @@ more where they change it; most mails say none of those words, or the same as ev
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
-from flask import render_template
+from flask import current_app, render_template
 from flask_babel import force_locale
 
 from portal.domains.queries import wordings_by_domain
@@ -35,9 +36,21 @@ def render_wordings(folder: str, languages: Iterable[str] = tuple(LANGUAGES), **
     return content
 
 
+PLAIN = ("brief", "post")
+"""The wordings for a text message and for a room, of those folders that have them."""
+
+
 def _rendered(folder: str, context: dict[str, Any]) -> dict[str, str]:
+    plain = {name: render_template(f"mail/{folder}/{name}.txt", **context).strip() for name in _plain_of(folder)}
     return {
+        **plain,
         "subject": " ".join(render_template(f"mail/{folder}/subject.txt", **context).split()),
         "text": render_template(f"mail/{folder}/body.txt", **context).strip() + "\n",
         "html": render_template(f"mail/{folder}/body.html", **context),
     }
+
+
+@lru_cache
+def _plain_of(folder: str) -> tuple[str, ...]:
+    known = set(current_app.jinja_env.list_templates())
+    return tuple(name for name in PLAIN if f"mail/{folder}/{name}.txt" in known)

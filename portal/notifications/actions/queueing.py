@@ -18,6 +18,7 @@ from portal.domains.rules.support import Channels
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.language import known
+from portal.notifications.actions.channels import write_down_channels
 from portal.notifications.actions.inserting import insert_new
 from portal.notifications.actions.steering import pause
 from portal.notifications.actions.suppressions import reason_in_words
@@ -90,6 +91,7 @@ def queue_broadcast(
     recipients, cursor = registered.recipients(selector, None, WRITTEN_AT_ONCE, now)
     if cursor is None and len(recipients) <= WRITTEN_AT_ONCE:
         _write_down(broadcast, registered, recipients, now)
+        write_down_channels(broadcast, registered, now)
         _expanded(broadcast, now)
         events.wake("deliver")
     else:
@@ -109,6 +111,8 @@ def expand_step(broadcast_id: int, now: datetime) -> bool:
     if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
         return False
     kind = kind_named(broadcast.kind)
+    if broadcast.expand_cursor is None:
+        write_down_channels(broadcast, kind, now)
     recipients, cursor = kind.recipients(broadcast.selector, broadcast.expand_cursor, WRITTEN_PER_STEP, now)
     _write_down(broadcast, kind, recipients, now)
     broadcast.expand_cursor = cursor

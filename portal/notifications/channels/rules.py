@@ -216,7 +216,9 @@ _TEAMS_PATH = re.compile(
     r"/workflows/([A-Za-z0-9_-]{1,128})/triggers/manual/paths/invoke/?",
     re.ASCII,
 )
-_TEAMS_HOST = re.compile(r"[a-z0-9.-]{1,200}\.(?:logic\.azure\.com|api\.powerplatform\.com)", re.ASCII)
+_TEAMS_HOST = re.compile(
+    r"[a-z0-9.-]{1,200}\.(?:logic\.azure\.(?:com|us|cn)|api\.(?:gov\.)?powerplatform\.(?:com|us))", re.ASCII
+)
 _SIGNATURE = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 _API_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-preview)?|1", re.ASCII)
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
@@ -231,8 +233,8 @@ def slack_address(address: str) -> SlackAddress:
     return SlackAddress((found[1], found[2], found[3]))
 
 
-def teams_address(address: str, own_hosts: Sequence[str] = ()) -> TeamsAddress:
-    """The parts of a Teams address; AddressError for anything else. `own_hosts` are served beside Microsoft's."""
+def teams_address(address: str) -> TeamsAddress:
+    """The parts of a Teams address, on a host of Microsoft; AddressError for anything else."""
     refusal = AddressError(
         "Paste the URL that Teams shows for the workflow “Post to a channel when a webhook request is received”."
     )
@@ -244,9 +246,9 @@ def teams_address(address: str, own_hosts: Sequence[str] = ()) -> TeamsAddress:
         raise refusal from None
     path = _TEAMS_PATH.fullmatch(parts.path)
     is_theirs = _TEAMS_HOST.fullmatch(host) is not None and port in {None, 443}
+    is_theirs = is_theirs and parts.scheme == "https" and "@" not in parts.netloc and not parts.fragment
     signature, version = (query.get(name, [""])[0] for name in ("sig", "api-version"))
-    is_whole = parts.scheme == "https" and path is not None and "@" not in parts.netloc and not parts.fragment
-    if path is None or not is_whole or not (is_theirs or host in own_hosts):
+    if path is None or not is_theirs:
         raise refusal
     if not _SIGNATURE.fullmatch(signature) or (version and not _API_VERSION.fullmatch(version)):
         raise refusal

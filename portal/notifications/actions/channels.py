@@ -1,0 +1,171 @@
+"""Writing down what channels are told: a delivery for each that is reached and wants it, with the broadcast itself."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import and_, or_, select
+
+from portal import events
+from portal.accounts.models import Company, Membership, Person
+from portal.config import Settings
+from portal.domains.models import Admission, PortalDomain
+from portal.extensions import db
+from portal.notifications.actions.inserting import insert_new
+from portal.notifications.channels.queries import why_unreachable
+from portal.notifications.kinds import Kind, Listener, Told, wording_key
+from portal.notifications.models import Broadcast, ContactChannel, Delivery
+from portal.notifications.queries import Home, homes_of
+from portal.notifications.rules import DeliveryState, dedupe_key, message_id, name_key
+
+FINER = ":"
+"""What marks a topic as finer than that of a kind: "service:12"."""
+
+STAFF_ZONE = "UTC"
+
+
+def write_down_channels(broadcast: Broadcast, kind: Kind, now: datetime) -> int:
+    """One delivery per channel that this is for; returns how many channels that are.
+
+    One that cannot be reached gets a line that says why, and is not counted as told. Safe to do twice. Seven queries
+    and those of the kind, whatever there is.
+    """
+    if kind.tell is None:
+        return 0
+    channels = [each for each in _channels(is_for_staff=kind.is_for_staff) if broadcast.topic in each.topics]
+    if not channels:
+        return 0
+    companies = _companies_of(channels)
+    allowed = kind.allowed({company_id for each in companies.values() for company_id in each})
+    open_to = {channel_id: tuple(each for each in ids if each in allowed) for channel_id, ids in companies.items()}
+    zones = _zones_of(channels, {ids[0] for ids in open_to.values() if ids})
+    listeners = [
+        Listener(each.id, open_to.get(each.id, ()), each.language, zones.get(each.id, STAFF_ZONE))
+        for each in channels
+        if kind.is_for_staff or open_to.get(each.id)
+    ]
+    told = kind.tell(broadcast.selector, listeners, now)
+    homes = homes_of({company_id for each in told.values() for company_id in each.company_ids[:1]})
+    rows = [
+        _row(broadcast, channel, told[channel.id], homes, now)
+        for channel in channels
+        if channel.id in told and _wants(channel.topics, told[channel.id].about)
+    ]
+    if rows:
+        insert_new(Delivery, *rows)
+        events.wake("deliver_channels")
+    return len(rows)
+
+
+def _channels(*, is_for_staff: bool) -> Sequence[ContactChannel]:
+    """The channels a broadcast may be for: those of the staff, or those of customers who still are."""
+    statement = select(ContactChannel).order_by(ContactChannel.id)
+    if is_for_staff:
+        statement = statement.where(ContactChannel.company_id.is_(None), ContactChannel.person_id.is_(None))
+    else:
+        statement = (
+            statement.outerjoin(Company, Company.id == ContactChannel.company_id)
+            .outerjoin(Person, Person.id == ContactChannel.person_id)
+            .where(
+                or_(
+                    and_(Company.id.is_not(None), Company.archived_at.is_(None)),
+                    and_(Person.id.is_not(None), Person.deactivated_at.is_(None)),
+                )
+            )
+        )
+    return db.session.scalars(statement).all()
+
+
+def _companies_of(channels: Collection[ContactChannel]) -> dict[int, tuple[int, ...]]:
+    """The companies each channel hears for: its own, or all those its person acts for."""
+    of_person: dict[int, list[int]] = {}
+    people = {each.person_id for each in channels if each.person_id is not None}
+    if people:
+        rows = db.session.execute(
+            select(Membership.person_id, Membership.company_id)
+            .join(Company, Company.id == Membership.company_id)
+            .where(Membership.person_id.in_(people), Company.archived_at.is_(None))
+            .order_by(Membership.person_id, Membership.id)
+        )
+        for person_id, company_id in rows:
+            of_person.setdefault(person_id, []).append(company_id)
+    found: dict[int, tuple[int, ...]] = {}
+    for each in channels:
+        if each.company_id is not None:
+            found[each.id] = (each.company_id,)
+        elif each.person_id is not None:
+            found[each.id] = tuple(of_person.get(each.person_id, ()))
+    return found
+
+
+def _zones_of(channels: Collection[ContactChannel], company_ids: Collection[int]) -> dict[int, str]:
+    """The zone each channel is spoken to in: that of its person, or of its company's home portal."""
+    people = {each.person_id for each in channels if each.person_id is not None}
+    of_people: dict[int, str] = {}
+    if people:
+        of_people = dict(db.session.execute(select(Person.id, Person.time_zone).where(Person.id.in_(people))).all())
+    homes = select(Admission.company_id, PortalDomain.time_zone).join(
+        PortalDomain, PortalDomain.id == Admission.domain_id
+    )
+    of_companies = dict(db.session.execute(homes.where(Admission.is_home, Admission.company_id.in_(company_ids))).all())
+    found = {}
+    for each in channels:
+        zone = of_people.get(each.person_id or 0) or of_companies.get(each.company_id or 0)
+        if zone is not None:
+            found[each.id] = zone
+    return found
+
+
+def _wants(topics: Collection[str], about: Collection[str]) -> bool:
+    """Whether a channel that wants these topics wants what is about those: all of it, unless it names finer ones."""
+    finer = {each for each in topics if FINER in each}
+    return not finer or not about or not finer.isdisjoint(about)
+
+
+def _row(
+    broadcast: Broadcast, channel: ContactChannel, told: Told, homes: Mapping[int, Home], now: datetime
+) -> dict[str, Any]:
+    settings: Settings = current_app.config["SETTINGS"]
+    home = homes.get(told.company_ids[0]) if told.company_ids else None
+    base_url = (home and home.base_url) or settings.base_url
+    address_key = f"channel:{channel.id}"
+    dedupe = dedupe_key(broadcast.idempotency_key, channel.kind.value, address_key)
+    values = {
+        "company": home.company if home else "",
+        **told.values,
+        "name": channel.label,
+        "brand": (home and home.brand) or settings.mail_domain,
+        "portal_url": base_url,
+    }
+    link = base_url + told.path
+    why = why_unreachable(channel, settings)
+    return {
+        "broadcast_id": broadcast.id,
+        "dedupe_key": dedupe,
+        "message_id": message_id(name_key(settings.secret_key), dedupe, settings.mail_domain),
+        "channel": channel.kind.value,
+        "contact_channel_id": channel.id,
+        "address": channel.hint,
+        "address_key": address_key,
+        "name": channel.label,
+        "person_id": channel.person_id,
+        "company_id": told.company_ids[0] if told.company_ids else None,
+        "company_ids": list(told.company_ids),
+        "wording": _wording_for(broadcast, channel.language, home),
+        "values": {"values": values, "link": link, "event": told.event, "data": {**told.data, "url": link}},
+        "priority": broadcast.priority + told.priority,
+        "created_at": now,
+        "next_attempt_at": now,
+        "state": DeliveryState.SUPPRESSED if why else DeliveryState.PENDING,
+        "answer": why,
+        "finished_at": now if why else None,
+    }
+
+
+def _wording_for(broadcast: Broadcast, language: str, home: Home | None) -> str:
+    spoken = language if language in broadcast.content else "en"
+    if spoken not in broadcast.content:
+        spoken = next(iter(broadcast.content))
+    own = wording_key(spoken, home.domain_id) if home and home.domain_id else ""
+    return own if own in broadcast.content else spoken

@@ -1,0 +1,174 @@
+"""Reading channels: lists, one of them, what it was last told, and whether it can be reached at all."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
+
+from portal.accounts.models import Company, Person
+from portal.accounts.rules import text_key
+from portal.config import Settings
+from portal.errors import NotFound
+from portal.extensions import db
+from portal.notifications.channels.gateway import NO_GATEWAY
+from portal.notifications.channels.rules import ChannelKind, ChannelState, Owner
+from portal.notifications.models import Broadcast, ContactChannel, Delivery
+from portal.notifications.queries import PAGE_SIZE, Page
+from portal.notifications.rules import DeliveryState
+
+MESSAGES_SHOWN = 20
+"""Messages the page of a channel names."""
+
+
+def why_unreachable(channel: ContactChannel, settings: Settings) -> str | None:
+    """Why nothing can be sent to a channel now, as a sentence; None where it can."""
+    if channel.kind is ChannelKind.SMS and not settings.sms_url:
+        return NO_GATEWAY
+    if channel.state is ChannelState.DISABLED:
+        return f"The channel is disabled. {channel.reason or ''}".strip()
+    return None
+
+
+class ChannelLine(NamedTuple):
+    """A channel as lists show it: whose it is, by name (None: the staff's), and why it cannot be reached, if so."""
+
+    channel: ContactChannel
+    owner: str | None
+    unreachable: str | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many channels there are of each state."""
+
+    working: int = 0
+    failing: int = 0
+    disabled: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.working + self.failing + self.disabled
+
+
+def channels_page(
+    page: int, settings: Settings, *, text: str = "", state: ChannelState | None = None
+) -> Page[ChannelLine]:
+    """Channels, those in trouble first, found by label, owner or mask; NotFound beyond the last page. Two queries."""
+    statement = (
+        select(ContactChannel, func.coalesce(Company.name, Person.name).label("owner"))
+        .outerjoin(Company, Company.id == ContactChannel.company_id)
+        .outerjoin(Person, Person.id == ContactChannel.person_id)
+    )
+    if state is not None:
+        statement = statement.where(ContactChannel.state == state)
+    if wanted := text.strip():
+        statement = statement.where(
+            ContactChannel.label.icontains(wanted, autoescape=True)
+            | ContactChannel.hint.icontains(wanted, autoescape=True)
+            | Company.name_key.contains(text_key(wanted), autoescape=True)
+            | Person.name_key.contains(text_key(wanted), autoescape=True)
+        )
+    total = db.session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+    pages = max(1, -(-total // PAGE_SIZE))
+    if not 1 <= page <= pages:
+        raise NotFound
+    rows = db.session.execute(
+        statement.order_by(
+            ContactChannel.state == ChannelState.WORKING,
+            ContactChannel.company_id.is_not(None),
+            "owner",
+            ContactChannel.label,
+            ContactChannel.id,
+        )
+        .limit(PAGE_SIZE)
+        .offset((page - 1) * PAGE_SIZE)
+    )
+    lines = [ChannelLine(channel, owner, why_unreachable(channel, settings)) for channel, owner in rows]
+    return Page(lines, page, pages, total)
+
+
+def counts() -> Counts:
+    """How the channels are. One query."""
+    found = dict(
+        db.session.execute(select(ContactChannel.state, func.count()).group_by(ContactChannel.state)).tuples().all()
+    )
+    return Counts(*(found.get(state, 0) for state in ChannelState))
+
+
+def channel_by_id(channel_id: int, *, to_change: bool = False) -> ContactChannel | None:
+    """One channel; with `to_change` locked, so that the lane does not move it meanwhile."""
+    return db.session.get(ContactChannel, channel_id, with_for_update=to_change)
+
+
+def channels_of(
+    settings: Settings, *, company_id: int | None = None, person_id: int | None = None
+) -> Sequence[ChannelLine]:
+    """The channels of one company, of one person or, with neither, of the staff, by label. One query."""
+    found = db.session.scalars(
+        select(ContactChannel)
+        .where(ContactChannel.company_id == company_id, ContactChannel.person_id == person_id)
+        .order_by(ContactChannel.label, ContactChannel.id)
+    )
+    return [ChannelLine(each, None, why_unreachable(each, settings)) for each in found]
+
+
+def owner_of(channel: ContactChannel) -> Owner:
+    """Whose it is."""
+    if channel.company_id is not None:
+        return Owner.COMPANY
+    return Owner.PERSON if channel.person_id is not None else Owner.STAFF
+
+
+def owner_name(channel: ContactChannel) -> str | None:
+    """The name of its company or person; None for the staff's. One query at most."""
+    if channel.company_id is not None:
+        return db.session.scalar(select(Company.name).where(Company.id == channel.company_id))
+    if channel.person_id is not None:
+        return db.session.scalar(select(Person.name).where(Person.id == channel.person_id))
+    return None
+
+
+def messages_of(channel_id: int) -> Sequence[Delivery]:
+    """What a channel was last told, newest first, with the broadcasts. One query."""
+    return db.session.scalars(
+        select(Delivery)
+        .join(Delivery.broadcast)
+        .options(
+            contains_eager(Delivery.broadcast).load_only(Broadcast.id, Broadcast.title, Broadcast.topic, raiseload=True)
+        )
+        .where(Delivery.contact_channel_id == channel_id)
+        .order_by(Delivery.id.desc())
+        .limit(MESSAGES_SHOWN)
+    ).all()
+
+
+def waiting_for(channel_id: int) -> int:
+    """How many messages wait for a channel. One query."""
+    return (
+        db.session.scalar(
+            select(func.count()).where(
+                Delivery.contact_channel_id == channel_id, Delivery.state == DeliveryState.PENDING
+            )
+        )
+        or 0
+    )
+
+
+def oldest_due(now: datetime) -> datetime | None:
+    """When the oldest message that waits for a channel was written down; None when none waits. One query."""
+    return db.session.scalar(
+        select(func.min(Delivery.created_at)).where(
+            Delivery.contact_channel_id.is_not(None),
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.next_attempt_at <= now,
+        )
+    )
+
+
+def labels_of(channel_ids: Collection[int]) -> Mapping[int, str]:
+    """The labels of these channels. One query."""
+    rows = select(ContactChannel.id, ContactChannel.label).where(ContactChannel.id.in_(channel_ids))
+    return dict(db.session.execute(rows).tuples().all())
