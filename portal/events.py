@@ -49,6 +49,9 @@ TOPICS_A_STATEMENT = 500
 QUEUE = "portal"
 """The RQ queue of everything that is woken."""
 
+NAMES_AT_MOST = 8
+"""Jobs of one task and one set of arguments that may be there at once, one of them waiting."""
+
 STAFF = "staff"
 
 
@@ -213,17 +216,20 @@ class Bell:
             pipe.execute()
 
     def _enqueue(self, name: str, arguments: list[Any]) -> None:
-        """Enqueue a task once: one that waits already will see the new work, one that runs may have missed it."""
+        """Enqueue a task once: one that waits already will see the new work, one that runs may have missed it.
+
+        What was running when its worker was killed keeps its name for a while, so there is more than one next name.
+        """
         job_id = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join([name, *(str(argument) for argument in arguments)]))
-        try:
-            self._enqueue_unique(job_id, name, arguments)
-        except DuplicateJobError:
-            state = self.redis.hget(Job.key_for(job_id), "status")
-            if state != JobStatus.QUEUED.value.encode():
-                try:
-                    self._enqueue_unique(f"{job_id}-next", name, arguments)
-                except DuplicateJobError:
+        for suffix in ("", "-next", *(f"-next{number}" for number in range(2, NAMES_AT_MOST))):
+            try:
+                self._enqueue_unique(job_id + suffix, name, arguments)
+            except DuplicateJobError:
+                if self.redis.hget(Job.key_for(job_id + suffix), "status") == JobStatus.QUEUED.value.encode():
                     log.debug("%s waits already", job_id)
+                    return
+            else:
+                return
 
     def _enqueue_unique(self, job_id: str, name: str, arguments: list[Any]) -> None:
         self.queue.enqueue(

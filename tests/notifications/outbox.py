@@ -17,9 +17,10 @@ from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import actions, kinds
 from portal.notifications.kinds import Content, Cursor, Kind, Recipient
-from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.models import Broadcast, Delivery, Relay
 from portal.notifications.rules import DeliveryState
 from portal.notifications.sending import Sender
+from portal.notifications.smtp import Route
 
 CONTENT: Content = {
     "en": {
@@ -104,6 +105,12 @@ def queue(
         by_person_id=None,
         now=now,
     )
+
+
+def relay_to(url: str, name: str, **more: Any) -> Relay:
+    """Another relay, of no profile: the server this `smtp://` address leads to. For the caller to add."""
+    route = Route.of(url)
+    return Relay(name=name, host=route.host, port=route.port, **more)
 
 
 def states(broadcast_id: int | None = None) -> dict[str, int]:

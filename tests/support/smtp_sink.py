@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
@@ -34,7 +34,8 @@ class Step:
     """What happens instead of the usual answer, for `times` conversations (None: always).
 
     First it waits `seconds`; then it drops the line if `drop`, never answers if `hang`, else gives `reply`
-    (None: the usual answer). At BODY and DOT, `drop` cuts the line before or after the final dot was read.
+    (None: the usual answer). At BODY and DOT, `drop` cuts the line before or after the final dot was read. With `drip`
+    the answer comes byte by byte, so many seconds apart.
     """
 
     at: At
@@ -42,6 +43,7 @@ class Step:
     seconds: float = 0.0
     drop: bool = False
     hang: bool = False
+    drip: float = 0.0
     times: int | None = None
 
 
@@ -63,6 +65,21 @@ class Received:
     @property
     def message_id(self) -> str:
         return str(self.headers["Message-ID"])
+
+
+@dataclass
+class _Greylist:
+    """Refuses an address until so many seconds after it was first tried, by a clock that the test may turn."""
+
+    reply: str
+    seconds: float
+    clock: Callable[[], float]
+    tries: dict[str, list[float]] = field(default_factory=dict)
+
+    def refuses(self, address: str) -> bool:
+        tries = self.tries.setdefault(address, [])
+        tries.append(self.clock())
+        return tries[-1] - tries[0] < self.seconds
 
 
 class _DroppedError(Exception):
@@ -94,6 +111,7 @@ class SmtpSink:
         self.ahead = 0
         self.port = 0
         self._scripts: dict[str, list[Step]] = {}
+        self._greylist: _Greylist | None = None
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -116,10 +134,16 @@ class SmtpSink:
         """Answer this, such as "550 5.1.1 No such user", instead of accepting."""
         self.script(address, Step(at, reply=reply, times=times))
 
+    def greylist(self, seconds: float, clock: Callable[[], float], reply: str) -> dict[str, list[float]]:
+        """Refuse every address until so many seconds after its first try; returns when each was tried."""
+        self._greylist = _Greylist(reply, seconds, clock)
+        return self._greylist.tries
+
     def forgive(self) -> None:
         """Forget every script: accept all from now on."""
         with self._lock:
             self._scripts.clear()
+            self._greylist = None
 
     def deliveries(self) -> Counter[str]:
         """How often each Message-ID arrived whole, acknowledged or not."""
@@ -232,7 +256,9 @@ class SmtpSink:
             await self._answer(writer, At.MAIL, ["*"], "250 2.1.0 Ok")
         elif verb == "RCPT":
             address = _address(argument)
-            if await self._answer(writer, At.RCPT, [address, "*"], "250 2.1.5 Ok"):
+            if (greylist := self._greylist) and greylist.refuses(address):
+                writer.write(f"{greylist.reply}\r\n".encode())
+            elif await self._answer(writer, At.RCPT, [address, "*"], "250 2.1.5 Ok"):
                 conversation.recipients.append(address)
         elif verb == "DATA":
             await self._take_data(conversation, reader, writer)
@@ -266,7 +292,7 @@ class SmtpSink:
             self._store(conversation, raw, is_acknowledged=not cut)
         conversation.sender, conversation.recipients = "", []
         await self._do(step)
-        writer.write(f"{step.reply if step and step.reply else '250 2.0.0 Queued'}\r\n".encode())
+        await self._say(writer, step.reply if step and step.reply else "250 2.0.0 Queued", step)
 
     def _store(self, conversation: _Conversation, raw: bytes, *, is_acknowledged: bool) -> None:
         content = raw if self.keep_content else raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
@@ -286,9 +312,17 @@ class SmtpSink:
         step = self._take_step(at, concerned)
         await self._do(step)
         said = step.reply if step and step.reply else usual
-        writer.write(f"{said}\r\n".encode())
-        await writer.drain()
+        await self._say(writer, said, step)
         return said[0] in "23"
+
+    async def _say(self, writer: asyncio.StreamWriter, text: str, step: Step | None) -> None:
+        line = f"{text}\r\n".encode()
+        size = 1 if step and step.drip else len(line)
+        for start in range(0, len(line), size):
+            writer.write(line[start : start + size])
+            await writer.drain()
+            if step and step.drip:
+                await asyncio.sleep(step.drip)
 
     async def _happen(self, at: At, concerned: Iterable[str]) -> None:
         await self._do(self._take_step(at, concerned))
