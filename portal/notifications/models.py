@@ -339,6 +339,18 @@ class Relay(Versioned, Base):
         return self.host is None
 
 
+RELAY_PASSWORD = "relay password"  # noqa: S105 (the purpose it is sealed for)
+
+MENDED: dict[str, Any] = {
+    "state": RelayState.UP,
+    "state_since": None,
+    "paused_until": None,
+    "pause_seconds": 0,
+    "failing_since": None,
+}
+"""The values of a relay whose faults are forgiven."""
+
+
 class RelayUse(Base):
     """What a relay was given in one span of time, `span` seconds long from `began_at` on: 1 or 600.
 

@@ -16,7 +16,7 @@ from portal import events
 from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions
-from portal.notifications.models import RAW, Delivery, Relay, RelayUse, Slice
+from portal.notifications.models import MENDED, RAW, RELAY_PASSWORD, Delivery, Relay, RelayUse, Slice
 from portal.notifications.profiles import (
     DAY,
     DAY_SPAN,
@@ -34,7 +34,6 @@ from portal.notifications.rules import DeliveryState, Failure, RelayState, next_
 from portal.sealing import Unreadable, unseal
 
 DEFAULT_RELAY = "default"
-RELAY_PASSWORD = "relay password"  # noqa: S105 (what the password is sealed for)
 UNREADABLE = "Its stored password was sealed with another secret key than today’s. Enter it again."
 UNBOUNDED = 2**31
 
@@ -46,19 +45,8 @@ def prepare_relays(settings: Settings) -> None:
     if known is None:
         actions.insert_new(Relay, name=DEFAULT_RELAY, fingerprint=fingerprint)
     elif known.fingerprint != fingerprint:
-        db.session.execute(update(Relay).where(Relay.id == known.id).values(fingerprint=fingerprint, **trusted_again()))
+        db.session.execute(update(Relay).where(Relay.id == known.id).values(fingerprint=fingerprint, **MENDED))
     db.session.flush()
-
-
-def trusted_again() -> dict[str, Any]:
-    """The values of a relay whose faults are forgiven."""
-    return {
-        "state": RelayState.UP,
-        "state_since": None,
-        "paused_until": None,
-        "pause_seconds": 0,
-        "failing_since": None,
-    }
 
 
 def rest_relay(relay_id: int, failure: Failure, text: str, now: datetime) -> None:
@@ -86,7 +74,7 @@ def relay_works(relay_id: int) -> None:
     statement = (
         update(Relay)
         .where(Relay.id == relay_id, or_(Relay.state != RelayState.UP, Relay.pause_seconds != 0))
-        .values(trusted_again())
+        .values(MENDED)
         .returning(Relay.id)
     )
     if db.session.scalars(statement, execution_options=RAW).first():
