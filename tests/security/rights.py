@@ -76,6 +76,7 @@ def staff(audience: For, ours: Values | None = None, missing: Values | None = No
 
 
 COMPONENT, SERVICE = {"component_id": "#north"}, {"service_id": "#service_internet"}
+CONTACT_CHANNEL = {"channel_id": "#channel"}
 COMPANY, DOMAIN = {"company_id": "#company_a"}, {"domain_id": "#domain_a"}
 HOST = {**DOMAIN, "host_id": "#host_a"}
 HUMAN = {"person_id": "#alice"}
@@ -269,6 +270,7 @@ RIGHTS: dict[str, Entry] = {
         "broadcasts",
         {
             "list_broadcasts": "",
+            "send_broadcast": "",
             **dict.fromkeys(
                 ("read_broadcast", "pause_broadcast", "resume_broadcast", "cancel_broadcast", "retry_broadcast"),
                 "broadcast_id",
@@ -301,6 +303,7 @@ RIGHTS: dict[str, Entry] = {
     "public_unsubscribe.lists": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.leave": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.choose": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
+    "public_unsubscribe.wish": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_view_as.begin": Entry(For.ANYONE, ours=NO_LOOK, missing=NO_LOOK, answers=frozenset({404})),
     "public_view_as.stop": Entry(For.ANYONE),
     # Readers of the status pages
@@ -337,6 +340,11 @@ RIGHTS: dict[str, Entry] = {
     "customer_account.end_one_session": Entry(For.CUSTOMERS, **NO_SESSION),
     "customer_account.end_other_sessions": Entry(For.CUSTOMERS),
     "customer_account.end_all_sessions": Entry(For.CUSTOMERS),
+    "customer_preferences.preferences": Entry(For.CUSTOMERS),
+    "customer_preferences.follow": Entry(For.CUSTOMERS),
+    "customer_preferences.again": Entry(For.CUSTOMERS),
+    # For a contact of the company alone; who is none is told so, in tests/customer/preferences.
+    "customer_preferences.company": Entry(For.CUSTOMERS, answers=frozenset({200, 403})),
     "customer_account.account": Entry(For.CUSTOMERS),
     # Staff
     "admin_account.account": staff(For.STAFF),
@@ -399,7 +407,7 @@ RIGHTS: dict[str, Entry] = {
     "admin_people.remove_factor": staff(For.ADMINS, HUMAN),
     "admin_people.end_sessions": staff(For.ADMINS, HUMAN),
     "admin_people.end_session": staff(For.ADMINS, {**HUMAN, "session_id": "#session"}),
-    "admin_people.lift": staff(For.ADMINS, {**HUMAN, "suppression_id": "#suppression"}),
+    "admin_people.lift": staff(For.PUBLISHERS, {**HUMAN, "suppression_id": "#suppression"}),
     "admin_people.deactivate": staff(For.ADMINS, HUMAN),
     "admin_people.reactivate": staff(For.ADMINS, HUMAN),
     "admin_portals.portal_list": staff(For.ADMINS),
@@ -446,7 +454,21 @@ RIGHTS: dict[str, Entry] = {
     "admin_retention.rules": staff(For.ADMINS),
     "admin_erasure.person": staff(For.ADMINS, {"person_id": "#alice"}),
     "admin_erasure.company": staff(For.ADMINS, {"company_id": "#company_closed"}),
+    "admin_suppressions.suppression_list": staff(For.STAFF),
+    "admin_suppressions.stop": staff(For.PUBLISHERS),
+    "admin_suppressions.lift": staff(For.PUBLISHERS, {"suppression_id": "#suppression"}),
+    "admin_preferences.of_person": staff(For.PUBLISHERS, HUMAN),
+    "admin_preferences.follow": staff(For.PUBLISHERS, HUMAN),
+    "admin_preferences.of_company": staff(For.PUBLISHERS, COMPANY),
+    "admin_preferences.contact": staff(For.PUBLISHERS, PERSON),
     "admin_styleguide.styleguide": staff(For.STAFF),
+    "admin_channels.channel_list": staff(For.ADMINS),
+    "admin_channels.new_channel": staff(For.ADMINS, answers=frozenset({200, 302})),
+    "admin_channels.channel": staff(For.ADMINS, CONTACT_CHANNEL),
+    "admin_channels.test": staff(For.ADMINS, CONTACT_CHANNEL),
+    "admin_channels.new_secret": staff(For.ADMINS, CONTACT_CHANNEL),
+    "admin_channels.end_old_secret": staff(For.ADMINS, CONTACT_CHANNEL),
+    "admin_channels.remove": staff(For.ADMINS, CONTACT_CHANNEL),
     "admin_tokens.token_list": staff(For.ADMINS),
     "admin_tokens.new_token": staff(For.ADMINS, answers=frozenset({200, 302})),
     "admin_tokens.revoke": staff(For.ADMINS, {"token_id": "#token"}),

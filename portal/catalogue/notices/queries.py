@@ -431,33 +431,30 @@ def chosen_companies_of(person_ids: Collection[int], chosen: Chosen, at: datetim
 
 
 def holdings_told(company_ids: Collection[int], chosen: Chosen, at: datetime) -> dict[int, list[str]]:
-    """By company, what it holds of the services chosen or on the components chosen, with references. One query.
+    """By company, what it holds of the services chosen or on the components chosen, with references. Two queries.
 
-    Where neither is chosen, everything it holds.
+    A company that holds none of them was chosen for itself: all that it holds.
     """
-    statement = (
+    held = (
         select(Holding.company_id, Service.name, Holding.reference)
         .join(Service, Service.id == Holding.service_id)
-        .where(Holding.company_id.in_(company_ids), is_valid(Holding, at))
+        .where(is_valid(Holding, at))
         .order_by(Holding.company_id, Service.position, Service.name_key, Holding.reference)
     )
-    if not chosen.everyone and (chosen.services or chosen.components):
-        through_service = select(ServiceDependency.service_id).where(
-            ServiceDependency.component_id.in_(chosen.components), is_valid(ServiceDependency, at)
-        )
-        by_itself = select(HoldingDependency.holding_id).where(
-            HoldingDependency.component_id.in_(chosen.components), is_valid(HoldingDependency, at)
-        )
-        statement = statement.where(
-            or_(
-                Holding.service_id.in_(chosen.services),
-                Holding.service_id.in_(through_service),
-                Holding.id.in_(by_itself),
-            )
-        )
+    through_service = select(ServiceDependency.service_id).where(
+        ServiceDependency.component_id.in_(chosen.components), is_valid(ServiceDependency, at)
+    )
+    by_itself = select(HoldingDependency.holding_id).where(
+        HoldingDependency.component_id.in_(chosen.components), is_valid(HoldingDependency, at)
+    )
+    is_chosen = or_(
+        Holding.service_id.in_(chosen.services), Holding.service_id.in_(through_service), Holding.id.in_(by_itself)
+    )
     found: dict[int, list[str]] = {}
-    for company_id, name, reference in db.session.execute(statement):
-        found.setdefault(company_id, []).append(f"{name} ({reference})" if reference else name)
+    for condition in (is_chosen, literal(True)):
+        ids = set(company_ids) - found.keys()
+        for company_id, name, reference in db.session.execute(held.where(Holding.company_id.in_(ids), condition)):
+            found.setdefault(company_id, []).append(f"{name} ({reference})" if reference else name)
     return found
 
 

@@ -106,7 +106,7 @@ VARIABLES: Mapping[str, str] = {
     "name": "the reader’s name",
     "address": "the reader’s e-mail address",
     "company": "the reader’s company, or all of theirs that this is about",
-    "services": "what these companies hold of what you chose, with their references",
+    "services": "what they hold of the services you chose, else all they hold, with their references",
     "brand": "the brand of the reader’s portal",
     "portal_url": "the address of the reader’s portal",
     "support": "one sentence on how to reach you, as the portal has it",

@@ -21,7 +21,7 @@
   }
 
   // Chosen ones stand above the list, the others where they belong. A move takes the focus away: it is given back.
-  function place(pick) {
+  function place(pick, byHand = true) {
     const picker = pick.closest("[data-picker]");
     const chosen = picker.querySelector(".picker-chosen");
     const box = boxOf(pick);
@@ -38,8 +38,8 @@
       return;
     }
     const search = picker.querySelector("[data-picker-search]");
-    narrow(picker, search.value);
-    (focused?.isConnected && !pick.hidden ? focused : search).focus({ preventScroll: true });
+    if (search) narrow(picker, search.value);
+    if (byHand) (focused?.isConnected && !pick.hidden ? focused : search)?.focus({ preventScroll: true });
   }
 
   const isPick = (element) => element.matches?.('.picker-list .pick input[type="checkbox"], .picker-chosen .pick input[type="checkbox"]');
@@ -77,8 +77,6 @@
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    const focused = document.activeElement;
-    for (const box of document.querySelectorAll('.picker-list input[type="checkbox"]:checked')) place(box.closest(".pick"));
-    focused?.focus?.({ preventScroll: true });
+    for (const box of document.querySelectorAll('.picker-list input[type="checkbox"]:checked')) place(box.closest(".pick"), false);
   });
 })();

@@ -6,10 +6,12 @@ from marshmallow import fields
 
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
-from portal.api.v1.fields import Moment, SwitchInAddress, Text, Word
+from portal.api.v1.fields import Moment, Switch, SwitchInAddress, Text, Word, ids
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
-from portal.errors import NotFound
+from portal.catalogue.notices import actions as notices
+from portal.catalogue.notices.rules import BODY_LENGTH, SUBJECT_LENGTH, VARIABLES, Chosen
+from portal.errors import NotFound, RuleViolation
 from portal.keyset import Piece
 from portal.notifications import actions
 from portal.notifications.listings import BROADCAST_ORDERS, broadcast, broadcasts
@@ -18,7 +20,9 @@ from portal.notifications.queries import progress_of_many
 from portal.notifications.rules import BroadcastState, Progress
 
 blueprint = Resources(
-    Resource.BROADCASTS, about="What is sent to many, and how far it is. Steering needs no ETag: twice is harmless."
+    Resource.BROADCASTS,
+    about="What is sent to many, and how far it is. A notice by hand is made here; broadcasts about incidents make "
+    "themselves. Steering needs no ETag: twice is harmless.",
 )
 
 FIGURES = ("sent", "waiting", "retrying", "failed", "left_out", "doubtful", "total")
@@ -55,6 +59,65 @@ class BroadcastQuery(ListQuery):
     since = Moment(metadata={"description": "Made at this moment or later."})
     until = Moment(metadata={"description": "Made before this moment."})
     sort = sorted_by(BROADCAST_ORDERS)
+
+
+KNOWN = ", ".join(f"{{{{{name}}}}}" for name in VARIABLES)
+
+NAMES = {
+    "companies": "company_ids",
+    "services": "service_ids",
+    "components": "component_ids",
+    "domains": "portal_ids",
+    "chosen": "company_ids",
+}
+"""What the parts of a choice are called here."""
+
+
+class NewBroadcast(Shape):
+    """A notice by hand. Whoever any of the lists names gets it, once."""
+
+    subject = Text(least=1, most=SUBJECT_LENGTH, required=True)
+    body = Text(
+        least=1,
+        most=BODY_LENGTH,
+        required=True,
+        metadata={"description": f"Markdown. These are filled in for each reader, here and in the subject: {KNOWN}."},
+    )
+    subject_de = Text(
+        most=SUBJECT_LENGTH, load_default="", metadata={"description": "For readers of German, together with its text."}
+    )
+    body_de = Text(most=BODY_LENGTH, load_default="")
+    everyone = Switch(load_default=False, metadata={"description": "Every company; then no list may name any."})
+    company_ids = ids(load_default=list)
+    service_ids = ids(load_default=list, metadata={"description": "Companies that hold one of these."})
+    component_ids = ids(
+        load_default=list,
+        metadata={"description": "Companies that depend on one of these, directly or through a service."},
+    )
+    portal_ids = ids(load_default=list, metadata={"description": "Companies at home on one of these."})
+
+
+@blueprint.makes("", NewBroadcast, BroadcastShape, summary="Send a notice by hand")
+def send_broadcast(body: dict[str, Any]) -> Answer:
+    """It begins at once. Whoever left the list of notices gets none; an area that is switched off stops nothing."""
+    wordings = {
+        "en": {"subject": body["subject"], "body": body["body"]},
+        "de": {"subject": body["subject_de"], "body": body["body_de"]},
+    }
+    try:
+        found = notices.send_at_once(wordings, _chosen(body), by=access.actor(), now=clock.utcnow())
+    except RuleViolation as violation:
+        raise RuleViolation(violation.sentence, NAMES.get(violation.field or "", violation.field)) from None
+    return Answer(_one(found).data, f"/broadcasts/{found.id}")
+
+
+def _chosen(body: dict[str, Any]) -> Chosen:
+    chosen = Chosen.by_kind({kind: body[name] for kind, name in NAMES.items() if kind != "chosen"})
+    if not body["everyone"]:
+        return chosen
+    if not chosen.is_nobody:
+        raise RuleViolation("Either everyone, or those that the lists name.", "everyone")
+    return Chosen(everyone=True)
 
 
 @blueprint.lists("", BroadcastQuery, BroadcastShape, summary="List broadcasts")
