@@ -63,6 +63,11 @@ LOOKS: dict[str, dict[str, Look]] = {
         "partial_rth": Look(lazy_gettext("Partial outage"), "poor", "part"),
         "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
     },
+    "channel": {
+        "working": Look("Working", "good", "check"),
+        "failing": Look("Failing", "warn", "bang"),
+        "disabled": Look("Disabled", "bad", "cross"),
+    },
     "staff_severity": {
         "none": Look("None", "good", "check"),
         "performance_issue": Look("Performance Issue", "warn", "bang"),
@@ -118,6 +123,20 @@ LOOKS: dict[str, dict[str, Look]] = {
         "certificate": Look("Certificate refused", "bad", "cross"),
         "unreachable": Look("Does not answer", "bad", "cross"),
     },
+    "suppression": {
+        "hard_bounce": Look("Bounced", "bad", "cross"),
+        "quarantined": Look("In quarantine", "warn", "clock"),
+        "unsubscribed": Look("Unsubscribed", "quiet", "minus"),
+        "complaint": Look("Reported as spam", "warn", "bang"),
+        "by_hand": Look("Stopped by hand", "quiet", "minus"),
+    },
+    "source": {
+        "delivery": Look("A server’s answer", "quiet", "minus"),
+        "report": Look("A bounce report", "quiet", "minus"),
+        "complaint": Look("A complaint", "quiet", "minus"),
+        "recipient": Look("Whoever reads it", "quiet", "minus"),
+        "staff": Look("Staff", "quiet", "minus"),
+    },
     "unreached": {
         "deactivated": Look("Deactivated", "quiet", "minus"),
         "bounced": Look("Address bounced", "warn", "bang"),
@@ -133,6 +152,14 @@ LOOKS: dict[str, dict[str, Look]] = {
         "ok": Look("Fine", "good", "check"),
         "warn": Look("To look at", "warn", "bang"),
         "fail": Look("Needs you", "bad", "cross"),
+    },
+    "relay": {
+        "up": Look("Takes mails", "good", "check"),
+        "full": Look("Day’s budget used up", "warn", "clock"),
+        "paused": Look("Resting", "warn", "pause"),
+        "trying": Look("Being tried again", "planned", "again"),
+        "broken": Look("Needs you", "bad", "cross"),
+        "off": Look("Switched off", "quiet", "minus"),
     },
     "broadcast": {
         "expanding": Look("Preparing", "planned", "clock"),

@@ -12,6 +12,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.broadcasts.notices.routes import blueprint as notices
     from portal.admin.broadcasts.routes import blueprint as broadcasts
     from portal.admin.catalogue.components.routes import blueprint as components
+    from portal.admin.channels.routes import blueprint as channels
     from portal.admin.catalogue.services.routes import blueprint as services
     from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
@@ -23,9 +24,12 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.operation.routes import notice as sending
     from portal.admin.people.routes import blueprint as people
     from portal.admin.portals.routes import blueprint as portals
+    from portal.admin.preferences.routes import blueprint as preferences
+    from portal.admin.relays.routes import blueprint as relays
     from portal.admin.retention.routes import blueprint as retention
     from portal.admin.search.routes import blueprint as search
     from portal.admin.styleguide.routes import blueprint as styleguide
+    from portal.admin.suppressions.routes import blueprint as suppressions
     from portal.admin.tokens.routes import blueprint as tokens
 
     return [
@@ -40,8 +44,12 @@ def blueprints() -> list[Blueprint]:
         broadcasts,
         notices,
         bounces,
+        suppressions,
+        preferences,
         portals,
+        relays,
         tokens,
+        channels,
         operation,
         sending,
         imports,

@@ -4,20 +4,25 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import force_locale, format_datetime, lazy_gettext
 from flask_babel import gettext as _
-from sqlalchemy import ColumnElement, Row, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, exists, or_, select, union_all
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Holding, HoldingDependency, Service, ServiceDependency
 from portal.catalogue.queries import is_valid
+from portal.catalogue.queries.hearing import ELSEWHERE, TOPIC
+from portal.catalogue.rules import component_topic, service_topic
 from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
 from portal.filters import DATES
 from portal.language import known, zone
-from portal.notifications.kinds import Cursor, Kind, Recipient, register
+from portal.notifications.kinds import Cursor, Kind, Listener, Recipient, Told, register
+from portal.notifications.topics import Source, Topic
+from portal.notifications.topics import register as register_topics
+from portal.notifications.wishes import Wishes, wishes_of
 
 AFFECTED, OTHERS = "affected", "others"
 """The two phases of an expansion, in their order."""
@@ -43,6 +48,11 @@ class Selection:
     is_for_all: bool
     moments: Mapping[str, datetime]
 
+    @property
+    def hits_somebody(self) -> bool:
+        """Whether it reaches what anybody holds; if not it concerns everyone, and is nobody else's alone."""
+        return self.company_ids is None or bool(self.company_ids)
+
     @classmethod
     def read(cls, selector: Mapping[str, Any]) -> "Selection":
         return cls(
@@ -60,7 +70,7 @@ def recipients(
     """The next people who are to hear of an incident: first those of reached companies, then everybody else.
 
     A company counts where its home portal shows Status; somebody of several is told once, about all of theirs.
-    At most ten queries, whatever there is.
+    At most sixteen queries, whatever there is.
     """
     wanted = Selection.read(selector)
     place = after or {"phase": AFFECTED, "person_id": 0}
@@ -122,25 +132,128 @@ def _addressed(people: Sequence[Row[int, str, str, str, str]], wanted: Selection
     ids = {company_id for each in companies.values() for company_id in each}
     shown = companies_with_status_open(ids)
     services = _services_hit(ids & shown, wanted)
+    wishes = wishes_of([person.id for person in people], ids & shown)
+    muting = None if wishes.is_empty else Muting(wishes, wanted, _hits_of(services.keys(), wanted))
     found = []
     for person in people:
         theirs = [company_id for company_id in companies.get(person.id, ()) if company_id in shown]
         hit = [company_id for company_id in theirs if company_id in services]
         if bool(hit) is not (phase is AFFECTED) or not theirs:
             continue
-        names = list(dict.fromkeys(name for company_id in hit for name in services[company_id]))
+        named = [(company_id, each) for company_id in hit for each in services[company_id]]
+        heard = [each for each in named if muting is None or muting.hears_of(person.id, *each)]
+        is_muted = not heard if hit else muting is not None and muting.wants_no_other(person.id, theirs)
+        told = dict.fromkeys(company_id for company_id, _each in heard) or hit or theirs
+        names = list(dict.fromkeys(each.label for _company_id, each in heard or named))
         found.append(
             Recipient(
                 person_id=person.id,
-                company_ids=tuple(hit or theirs),
+                company_ids=tuple(told),
                 address=person.email,
                 name=person.name,
                 language=known(person.language),
                 values=_values(known(person.language), person.time_zone, names, wanted),
                 priority=PRIORITY[phase],
+                is_wanted=not is_muted,
             )
         )
     return found
+
+
+def tell(selector: dict[str, Any], listeners: Sequence[Listener], now: datetime) -> Mapping[int, Told]:
+    """What channels are told of an incident: the same people's rule, for the companies they hear for.
+
+    At most three queries.
+    """
+    wanted = Selection.read(selector)
+    facts: Mapping[str, Any] = selector.get("facts", {})
+    ids = {company_id for each in listeners for company_id in each.company_ids}
+    shown = companies_with_status_open(ids)
+    services = _services_hit(ids & shown, wanted)
+    hits = _hits_of(services.keys(), wanted)
+    incident = facts.get("incident", {})
+    told = {}
+    for each in listeners:
+        theirs = [company_id for company_id in each.company_ids if company_id in shown]
+        hit = [company_id for company_id in theirs if company_id in services]
+        if not theirs or not (hit or wanted.is_for_all):
+            continue
+        held = [one for company_id in hit for one in services[company_id]]
+        names = list(dict.fromkeys(one.label for one in held))
+        about = {service_topic(one.service_id) for one in held}
+        about |= {component_topic(component) for one in held for component in hits.get(one.holding_id, ())}
+        told[each.id] = Told(
+            company_ids=tuple(hit or theirs),
+            values=_values(known(each.language), each.time_zone, names, wanted),
+            path=f"/incidents/{incident.get('id', '')}",
+            event=f"incident.{incident.get('state', '')}",
+            data={**facts, "is_affected": bool(hit), "services": names},
+            about=frozenset(about),
+            priority=PRIORITY[AFFECTED if hit else OTHERS],
+        )
+    return told
+
+
+def muted_by(
+    selector: dict[str, Any], people: Collection[tuple[int, tuple[int, ...]]], now: datetime
+) -> frozenset[int]:
+    """Those of the people, each with the companies a mail reaches them through, who have muted all that is hit.
+
+    At most five queries.
+    """
+    wanted = Selection.read(selector)
+    company_ids = {company_id for _person_id, theirs in people for company_id in theirs}
+    wishes = wishes_of([person_id for person_id, _theirs in people], company_ids)
+    if wishes.is_empty:
+        return frozenset()
+    services = _services_hit(company_ids, wanted)
+    muting = Muting(wishes, wanted, _hits_of(services.keys(), wanted))
+    return frozenset(person_id for person_id, theirs in people if muting.has_muted_all(person_id, theirs, services))
+
+
+class Held(NamedTuple):
+    """A holding that an incident hits, as a mail names it."""
+
+    holding_id: int
+    service_id: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Muting:
+    """What some people have muted of one incident. `hits` are the components through which it hits each holding."""
+
+    wishes: Wishes
+    wanted: Selection
+    hits: Mapping[int, Collection[int]]
+
+    def hears_of(self, person_id: int, company_id: int, held: Held) -> bool:
+        """Whether somebody wants to hear that this holding is hit: by one component at least that they have not muted,
+        and not when they have muted the service, or incidents."""
+        about = (TOPIC, service_topic(held.service_id))
+        return self.wishes.wants_all(person_id, company_id, about) and any(
+            self.wishes.wants(person_id, company_id, component_topic(component_id))
+            for component_id in self.hits.get(held.holding_id, ())
+        )
+
+    def wants_no_other(self, person_id: int, company_ids: Collection[int]) -> bool:
+        """Whether somebody of whom nothing is hit does not want to hear of it for any of their companies."""
+        about = (TOPIC, ELSEWHERE) if self.wanted.hits_somebody else (TOPIC,)
+        components = [component_topic(component_id) for component_id in self.wanted.component_ids]
+        return not any(
+            self.wishes.wants_all(person_id, company_id, about)
+            and (not components or any(self.wishes.wants(person_id, company_id, each) for each in components))
+            for company_id in company_ids
+        )
+
+    def has_muted_all(
+        self, person_id: int, company_ids: Collection[int], services: Mapping[int, Sequence[Held]]
+    ) -> bool:
+        """Whether nothing of it is left that somebody wants to hear, for any of these companies."""
+        held = [(company_id, each) for company_id in company_ids for each in services.get(company_id, ())]
+        if held:
+            return not any(self.hears_of(person_id, *each) for each in held)
+        return self.wants_no_other(person_id, company_ids)
 
 
 def _companies_of(person_ids: Collection[int]) -> dict[int, list[int]]:
@@ -156,19 +269,52 @@ def _companies_of(person_ids: Collection[int]) -> dict[int, list[int]]:
     return found
 
 
-def _services_hit(company_ids: Collection[int], wanted: Selection) -> dict[int, list[str]]:
+def _services_hit(company_ids: Collection[int], wanted: Selection) -> dict[int, list[Held]]:
     """What the incident hits of what each of these companies holds, with their own references."""
     if not wanted.component_ids:
         return {}
     rows = db.session.execute(
-        select(Holding.company_id, Service.name, Holding.reference)
+        select(Holding.company_id, Holding.id, Service.id, Service.name, Holding.reference)
         .join(Service, Service.id == Holding.service_id)
         .where(Holding.company_id.in_(company_ids), is_valid(Holding, wanted.at), _breaks(wanted))
         .order_by(Holding.company_id, Service.position, Service.name_key, Holding.reference)
     )
-    found: dict[int, list[str]] = {}
-    for company_id, name, reference in rows:
-        found.setdefault(company_id, []).append(f"{name} ({reference})" if reference else name)
+    found: dict[int, list[Held]] = {}
+    for company_id, holding_id, service_id, name, reference in rows:
+        label = f"{name} ({reference})" if reference else name
+        found.setdefault(company_id, []).append(Held(holding_id, service_id, label))
+    return found
+
+
+def _hits_of(company_ids: Collection[int], wanted: Selection) -> dict[int, set[int]]:
+    """For each holding of these companies the components of the incident that hit it, through its service or by itself.
+
+    One query, and only asked where somebody has a wish.
+    """
+    if not company_ids or not wanted.component_ids:
+        return {}
+    of_theirs = Holding.company_id.in_(company_ids), is_valid(Holding, wanted.at)
+    rows = db.session.execute(
+        union_all(
+            select(Holding.id, ServiceDependency.component_id)
+            .join(ServiceDependency, ServiceDependency.service_id == Holding.service_id)
+            .where(
+                *of_theirs,
+                ServiceDependency.component_id.in_(wanted.component_ids),
+                is_valid(ServiceDependency, wanted.at),
+            ),
+            select(Holding.id, HoldingDependency.component_id)
+            .join(HoldingDependency, HoldingDependency.holding_id == Holding.id)
+            .where(
+                *of_theirs,
+                HoldingDependency.component_id.in_(wanted.component_ids),
+                is_valid(HoldingDependency, wanted.at),
+            ),
+        )
+    )
+    found: dict[int, set[int]] = {}
+    for holding_id, component_id in rows:
+        found.setdefault(holding_id, set()).add(component_id)
     return found
 
 
@@ -210,9 +356,11 @@ def _written(moment: datetime, language: str, zone_name: str) -> str:
 INCIDENT = register(
     Kind(
         name="incident",
-        topic="incidents",
+        topic=TOPIC,
         label=lazy_gettext("Outages and incidents"),
         recipients=recipients,
+        muted_by=muted_by,
+        tell=tell,
         allowed=companies_with_status_open,
         variables=frozenset({"affected", "since", "fixed", "next_update"}),
         # A mail about an incident that a relay would not take for a day tells nobody anything new.
@@ -220,3 +368,16 @@ INCIDENT = register(
         priority=10,
     )
 )
+
+
+def _elsewhere(company_id: int, now: datetime) -> Sequence[Topic]:
+    return [Topic(ELSEWHERE, str(_ELSEWHERE))] if companies_with_status_open([company_id]) else []
+
+
+def _named(keys: Collection[str]) -> dict[str, str]:
+    return {ELSEWHERE: str(_ELSEWHERE)} if ELSEWHERE in keys else {}
+
+
+_ELSEWHERE = lazy_gettext("Also those that touch nothing you use")
+
+register_topics(Source("elsewhere", _ELSEWHERE, _elsewhere, _named, under=TOPIC))

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from portal.accounts.models import Membership, Person
 from portal.extensions import db
-from portal.notifications.models import Broadcast, Delivery, Preference, Suppression
+from portal.notifications.models import Broadcast, CompanyPreference, Delivery, Preference, Suppression
 from portal.records.parts import Part, Told, in_pieces, register
 from portal.records.rules.exports import ExportKind
 
@@ -90,12 +90,24 @@ def _preferences(condition: Any) -> Iterator[Told]:
         yield row._mapping
 
 
+def _company_preferences(company_id: int | None, now: datetime) -> Iterator[Told]:
+    """What the company wants for its people, then what each of them has said."""
+    statement = select(CompanyPreference.topic, CompanyPreference.channel, CompanyPreference.wanted).where(
+        CompanyPreference.company_id == company_id
+    )
+    for row in in_pieces(statement, CompanyPreference.id):
+        yield {"person": "(everybody who says nothing else)", **row._mapping}
+    yield from _preferences(Person.id.in_(_members(company_id)))
+
+
 def _suppressions(condition: Any) -> Iterator[Told]:
     statement = (
         select(
             Suppression.address_key.label("address"),
             Suppression.scope.label("topic"),
             Suppression.reason,
+            Suppression.source,
+            Suppression.detail,
             Suppression.created_at.label("since"),
             Suppression.until,
         )
@@ -125,12 +137,20 @@ _MAIL = {
     "text": "Text",
 }
 _WISH = {"person": "Person", "topic": "Topic", "channel": "Channel", "wanted": "Wanted"}
-_STOP = {"address": "Address", "topic": "Topic", "reason": "Reason", "since": "Since", "until": "Until"}
+_STOP = {
+    "address": "Address",
+    "topic": "Topic",
+    "reason": "Reason",
+    "source": "Source",
+    "detail": "Detail",
+    "since": "Since",
+    "until": "Until",
+}
 
-for _kind, _mails, _whose in (
-    (ExportKind.COMPANY, _company_deliveries, _of_company),
-    (ExportKind.PERSON, _person_deliveries, _of_person),
+for _kind, _mails, _wishes, _whose in (
+    (ExportKind.COMPANY, _company_deliveries, _company_preferences, _of_company),
+    (ExportKind.PERSON, _person_deliveries, _of_person(_preferences), _of_person),
 ):
     register(Part(_kind, "mails", "what was mailed, as it was read", _MAIL, _mails, 30))
-    register(Part(_kind, "preferences", "which mails are wanted", _WISH, _whose(_preferences), 31))
+    register(Part(_kind, "preferences", "which mails are wanted", _WISH, _wishes, 31))
     register(Part(_kind, "suppressions", "addresses nothing is mailed to, and why", _STOP, _whose(_suppressions), 32))

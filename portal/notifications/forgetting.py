@@ -11,15 +11,25 @@ from portal import events
 from portal.accounts.actions.anonymise import NOWHERE
 from portal.accounts.models import Person
 from portal.extensions import db
-from portal.notifications.models import RAW, Broadcast, Delivery, DeliveryAttempt, Preference, Suppression
-from portal.notifications.rules import OPEN_STATES, BroadcastState, DeliveryState, hashed_address
+from portal.notifications import marks
+from portal.notifications.models import (
+    RAW,
+    Broadcast,
+    CompanyPreference,
+    Delivery,
+    DeliveryAttempt,
+    Preference,
+    Strike,
+    Suppression,
+)
+from portal.notifications.rules import OPEN_STATES, STRIKE_WINDOW, BroadcastState, DeliveryState, hashed_address
 from portal.records import erasure, retention
 from portal.records.retention import COUNTED_AT_MOST, Keeping
 from portal.records.rules.exports import ExportKind
 
 ENDED = (BroadcastState.DONE, BroadcastState.CANCELLED)
 UNOFFERED = (DeliveryState.PENDING, DeliveryState.CLAIMED)
-"""What no server was offered yet, and so can be called off."""
+"""What no server was offered yet, and so can be called off, but for what is marked (`marks.offered_now`)."""
 
 
 # What is old
@@ -74,6 +84,29 @@ retention.register(
     )
 )
 
+retention.register(
+    Keeping(
+        "ended_suppressions",
+        "Ended suppressions",
+        "Addresses that rested in quarantine, or were stopped until a day, from when that was over.",
+        90,
+        1,
+        **retention.rows_older(lambda before: Suppression.until < before, Suppression.id),
+        place=31,
+    )
+)
+retention.register(
+    Keeping(
+        "strikes",
+        "Strikes",
+        "Days on which mails to an address failed for now, of which three make a quarantine.",
+        90,
+        STRIKE_WINDOW.days,
+        **retention.rows_older(lambda before: Strike.created_at < before, Strike.id),
+        place=32,
+    )
+)
+
 
 # A person
 
@@ -96,7 +129,9 @@ def _cancel_open(person_id: int, now: datetime) -> int:
 def _cancel(whose: Any, now: datetime) -> int:
     """Call off what no server was offered yet; a row that is in a sender's hands this moment ends with its answer."""
     waiting = (
-        select(Delivery.id).where(whose, Delivery.state.in_(UNOFFERED)).with_for_update(skip_locked=True, of=Delivery)
+        select(Delivery.id)
+        .where(whose, Delivery.state.in_(UNOFFERED), Delivery.id.not_in(marks.offered_now()))
+        .with_for_update(skip_locked=True, of=Delivery)
     )
     cancelled = db.session.execute(
         update(Delivery)
@@ -155,6 +190,7 @@ def _hash_suppressions(person_id: int, now: datetime) -> int:
         .values(address_key=hashed_address(secret, address), detail=None, delivery_id=None),
         execution_options=RAW,
     )
+    db.session.execute(delete(Strike).where(Strike.address_key == address), execution_options=RAW)
     return cast(CursorResult[Any], hashed).rowcount
 
 
@@ -169,6 +205,18 @@ def _erase_preferences(person_id: int, now: datetime) -> int:
 
 
 # A company
+
+
+def _count_company_preferences(company_id: int) -> int:
+    whose = CompanyPreference.company_id == company_id
+    return db.session.scalar(select(func.count()).select_from(CompanyPreference).where(whose)) or 0
+
+
+def _erase_company_preferences(company_id: int, now: datetime) -> int:
+    gone = db.session.execute(
+        delete(CompanyPreference).where(CompanyPreference.company_id == company_id), execution_options=RAW
+    )
+    return cast(CursorResult[Any], gone).rowcount
 
 
 def _through(company_id: int) -> Any:
@@ -205,6 +253,14 @@ for _eraser in (
         _count_company_mails,
         _cancel_company_mails,
         1,
+    ),
+    erasure.Eraser(
+        ExportKind.COMPANY,
+        "preferences",
+        "choices of mails",
+        _count_company_preferences,
+        _erase_company_preferences,
+        2,
     ),
 ):
     erasure.register(_eraser)

@@ -23,7 +23,7 @@ class Topic(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Topics of one sort. `label` is the heading over them (lazily translated).
+    """Topics of one sort; the sorts stand in the order of their names. `label` is the heading (lazily translated).
 
     `under` is the topic of the kind of mail they stand below, None where they narrow several and stand by themselves.
     `of_company` lists those a company can choose among, nothing where their area is closed to it; `named` says what

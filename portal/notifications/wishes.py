@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
+from portal.accounts.models import Membership
 from portal.extensions import db
 from portal.notifications.kinds import Recipient
 from portal.notifications.models import CompanyPreference, Preference
+from portal.notifications.topics import names_of
 
 MAIL = "mail"
 """The channel all of this is about."""
@@ -102,13 +104,40 @@ def is_declined(person_id: Any, company_id: Any, topic: Any) -> ColumnElement[bo
     Each argument is a column, or a value.
     """
     spoke = and_(Preference.person_id == person_id, Preference.topic == topic, Preference.channel == MAIL)
-    refuses = exists().where(
-        CompanyPreference.company_id == company_id,
-        CompanyPreference.topic == topic,
-        CompanyPreference.channel == MAIL,
-        CompanyPreference.wanted.is_(False),
+    refuses = (
+        exists()
+        .where(
+            CompanyPreference.company_id == company_id,
+            CompanyPreference.topic == topic,
+            CompanyPreference.channel == MAIL,
+            CompanyPreference.wanted.is_(False),
+        )
+        # However deep this stands, the other tables are those around it.
+        .correlate_except(CompanyPreference)
     )
     return or_(
-        exists().where(spoke, Preference.wanted.is_(False)),
-        and_(refuses, ~exists().where(spoke)),
+        exists().where(spoke, Preference.wanted.is_(False)).correlate_except(Preference),
+        and_(refuses, ~exists().where(spoke).correlate_except(Preference)),
     )
+
+
+def unwanted_by_company(company_id: int) -> list[str]:
+    """What a company says its people do not want, as people call it. A query, and one for each sort of topics."""
+    wishes = wishes_of([], [company_id])
+    return sorted(names_of([topic for (_id, topic), wanted in wishes.companies.items() if not wanted]).values())
+
+
+def contacts_of(company_id: int, person_ids: Collection[int]) -> frozenset[int]:
+    """Those of these people who decide for the company what its people are mailed about. One query."""
+    return frozenset(
+        db.session.scalars(
+            select(Membership.person_id).where(
+                Membership.company_id == company_id, Membership.is_contact, Membership.person_id.in_(set(person_ids))
+            )
+        )
+    )
+
+
+def is_contact(person_id: int, company_id: int) -> bool:
+    """Whether this person decides for this company what its people are mailed about."""
+    return person_id in contacts_of(company_id, [person_id])

@@ -110,7 +110,7 @@ def _decline(cast: Cast) -> None:
         (_deactivate, Unreached.DEACTIVATED),
         (_bounce, Unreached.BOUNCED),
         (_unsubscribe, Unreached.UNSUBSCRIBED),
-        (_decline, Unreached.UNSUBSCRIBED),
+        (_decline, Unreached.DECLINED),
     ],
 )
 def test_who_gets_no_mail_is_named_with_the_reason(

@@ -118,7 +118,7 @@ def test_a_step_costs_the_same_however_many_there_are(world: World, cast: Cast) 
         return len(statements)
 
     few = cost()
-    assert few <= 10
+    assert few <= 14
     for number in range(20):
         person = accounts.add_person(f"Noise {number}", f"n{number}@noise.test", by=SYSTEM, now=NOW)
         accounts.add_membership(person, cast.a if number % 2 else cast.b, by=SYSTEM, now=NOW)

@@ -32,7 +32,9 @@ from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
-from portal.notifications.actions import suppress
+from portal.notifications.actions import set_contact, suppress
+from portal.notifications.channels.actions import add_channel
+from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
 from portal.notifications.rules import SuppressionReason
 from portal.records import actions as imports
@@ -48,6 +50,9 @@ B_HOST = "b.portal.test"
 STAFF_ONLY, ONLY_A, ONLY_B, ON_B = "staff", "a", "b", "onb"
 """Whose eyes a canary is for: staff, the people of a company, or whoever is on B's portal."""
 
+
+NOBODY = "nobody"
+"""Of what is sealed, and shown to staff as little as to anybody."""
 
 EVERYTHING = frozenset({STAFF_ONLY, ONLY_A, ONLY_B, ON_B})
 
@@ -87,6 +92,7 @@ def plant(cast: Cast) -> World:
     _plant_records(world)
     _plant_import(world)
     _plant_notice(world)
+    _plant_channel(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay), ("audit_entry", AuditEntry)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
@@ -99,6 +105,7 @@ def _plant_people(world: World) -> None:
     now, alice = clock.utcnow(), world.cast.alice
     accounts.open_session(alice, world.cast.a.id, A_HOST, ip="127.0.0.9", user_agent=canary(ONLY_A, "browser"), now=now)
     suppress(alice.email, "incidents", SuppressionReason.HARD_BOUNCE, now=now, detail=canary(STAFF_ONLY, "bounce"))
+    set_contact(alice, world.cast.a, True, by=SYSTEM, now=now)
     for kind, row in (("session", Session), ("suppression", Suppression)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
 
@@ -135,6 +142,20 @@ def _plant_notice(world: World) -> None:
     chosen = Chosen.of(companies=[world.cast.a.id])
     draft = notices.write({"en": words}, chosen, by=SYSTEM, author_id=None, now=clock.utcnow())
     world.ids["notice"] = draft.id
+
+
+def _plant_channel(world: World) -> None:
+    """A webhook of company A; its address is for nobody's eyes."""
+    channel, _secret = add_channel(
+        ChannelKind.WEBHOOK,
+        canary(STAFF_ONLY, "channelname"),
+        f"https://hooks.invalid/{canary(NOBODY, 'channeladdress')}",
+        ["incidents"],
+        company_id=world.cast.a.id,
+        by=SYSTEM,
+        now=clock.utcnow(),
+    )
+    world.ids["channel"] = channel.id
 
 
 def _name_people(cast: Cast) -> None:
@@ -312,7 +333,7 @@ class Role:
     def forbidden(self) -> re.Pattern[str]:
         """Matches every canary that is not for these eyes, whatever its case."""
         allowed = self.may_see | ({ON_B} if self.host == B_HOST else set())
-        return re.compile(rf"canary(?:{'|'.join(sorted(EVERYTHING - allowed)) or '(?!)'})[a-z]+?qx", re.IGNORECASE)
+        return re.compile(rf"canary(?:{'|'.join(sorted({*EVERYTHING, NOBODY} - allowed))})[a-z]+?qx", re.IGNORECASE)
 
     @property
     def is_staff(self) -> bool:

@@ -26,6 +26,7 @@ from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Holding
 from portal.catalogue.queries import component_choices, lists
+from portal.catalogue.queries.unreached import nobody_reached_among, why_unreached
 from portal.config import Settings
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
@@ -34,6 +35,8 @@ from portal.domains.rules import AREA_WORDS, Area, normal_host
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.headers import let_forms_lead_to
+from portal.notifications.channels.queries import channels_of
+from portal.notifications.wishes import contacts_of, unwanted_by_company
 
 blueprint = Blueprint("admin_companies", __name__, url_prefix="/admin/companies")
 access.staff(blueprint, Permission.COMPANIES_READ)
@@ -48,6 +51,7 @@ def company_list() -> Response:
         text=text_wanted(),
         domain_id=request.args.get("portal", type=int),
         is_archived=request.args.get("show") == "archived",
+        is_unreached=request.args.get("show") == "unreached",
     )
     return render(
         "admin/companies/company_list.html",
@@ -89,10 +93,12 @@ def company(company_id: int) -> Response:
     """One company: its people, what it holds, where it signs in, and what is different for it there."""
     wanted, now = _company(company_id), clock.utcnow()
     role = access.signed_in().role
+    may_connect = may(role, Permission.CHANNELS_EDIT)
     # Two lists stand on this page; `list` says which of them the page number is of.
     page, is_of_holdings = page_wanted(), request.args.get("list") == "holdings"
     holdings = lists.holdings_page(company_id, page if is_of_holdings else 1, now)
     shown_people = lists.people_page(company_id, 1 if is_of_holdings else page)
+    ids = [each.id for each in shown_people.items]
     admissions = admissions_of(company_id)
     admitted = {each.domain_id for each in admissions}
     return render(
@@ -102,11 +108,17 @@ def company(company_id: int) -> Response:
         shows_holdings=is_of_holdings,
         people=shown_people,
         stands=stands_of(shown_people.items, now),
+        is_unreached=wanted.archived_at is None and bool(nobody_reached_among([company_id], now)),
+        why_unreached=why_unreached(company_id, ids, now),
+        contacts=contacts_of(company_id, ids),
+        unwanted=unwanted_by_company(company_id),
+        may_choose=may(role, Permission.SUPPRESSIONS_EDIT),
         holdings=holdings,
         own=lists.own_components_by_holding([each.id for each in holdings.items], now),
         admissions=admissions,
         other_portals=[each for each in all_domains() if each.id not in admitted],
         exceptions=overrides_of(company_id),
+        channels=channels_of(current_app.config["SETTINGS"], company_id=company_id) if may_connect else None,
         area_words=AREA_WORDS,
         may_edit=may(role, Permission.COMPANIES_EDIT),
         may_hold=may(role, Permission.CATALOGUE_EDIT),

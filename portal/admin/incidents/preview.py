@@ -8,6 +8,7 @@ from babel import Locale
 
 from portal.accounts.models import Company
 from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
+from portal.catalogue.queries.unreached import Stranded, stranded
 from portal.domains.queries import all_domains
 from portal.incidents.models import Incident
 from portal.incidents.queries import companies_reached
@@ -45,7 +46,8 @@ class Preview:
 
     `verb` is what the button does. `affected` are those the components reach; `mailed` those who get the mail,
     None if nobody does. `seconds` is how long the mails take, `seconds_affected` until the affected have theirs.
-    `own_words` are of the portals that call its severity or state otherwise than the banner does.
+    `own_words` are of the portals that call its severity or state otherwise than the banner does. `stranded` are the
+    companies it concerns at which a mail would reach nobody.
     """
 
     shown: Shown
@@ -60,6 +62,7 @@ class Preview:
     seconds: int
     seconds_affected: int
     own_words: Sequence[OwnWords] = ()
+    stranded: Stranded = Stranded((), 0)
 
     @property
     def concerns_everyone(self) -> bool:
@@ -86,10 +89,11 @@ def preview_of(
     """The preview of a report or of its next update. At most twenty queries, whatever it reaches."""
     affected = reach_of(sorted(component_ids), now)
     is_private = visibility is Visibility.PRIVATE
+    is_told = not is_private and not is_note
+    to_all = affected.concerns_everyone or (audience is Audience.EVERYONE and not affected_only)
     mailed = None
-    if notify and not is_private and not is_note:
-        to_all = affected.concerns_everyone or (audience is Audience.EVERYONE and not affected_only)
-        mailed = reach_of_everyone(now) if to_all else affected
+    if notify and is_told:
+        mailed = reach_of_everyone(now, sorted(component_ids)) if to_all else affected
     return Preview(
         shown=shown,
         verb=verb,
@@ -102,7 +106,10 @@ def preview_of(
         mailed=mailed,
         seconds=eta(mailed.people, now) if mailed else 0,
         seconds_affected=eta(affected.people, now) if mailed else 0,
-        own_words=() if is_private or is_note else own_words_for(shown.severity, shown.state),
+        own_words=own_words_for(shown.severity, shown.state) if is_told else (),
+        stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all)
+        if is_told
+        else Stranded((), 0),
     )
 
 

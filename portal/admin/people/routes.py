@@ -33,6 +33,7 @@ from portal.domains.queries import home_of
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.notifications.actions import lift_suppression
+from portal.notifications.choosing import own_words
 from portal.notifications.queries import history_of_address, suppression_of, suppressions_of
 
 blueprint = Blueprint("admin_people", __name__, url_prefix="/admin/people")
@@ -426,6 +427,7 @@ def _person_page(
 ) -> Response:
     now, role = clock.utcnow(), access.signed_in().role
     may_edit = may(role, Permission.PEOPLE_EDIT)
+    refuses, wants = own_words(wanted.id)
     return render(
         "admin/people/person.html",
         "admin/people/_person.html",
@@ -439,6 +441,9 @@ def _person_page(
         reach=people.reach_of(wanted.id, now),
         mails=history_of_address(wanted.email, now - MAILS_SHOWN),
         suppressions=suppressions_of(wanted.email, now),
+        refuses=refuses,
+        wants=wants,
+        may_choose=may(role, Permission.SUPPRESSIONS_EDIT),
         role_form=role_form or RoleForm(formdata=None, role=wanted.role or "customer", version=wanted.version),
         company_form=company_form or CompanyNameForm(formdata=None),
         matches=matches,

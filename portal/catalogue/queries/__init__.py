@@ -29,16 +29,14 @@ from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Component, ComponentGroup, Holding, HoldingDependency, Service, ServiceDependency
+from portal.catalogue.queries.hearing import WHY, holds_back, muted_memberships
 from portal.catalogue.rules import Unreached
 from portal.database import UTCDateTime
 from portal.domains.queries import area_at_home
 from portal.domains.rules import Area
 from portal.extensions import db, rows
-from portal.notifications.models import Preference, Suppression
+from portal.notifications.models import Suppression
 from portal.notifications.rules import SuppressionReason
-
-TOPIC = "incidents"
-"""The topic of incident mails: the scope of a suppression and the name of a preference."""
 
 SHOWN_UNREACHABLE = 50
 """How many of those who cannot be reached are named; the rest is a number."""
@@ -100,8 +98,9 @@ class Reach:
     """Who is reached through some components.
 
     `people` counts whom a mail would reach; `unreachable` names the first of the others, of whom there are
-    `unreachable_total`. `holding_company_ids` are the companies reached through a dependency of one of their
-    own holdings, rather than through a service.
+    `unreachable_total`; `declined_total` of these could be reached and do not want to hear of it.
+    `holding_company_ids` are the companies reached through a dependency of one of their own holdings, rather than
+    through a service.
     """
 
     services: tuple[ReachedService, ...]
@@ -110,6 +109,7 @@ class Reach:
     unreachable: tuple[Unreachable, ...]
     holding_company_ids: frozenset[int]
     unreachable_total: int = 0
+    declined_total: int = 0
 
     @property
     def concerns_everyone(self) -> bool:
@@ -123,7 +123,7 @@ def is_valid(row: Any, now: datetime) -> ColumnElement[bool]:
 
 
 def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
-    """Who is reached through these components now. At most nine queries, whatever the number of companies."""
+    """Who is reached through these components now. At most ten queries, whatever the number of companies."""
     companies = company_reached_select(component_ids, now)
     reached = _holdings_reached(component_ids, now).subquery()
     counts = (
@@ -138,7 +138,10 @@ def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
         .order_by(Service.position, Service.name_key)
     ).all()
     company_ids = frozenset(db.session.scalars(companies))
-    found = _people_in(companies, company_ids, now)
+    muted = muted_memberships(
+        _hits(component_ids, now), component_ids, [each.id for each in services], is_for_all=False
+    )
+    found = _people_in(companies, company_ids, muted, now)
     return Reach(
         services=tuple(ReachedService(*row) for row in services),
         company_ids=company_ids,
@@ -146,15 +149,21 @@ def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
         unreachable=found.unreachable,
         holding_company_ids=frozenset(companies_reached_directly(component_ids, now)),
         unreachable_total=found.unreachable_total,
+        declined_total=found.declined_total,
     )
 
 
-def reach_of_everyone(now: datetime) -> Reach:
-    """All companies and their people: whom an incident that concerns everyone would reach. No services are named."""
+def reach_of_everyone(now: datetime, component_ids: Collection[int] = ()) -> Reach:
+    """All companies and their people: whom an incident on these components reaches that concerns, or is told to,
+    everyone. No services are named. At most nine queries."""
     companies = select(Company.id.label("company_id")).where(Company.archived_at.is_(None))
     company_ids = frozenset(db.session.scalars(companies))
-    found = _people_in(companies, company_ids, now)
-    return Reach((), company_ids, found.people, found.unreachable, frozenset(), found.unreachable_total)
+    services = services_reached(component_ids, now) if component_ids else []
+    muted = muted_memberships(_hits(component_ids, now), component_ids, services, is_for_all=True)
+    found = _people_in(companies, company_ids, muted, now)
+    return Reach(
+        (), company_ids, found.people, found.unreachable, frozenset(), found.unreachable_total, found.declined_total
+    )
 
 
 def company_reached_select(component_ids: Components, now: datetime) -> Select[int]:
@@ -368,6 +377,25 @@ def _holdings_reached(component_ids: Components, now: datetime) -> Any:
     return union_all(through_service, by_itself)
 
 
+def _hits(component_ids: Components, now: datetime) -> Any:
+    """What is hit: company, service and component of each holding that depends on one of the components."""
+    through_service = (
+        select(Holding.company_id, Holding.service_id, ServiceDependency.component_id)
+        .join(ServiceDependency, ServiceDependency.service_id == Holding.service_id)
+        .where(
+            ServiceDependency.component_id.in_(component_ids), is_valid(ServiceDependency, now), is_valid(Holding, now)
+        )
+    )
+    by_itself = (
+        select(Holding.company_id, Holding.service_id, HoldingDependency.component_id)
+        .join(HoldingDependency, HoldingDependency.holding_id == Holding.id)
+        .where(
+            HoldingDependency.component_id.in_(component_ids), is_valid(HoldingDependency, now), is_valid(Holding, now)
+        )
+    )
+    return union_all(through_service, by_itself).cte("hits")
+
+
 def _archived_companies() -> Select[int]:
     return select(Company.id).where(Company.archived_at.is_not(None))
 
@@ -379,62 +407,77 @@ class _People:
     people: int
     unreachable: tuple[Unreachable, ...]
     unreachable_total: int
+    declined_total: int
 
 
-def _people_in(companies: Select[int], company_ids: frozenset[int], now: datetime) -> _People:
+def _people_in(
+    companies: Select[int], company_ids: frozenset[int], muted: Select[int] | None, now: datetime
+) -> _People:
     """How many people of these companies a mail reaches, the first whom none does, and how many those are.
 
-    The companies are given twice: as a statement to count by, and as ids to name one of each person's.
+    The companies are given twice: as a statement to count by, and as ids to name one of each person's. `muted` selects
+    the memberships through which somebody does not want to hear of it.
     """
     everyone = db.session.scalar(
         select(func.count(distinct(Membership.person_id))).where(Membership.company_id.in_(companies))
     )
-    barred = union(
-        select(Person.id).where(Person.deactivated_at.is_not(None)),
-        select(Person.id).join(Suppression, Suppression.address_key == Person.email_key).where(_suppresses(now)),
-        select(Preference.person_id).where(_opts_out()),
-    )
+    stopped = select(Person.id).join(Suppression, Suppression.address_key == Person.email_key).where(holds_back(now))
+    barred = union(select(Person.id).where(Person.deactivated_at.is_not(None)), stopped)
     # One company that may be told is enough, so a person is unreachable only when none of theirs is.
     shown = area_at_home(Area.STATUS, Membership.company_id)
     gets_mail = and_(shown.is_open, Membership.person_id.not_in(barred))
+    if muted is not None:
+        gets_mail = and_(gets_mail, Membership.id.not_in(muted))
     unreachable = (
-        shown.joined(select(Membership.person_id))
+        shown.joined(select(Membership.person_id, func.max(case((shown.is_open, 1), else_=0)).label("is_shown")))
         .where(Membership.company_id.in_(companies))
         .group_by(Membership.person_id)
         .having(func.max(case((gets_mail, 1), else_=0)) == 0)
+        .subquery()
+    )
+    by_choice = Suppression.reason == SuppressionReason.UNSUBSCRIBED
+    chose = and_(
+        Person.deactivated_at.is_(None),
+        Person.id.not_in(stopped.where(~by_choice)),
+        or_(unreachable.c.is_shown == 1, Person.id.in_(stopped.where(by_choice))),
     )
     rows = db.session.execute(
-        select(Person, func.count().over())
-        .where(Person.id.in_(unreachable))
+        select(
+            Person,
+            unreachable.c.is_shown,
+            func.count().over().label("total"),
+            func.sum(case((chose, 1), else_=0)).over().label("declined"),
+        )
+        .join(unreachable, unreachable.c.person_id == Person.id)
         .options(selectinload(Person.memberships).joinedload(Membership.company))
         .order_by(Person.name, Person.id)
         .limit(SHOWN_UNREACHABLE)
     ).all()
-    total = rows[0][1] if rows else 0
-    return _People((everyone or 0) - total, _reasons([row[0] for row in rows], company_ids, now), total)
+    total, declined = (rows[0].total, rows[0].declined) if rows else (0, 0)
+    shown_to = {row.Person.id for row in rows if row.is_shown}
+    named = _reasons([row.Person for row in rows], company_ids, shown_to, now)
+    return _People((everyone or 0) - total, named, total, declined)
 
 
-def _reasons(people: Sequence[Person], company_ids: frozenset[int], now: datetime) -> tuple[Unreachable, ...]:
-    """Why each of these people gets no mail. Two queries."""
-    suppressed: dict[str, SuppressionReason] = dict(
-        db.session.execute(
-            select(Suppression.address_key, Suppression.reason)
-            .where(Suppression.address_key.in_([person.email_key for person in people]), _suppresses(now))
-            .order_by(Suppression.id.desc())
-        ).all()
-    )
-    opted_out = set(
-        db.session.scalars(
-            select(Preference.person_id).where(Preference.person_id.in_([person.id for person in people]), _opts_out())
+def _reasons(
+    people: Sequence[Person], company_ids: frozenset[int], shown_to: Collection[int], now: datetime
+) -> tuple[Unreachable, ...]:
+    """Why each of these people gets no mail. One query."""
+    suppressed: dict[str, list[Unreached]] = {}
+    for address_key, reason in db.session.execute(
+        select(Suppression.address_key, Suppression.reason).where(
+            Suppression.address_key.in_([person.email_key for person in people]), holds_back(now)
         )
-    )
+    ):
+        suppressed.setdefault(address_key, []).append(WHY[reason])
+    outweighs = list(Unreached).index
 
     def why(person: Person) -> Unreached:
         if person.deactivated_at:
             return Unreached.DEACTIVATED
         if person.email_key in suppressed:
-            return _WHY[suppressed[person.email_key]]
-        return Unreached.UNSUBSCRIBED if person.id in opted_out else Unreached.AREA_OFF
+            return min(suppressed[person.email_key], key=outweighs)
+        return Unreached.DECLINED if person.id in shown_to else Unreached.AREA_OFF
 
     return tuple(
         Unreachable(
@@ -446,24 +489,3 @@ def _reasons(people: Sequence[Person], company_ids: frozenset[int], now: datetim
         )
         for person in people
     )
-
-
-_WHY = {
-    SuppressionReason.HARD_BOUNCE: Unreached.BOUNCED,
-    SuppressionReason.COMPLAINT: Unreached.COMPLAINED,
-    SuppressionReason.BY_HAND: Unreached.BY_HAND,
-    SuppressionReason.UNSUBSCRIBED: Unreached.UNSUBSCRIBED,
-}
-
-
-def _suppresses(now: datetime) -> ColumnElement[bool]:
-    """The condition that a suppression holds back incident mails at this moment."""
-    return and_(
-        Suppression.scope.in_(["all", TOPIC]),
-        or_(Suppression.until.is_(None), Suppression.until > now),
-    )
-
-
-def _opts_out() -> ColumnElement[bool]:
-    """The condition that a preference says no to incident mails."""
-    return and_(Preference.topic == TOPIC, Preference.channel == "mail", Preference.wanted.is_(False))

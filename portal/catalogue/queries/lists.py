@@ -20,6 +20,7 @@ from portal.catalogue.models import (
     ServiceDependency,
 )
 from portal.catalogue.queries import all_components, component_groups, is_valid
+from portal.catalogue.queries.unreached import nobody_reached, nobody_reached_among
 from portal.domains.models import Admission, PortalDomain
 from portal.errors import NotFound
 from portal.extensions import db
@@ -214,21 +215,24 @@ class CompanyFilters:
     text: str = ""
     domain_id: int | None = None
     is_archived: bool = False
+    is_unreached: bool = False
 
 
 @dataclass(frozen=True)
 class CompanyRow:
-    """One line of the list: the company, its home domain if it has one, and how many people and holdings."""
+    """One line of the list: the company, its home domain if it has one, how many people and holdings, and whether
+    nobody there can be reached by mail."""
 
     company: Company
     home: PortalDomain | None
     people: int
     holdings: int
+    is_unreached: bool
 
 
 def companies_page(filters: CompanyFilters, page: int, now: datetime) -> Page[CompanyRow]:
-    """Companies by name, 50 a page. Five queries, whatever the number of companies."""
-    found = paged(select(Company).where(*_narrowed(filters)).order_by(Company.name_key), page)
+    """Companies by name, 50 a page. Six queries, whatever the number of companies."""
+    found = paged(select(Company).where(*_narrowed(filters, now)).order_by(Company.name_key), page)
     ids = [company.id for company in found.items]
     homes = dict(
         db.session.execute(
@@ -252,8 +256,15 @@ def companies_page(filters: CompanyFilters, page: int, now: datetime) -> Page[Co
             .group_by(Holding.company_id)
         ).all()
     )
+    unreached = frozenset() if filters.is_archived else nobody_reached_among(ids, now)
     rows = [
-        CompanyRow(company, homes.get(company.id), people.get(company.id, 0), holdings.get(company.id, 0))
+        CompanyRow(
+            company,
+            homes.get(company.id),
+            people.get(company.id, 0),
+            holdings.get(company.id, 0),
+            company.id in unreached,
+        )
         for company in found.items
     ]
     return Page(rows, found.page, found.pages, found.total)
@@ -269,8 +280,10 @@ def paged(statement: Select[T], page: int, per_page: int = PER_PAGE) -> Page[T]:
     return Page(items, page, pages, total)
 
 
-def _narrowed(filters: CompanyFilters) -> list[Any]:
+def _narrowed(filters: CompanyFilters, now: datetime) -> list[Any]:
     conditions: list[Any] = [Company.archived_at.is_not(None) if filters.is_archived else Company.archived_at.is_(None)]
+    if filters.is_unreached:
+        conditions.append(nobody_reached(now))
     wanted = text_key(filters.text)
     if "@" in wanted:
         people = (

@@ -14,10 +14,26 @@ class Unreached(StrEnum):
 
     DEACTIVATED = "deactivated"
     BOUNCED = "bounced"
+    QUARANTINED = "quarantined"
     COMPLAINED = "complained"
     BY_HAND = "by_hand"
     UNSUBSCRIBED = "unsubscribed"
+    DECLINED = "declined"
     AREA_OFF = "area_off"
+
+
+CHOSEN = frozenset({Unreached.UNSUBSCRIBED, Unreached.DECLINED})
+"""What is somebody's own choice, or their company's: they could be reached, and do not want to hear of it."""
+
+
+def service_topic(service_id: int | str) -> str:
+    """The topic of everything that hits this service."""
+    return f"service:{service_id}"
+
+
+def component_topic(component_id: int | str) -> str:
+    """The topic of everything that comes of this component."""
+    return f"component:{component_id}"
 
 
 @dataclass(frozen=True)

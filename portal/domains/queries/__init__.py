@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager
@@ -11,6 +11,8 @@ from portal.accounts.models import Company, Membership
 from portal.domains.models import Admission, AreaOverride, PortalDomain, PortalHost
 from portal.domains.rules import Area, area_is_open
 from portal.extensions import db, rows
+
+Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
 
 
 def domain_by_host(host: str) -> PortalDomain | None:
@@ -179,7 +181,7 @@ class AreaAtHome:
     joins: tuple[tuple[Any, ColumnElement[bool]], ...]
     is_open: ColumnElement[bool]
 
-    def joined(self, statement: Select[int]) -> Select[int]:
+    def joined(self, statement: Statement) -> Statement:
         for table, condition in self.joins:
             statement = statement.outerjoin(table, condition)
         return statement

@@ -1,20 +1,28 @@
 """Leaving a list: `/u/<token>`, by one click of a mail program (RFC 8058) or with the button of the page.
 
 Answers on every portal domain and whatever areas are open, without signing in: a link in a mail must work for years.
-Looking at the page changes nothing, because scanners look too.
+Looking at the page changes nothing, because scanners look too. Where the address is still that of the person it was
+sent to, the page also offers what narrows the lists, such as single services.
 """
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from datetime import datetime
+
+from flask import Blueprint, Response, abort, flash, render_template, request, url_for
+from flask_babel import gettext as _
 
 from portal import access, clock, events
+from portal.accounts.models import Person
+from portal.audit.rules import Actor
 from portal.extensions import csrf
 from portal.fragments import redirect_to
 from portal.notifications import actions
+from portal.notifications.choosing import Choice, choice_of_person, live_companies_of, reader_of
 from portal.notifications.kinds import topics
 from portal.notifications.links import Unsubscription, read_unsubscribe_token
 from portal.notifications.queries import left_lists
 from portal.notifications.rules import EVERY_TOPIC
 from portal.public.unsubscribe.forms import ListForm
+from portal.wish_form import WishForm
 
 blueprint = Blueprint("public_unsubscribe", __name__)
 access.anyone(blueprint)
@@ -52,6 +60,26 @@ def choose(token: str) -> Response:
     return redirect_to(url_for("public_unsubscribe.lists", token=token))
 
 
+@blueprint.post("/u/<token>/wishes")
+def wish(token: str) -> Response:
+    """Say by service and component what is wanted, as on one's own account page."""
+    link = _read(token)
+    person = reader_of(link) or abort(404)
+    form, now = WishForm(), clock.utcnow()
+    if not form.validate_on_submit():
+        abort(422)
+    changes = form.changes_of(_narrower(person, now))
+    actions.choose_for_person(person, changes, by=Actor(link.address, person.id), now=now)
+    events.commit()
+    flash(_("Saved."))
+    return redirect_to(url_for("public_unsubscribe.lists", token=token))
+
+
+def _narrower(person: Person, now: datetime) -> Choice:
+    """What can be chosen beside the lists themselves, which have buttons of their own."""
+    return choice_of_person(person, live_companies_of(person.id), now).without(topics())
+
+
 def _read(token: str) -> Unsubscription:
     link = read_unsubscribe_token(token)
     if link is None:
@@ -62,6 +90,7 @@ def _read(token: str) -> Unsubscription:
 def _page(token: str, link: Unsubscription, *, is_done: bool) -> str:
     left = left_lists(link.address)
     labels = topics()
+    person = reader_of(link)
     return render_template(
         "public/unsubscribe/lists.html",
         token=token,
@@ -73,4 +102,5 @@ def _page(token: str, link: Unsubscription, *, is_done: bool) -> str:
         has_left_all=EVERY_TOPIC in left,
         every_topic=EVERY_TOPIC,
         others=[(name, label, name in left) for name, label in labels.items() if name != link.topic],
+        narrower=_narrower(person, clock.utcnow()) if person and EVERY_TOPIC not in left else None,
     )
