@@ -48,6 +48,7 @@ IS_DUE = text("state = 'pending' AND channel = 'mail'")
 
 IS_BESIDE_MAIL = text("contact_channel_id IS NOT NULL")
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
+IS_DOUBTFUL = text("in_doubt > 0")
 
 
 class Broadcast(Versioned, Base):
@@ -136,6 +137,7 @@ class Delivery(Base):
         Index("ix_delivery_retrying", "broadcast_id", sqlite_where=IS_RETRYING, postgresql_where=IS_RETRYING),
         Index(
             "ix_delivery_slice_id",
+        Index("ix_delivery_in_doubt", "broadcast_id", "state", sqlite_where=IS_DOUBTFUL, postgresql_where=IS_DOUBTFUL),
             "slice_id",
             sqlite_where=text("slice_id IS NOT NULL"),
             postgresql_where=text("slice_id IS NOT NULL"),

@@ -21,6 +21,7 @@ from portal.extensions import db
 from portal.incidents.models import Incident
 from portal.notifications.models import IS_PENDING, Broadcast, Delivery, Outbound, Relay
 from portal.notifications.rules import ACTIVE, OPEN_STATES, BroadcastState
+from portal.operation.models import MailAlarm
 from portal.operation.rules import Schema
 
 RECENT = timedelta(days=1)
