@@ -135,9 +135,9 @@ class Delivery(Base):
             postgresql_where=IS_DUE,
         ),
         Index("ix_delivery_retrying", "broadcast_id", sqlite_where=IS_RETRYING, postgresql_where=IS_RETRYING),
+        Index("ix_delivery_in_doubt", "broadcast_id", "state", sqlite_where=IS_DOUBTFUL, postgresql_where=IS_DOUBTFUL),
         Index(
             "ix_delivery_slice_id",
-        Index("ix_delivery_in_doubt", "broadcast_id", "state", sqlite_where=IS_DOUBTFUL, postgresql_where=IS_DOUBTFUL),
             "slice_id",
             sqlite_where=text("slice_id IS NOT NULL"),
             postgresql_where=text("slice_id IS NOT NULL"),
