@@ -31,6 +31,8 @@ class Permission(StrEnum):
     PORTALS_EDIT = "portals:edit"
     PEOPLE_EDIT = "people:edit"
     TOKENS_EDIT = "tokens:edit"
+    CHANNELS_EDIT = "channels:edit"
+    RELAYS_EDIT = "relays:edit"
     RECORDS_IMPORT = "records:import"
     RECORDS_EXPORT = "records:export"
     RETENTION_EDIT = "retention:edit"

@@ -41,6 +41,10 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "Manage people",
         "Invite staff, change roles, end sessions, take away a second factor, deactivate and let in again.",
     ),
+    Permission.CHANNELS_EDIT: (
+        "Set up channels",
+        "Say where companies and staff are told by text, in Slack or Teams, or by webhook.",
+    ),
     Permission.TOKENS_EDIT: ("Manage API tokens", "Make keys for machines, and take them back."),
     Permission.RECORDS_IMPORT: ("Import", "Bring in companies, people, components, services and holdings from files."),
     Permission.RECORDS_EXPORT: ("Export", "Take out everything that is kept about a company."),

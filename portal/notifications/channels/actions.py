@@ -104,7 +104,7 @@ def change_channel(
         _aim(channel, address)
         _begin_anew(channel)
     db.session.flush()
-    _changed(channel, "channel.change", by=by, now=now, before=before, after=_told(channel))
+    _changed(channel, "channel.edit", by=by, now=now, before=before, after=_told(channel))
     events.wake("deliver_channels")
 
 
@@ -130,7 +130,8 @@ def renew_secret(channel: ContactChannel, *, version: int, by: Actor, now: datet
     channel.secret = sealing.seal(secret, SECRET)
     db.session.flush()
     until = channel.old_secret_until.isoformat()
-    _changed(channel, "channel.secret", by=by, now=now, before={}, after={"old_signs_until": until})
+    after = {"name": channel.label, "old_signs_until": until}
+    _changed(channel, "channel.secret", by=by, now=now, before={}, after=after)
     return secret
 
 
@@ -142,7 +143,8 @@ def end_old_secret(channel: ContactChannel, *, version: int, by: Actor, now: dat
         raise RuleViolation("There is no older secret any more.")
     channel.old_secret, channel.old_secret_until = None, None
     db.session.flush()
-    _changed(channel, "channel.secret", by=by, now=now, before={}, after={"old_signs_until": "ended"})
+    after = {"name": channel.label, "old_signs_until": "ended"}
+    _changed(channel, "channel.secret", by=by, now=now, before={}, after=after)
 
 
 def note_test(channel: ContactChannel, outcome: Outcome, *, by: Actor, now: datetime) -> None:
@@ -160,7 +162,7 @@ def note_test(channel: ContactChannel, outcome: Outcome, *, by: Actor, now: date
         by=by,
         now=now,
         before={"state": before},
-        after={"state": channel.state, "answer": outcome.code or "none"},
+        after={"name": channel.label, "state": channel.state, "answer": outcome.code or "none"},
     )
 
 
@@ -213,7 +215,7 @@ def _topics(chosen: Collection[str], *, is_staff: bool) -> list[str]:
 def _told(channel: ContactChannel) -> dict[str, Any]:
     """What the audit trail keeps of it: the mask of the address, never more."""
     return {
-        "label": channel.label,
+        "name": channel.label,
         "kind": channel.kind,
         "address": channel.hint,
         "topics": list(channel.topics),

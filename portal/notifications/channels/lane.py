@@ -166,7 +166,7 @@ def mark_next(channel_id: int, owner: str, seconds: float, now: datetime) -> Mes
             delivery.message_id,
             channel.kind,
             channel.address,
-            _secrets_of(channel, now),
+            secrets_of(channel, now),
             delivery.values,
             broadcast.content.get(delivery.wording, {}),
             now,
@@ -220,7 +220,8 @@ def _owner_is_there(channel: ContactChannel) -> bool:
     return db.session.scalar(gone) is not None
 
 
-def _secrets_of(channel: ContactChannel, now: datetime) -> tuple[str, ...]:
+def secrets_of(channel: ContactChannel, now: datetime) -> tuple[str, ...]:
+    """The sealed secrets that sign now, the newest first."""
     old_lives = channel.old_secret_until is not None and channel.old_secret_until > now
     found = (channel.secret, channel.old_secret if old_lives else None)
     return tuple(each for each in found if each)

@@ -93,7 +93,7 @@ def channels_page(
 def counts() -> Counts:
     """How the channels are. One query."""
     found = dict(
-        db.session.execute(select(ContactChannel.state, func.count()).group_by(ContactChannel.state)).tuples().all()
+        db.session.execute(select(ContactChannel.state, func.count()).group_by(ContactChannel.state)).all()
     )
     return Counts(*(found.get(state, 0) for state in ChannelState))
 
@@ -171,4 +171,4 @@ def oldest_due(now: datetime) -> datetime | None:
 def labels_of(channel_ids: Collection[int]) -> Mapping[int, str]:
     """The labels of these channels. One query."""
     rows = select(ContactChannel.id, ContactChannel.label).where(ContactChannel.id.in_(channel_ids))
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())

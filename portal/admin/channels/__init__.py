@@ -1,0 +1,1 @@
+"""The channels beside mail, as staff set them up."""
