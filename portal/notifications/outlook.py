@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from portal.config import Settings
 from portal.extensions import db
 from portal.notifications.arrival import Arrival, Way, estimate
-from portal.notifications.models import IS_MAIL, Broadcast, Delivery, Relay, RelayUse
+from portal.notifications.models import IS_MAIL, IS_PENDING, Broadcast, Delivery, Relay, RelayUse
 from portal.notifications.profiles import DAY, DAY_SPAN, Spent, left_today, room, room_again
 from portal.notifications.relays import DEFAULT_RELAY, IN_USE, spent_by
 from portal.notifications.rules import ACTIVE, DeliveryState, RelayState
@@ -118,6 +118,18 @@ def _sent(relay_ids: Collection[int], now: datetime, window: timedelta) -> dict[
 
 
 # When mails will have arrived.
+
+
+def waiting_mails(now: datetime) -> int:
+    """How many mails could go out now."""
+    return (
+        db.session.scalar(
+            select(func.count(Delivery.id))
+            .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+            .where(Broadcast.state.in_(ACTIVE), IS_MAIL, IS_PENDING, Delivery.next_attempt_at <= now)
+        )
+        or 0
+    )
 
 
 def waiting_until(now: datetime) -> datetime | None:

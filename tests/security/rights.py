@@ -83,6 +83,7 @@ HUMAN = {"person_id": "#alice"}
 PERSON = {**COMPANY, **HUMAN}
 HOLDING = {**COMPANY, "holding_id": "#holding_internet"}
 BROADCAST = {"broadcast_id": "#broadcast"}
+RELAY = {"relay_id": "#relay"}
 NOTICE = {"notice_id": "#notice"}
 NO_LOOK = {"token": "nobody-was-given-this"}
 LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
@@ -469,6 +470,16 @@ RIGHTS: dict[str, Entry] = {
     "admin_channels.new_secret": staff(For.ADMINS, CONTACT_CHANNEL),
     "admin_channels.end_old_secret": staff(For.ADMINS, CONTACT_CHANNEL),
     "admin_channels.remove": staff(For.ADMINS, CONTACT_CHANNEL),
+    "admin_relays.relay_list": staff(For.ADMINS),
+    "admin_relays.arrange": staff(For.ADMINS),
+    "admin_relays.new_relay": staff(For.ADMINS, answers=frozenset({200, 302})),
+    "admin_relays.relay": staff(For.ADMINS, RELAY),
+    "admin_relays.edit_relay": staff(For.ADMINS, RELAY, answers=frozenset({200, 302})),
+    "admin_relays.test_relay": staff(For.ADMINS, RELAY),
+    "admin_relays.mend_relay": staff(For.ADMINS, RELAY),
+    "admin_relays.switch_off": staff(For.ADMINS, RELAY),
+    "admin_relays.switch_on": staff(For.ADMINS, RELAY),
+    "admin_relays.remove_relay": staff(For.ADMINS, RELAY),
     "admin_tokens.token_list": staff(For.ADMINS),
     "admin_tokens.new_token": staff(For.ADMINS, answers=frozenset({200, 302})),
     "admin_tokens.revoke": staff(For.ADMINS, {"token_id": "#token"}),

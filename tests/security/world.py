@@ -33,9 +33,13 @@ from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
 from portal.notifications.actions import set_contact, suppress
+from portal.notifications.actions.relays import Address as RelayAddress
+from portal.notifications.actions.relays import Load as RelayLoad
+from portal.notifications.actions.relays import add_relay
 from portal.notifications.channels.actions import add_channel
 from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
+from portal.notifications.profiles import Security as RelaySecurity
 from portal.notifications.rules import SuppressionReason
 from portal.records import actions as imports
 from portal.records import exports
@@ -84,7 +88,7 @@ def plant(cast: Cast) -> World:
         canary(STAFF_ONLY, "tokenname"), Scope.READ, company=cast.a, by=SYSTEM, now=clock.utcnow()
     )[0].id
     db.session.flush()
-    db.session.add(Relay(name="backup", url="smtp://127.0.0.1:1"))
+    _plant_relay()
     _plant_people(world)
     db.session.flush()
     of_public = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == world.ids["public"])
@@ -142,6 +146,23 @@ def _plant_notice(world: World) -> None:
     chosen = Chosen.of(companies=[world.cast.a.id])
     draft = notices.write({"en": words}, chosen, by=SYSTEM, author_id=None, now=clock.utcnow())
     world.ids["notice"] = draft.id
+
+
+def _plant_relay() -> None:
+    """A relay whose name and login are for staff; its password is for nobody's eyes."""
+    add_relay(
+        canary(STAFF_ONLY, "relayname"),
+        RelayAddress(
+            "127.0.0.1",
+            1,
+            RelaySecurity.STARTTLS,
+            username=canary(STAFF_ONLY, "relayuser"),
+            password=canary(NOBODY, "relaypassword"),
+        ),
+        RelayLoad(),
+        by=SYSTEM,
+        now=clock.utcnow(),
+    )
 
 
 def _plant_channel(world: World) -> None:

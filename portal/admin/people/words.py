@@ -24,6 +24,7 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "Stop mails to an address, let them go again, and change what people and companies are mailed about.",
     ),
     Permission.BROADCASTS_STEER: ("Steer broadcasts", "Pause, go on with, cancel and repeat what is being mailed."),
+    Permission.NOTICES_SEND: ("Send notices", "Write to chosen companies by hand, and send it at once or later."),
     Permission.COMPANIES_READ: (
         "See companies and people",
         "Look up customers, who their people are, what they hold and which mails reached them.",
@@ -45,6 +46,7 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "Set up channels",
         "Say where companies and staff are told by text, in Slack or Teams, or by webhook.",
     ),
+    Permission.RELAYS_EDIT: ("Set up relays", "Say through which mail servers mails go out, how many, and test them."),
     Permission.TOKENS_EDIT: ("Manage API tokens", "Make keys for machines, and take them back."),
     Permission.RECORDS_IMPORT: ("Import", "Bring in companies, people, components, services and holdings from files."),
     Permission.RECORDS_EXPORT: ("Export", "Take out everything that is kept about a company."),
