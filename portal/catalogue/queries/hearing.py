@@ -59,7 +59,10 @@ def muted_memberships(
     )
     if not db.session.scalar(select(or_(people.exists(), companies.exists()))):
         return None
-    spoke = or_(Membership.person_id.in_(people), Membership.company_id.in_(companies))
+    # Of whoever has a company that spoke every membership is looked at: what is hit there decides for the others.
+    other = aliased(Membership)
+    through_company = select(other.person_id).where(other.company_id.in_(companies))
+    spoke = or_(Membership.person_id.in_(people), Membership.person_id.in_(through_company))
     return select(Membership.id).where(spoke, _is_muted(hits, component_ids, is_for_all=is_for_all))
 
 
