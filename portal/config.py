@@ -41,6 +41,7 @@ class Settings:
     slice_size: int = 1000
     api_requests_per_minute: int = 600
     metrics_token: str = field(default="", repr=False)
+    incident_alarm_seconds: float = 60
     maintenance_indicator: str = "maintenance"
     outside_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     outside_ports: frozenset[int] = frozenset({80, 443})
@@ -87,6 +88,7 @@ class Settings:
             connections_per_relay=int(_number(environ, "PORTAL_CONNECTIONS_PER_RELAY", 2, least=1)),
             slice_size=int(_number(environ, "PORTAL_SLICE_SIZE", 1000, least=1)),
             api_requests_per_minute=int(_number(environ, "PORTAL_API_REQUESTS_PER_MINUTE", 600, least=1)),
+            incident_alarm_seconds=_number(environ, "PORTAL_INCIDENT_ALARM_SECONDS", 60, least=1),
             metrics_token=_metrics_token(environ.get("PORTAL_METRICS_TOKEN") or ""),
             maintenance_indicator=_maintenance_indicator(environ.get("PORTAL_MAINTENANCE_INDICATOR") or "maintenance"),
             bounce_address=_bounce_address(environ.get("PORTAL_BOUNCE_ADDRESS") or ""),

@@ -26,6 +26,7 @@ from portal.notifications.bounces import polling
 from portal.notifications.channels import lane
 from portal.notifications.channels import sending as channels
 from portal.notifications.sending import Sender
+from portal.operation.watch import look_after_mails
 from portal.records import exports, retention
 from portal.records.queries import due_runs
 from portal.records.working import Work
@@ -208,6 +209,7 @@ def _put_right() -> None:
     endings.expire(now)
     lane.expire(now)
     endings.finish(now)
+    look_after_mails(now)
     events.commit()
 
 

@@ -26,8 +26,11 @@ from portal.operation.rules import (
     audit_finding,
     backup_finding,
     disk_finding,
+    incident_mail_finding,
+    late,
     metrics_finding,
     outbox_finding,
+    relays_finding,
     schema_finding,
     sending_finding,
     skew_finding,
@@ -103,7 +106,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
 def _figures(now: datetime) -> Iterator[Finding]:
     """What the tables say about sending, waiting mails, the audit trail and backups. Needs an app context."""
     from portal.notifications.outbound import fingerprint, outbound
-    from portal.operation.queries import measure
+    from portal.operation.queries import measure, outgoing
+    from portal.operation.watch import patience
 
     found = measure(now)
     if found.wal_bytes is not None:
@@ -115,7 +119,10 @@ def _figures(now: datetime) -> Iterator[Finding]:
         yield Finding("Place", Verdict.WARN, f"the data lies elsewhere than where it was sent from last; {todo}.")
     else:
         yield Finding("Place", Verdict.OK, "the data lies where it was" if known else "nothing was sent from here yet")
-    yield outbox_finding(found.waiting, found.oldest_due, now, is_paused=found.paused_since is not None)
+    mail = outgoing(now)
+    yield outbox_finding(found.waiting, mail.oldest_due, now, is_paused=found.paused_since is not None)
+    yield incident_mail_finding(late(mail.incidents, now, patience()), now)
+    yield relays_finding(found.relays)
     yield audit_finding(found.audit_unsealed)
     yield backup_finding(found.backed_up_at, now)
 

@@ -25,6 +25,9 @@ from portal.notifications.rules import (
     breaker_opens,
 )
 
+STOPPED_BY_ITSELF = "Stopped by itself"
+"""How the note of a broadcast begins that nobody has paused."""
+
 
 def trip_breaker(broadcast_id: int, now: datetime) -> bool:
     """Pause a broadcast in which relays refuse too much by policy; nobody's address is at fault. Whether it was."""
@@ -52,7 +55,7 @@ def trip_breaker(broadcast_id: int, now: datetime) -> bool:
         .where(Delivery.id.in_([delivery_id for _at, delivery_id, refused in results if refused][:1]))
         .limit(1)
     )
-    note = f"Stopped by itself: too many mails were refused by policy. The last answer was: {answer}"
+    note = f"{STOPPED_BY_ITSELF}: too many mails were refused by policy. The last answer was: {answer}"
     actions.pause(broadcast, note, by=SYSTEM, now=now)
     events.ring(events.STAFF)
     return True

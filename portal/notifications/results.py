@@ -194,7 +194,9 @@ def _apply(delivery: Delivery, note: Failed, kind: str, expires_at: datetime, no
         text=note.text,
     )
     state = ruling.state
-    delivery.next_attempt_at = now + ruling.delay
+    if ruling.is_counted:
+        # Where the relay is at fault the mail goes on waiting since it could have gone out first.
+        delivery.next_attempt_at = now + ruling.delay
     if state is DeliveryState.PENDING and ruling.is_counted and delivery.next_attempt_at >= expires_at:
         state = DeliveryState.FAILED
     delivery.state, delivery.failure, delivery.in_doubt, delivery.slice_id = state, note.failure, doubts, None

@@ -9,13 +9,14 @@ from importlib.metadata import version
 
 from portal.config import Settings
 from portal.extensions import db
-from portal.operation.queries import Measures, measure, redis_answers, schema_state
+from portal.operation.queries import MailFigures, Measures, mail_figures, measure, redis_trouble, schema_state
 from portal.operation.rules import (
     Finding,
     Verdict,
     audit_finding,
     backup_finding,
     disk_finding,
+    incident_mail_finding,
     metrics_finding,
     outbox_finding,
     redis_finding,
@@ -26,6 +27,7 @@ from portal.operation.rules import (
     wal_finding,
     worst,
 )
+from portal.operation.watch import patience
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Health:
     """How everything is: the figures, the parts in the order in which they are best mended, and what runs."""
 
     measures: Measures
+    mail: MailFigures
     findings: list[Finding]
     versions: list[tuple[str, str]]
 
@@ -44,7 +47,7 @@ class Health:
 
 def look(settings: Settings, now: datetime) -> Health:
     """Look at everything this machine sees. The relay itself is not asked: what the last mails met there is known."""
-    found = measure(now)
+    found, mail = measure(now), mail_figures(now, patience())
     is_sqlite = db.engine.dialect.name == "sqlite"
     engine = sqlite3.sqlite_version if is_sqlite else _postgres_version()
     is_paused = found.paused_since is not None
@@ -52,9 +55,10 @@ def look(settings: Settings, now: datetime) -> Health:
         sqlite_finding(engine) if is_sqlite else Finding("PostgreSQL", Verdict.OK, "answers"),
         schema_finding(schema_state()),
         *([wal_finding(found.wal_bytes)] if found.wal_bytes is not None else []),
-        redis_finding(answers=redis_answers()),
+        redis_finding(redis_trouble()),
         sending_finding(found.paused_since, found.paused_reason),
-        outbox_finding(found.waiting, found.oldest_due, now, is_paused=is_paused),
+        outbox_finding(found.waiting, mail.outgoing.oldest_due, now, is_paused=is_paused),
+        incident_mail_finding(mail.late, now),
         relays_finding(found.relays),
         audit_finding(found.audit_unsealed),
         backup_finding(found.backed_up_at, now),
@@ -67,7 +71,7 @@ def look(settings: Settings, now: datetime) -> Health:
         ("SQLite" if is_sqlite else "PostgreSQL", engine),
         ("Python", platform.python_version()),
     ]
-    return Health(found, findings, versions)
+    return Health(found, mail, findings, versions)
 
 
 def _postgres_version() -> str:

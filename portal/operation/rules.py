@@ -5,6 +5,7 @@ Read by `portal doctor` and by the screen "Operation"; the figures behind them a
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -100,6 +101,9 @@ BACKUP_OLD = timedelta(days=2)
 DUE_LATE, DUE_STUCK = timedelta(minutes=2), timedelta(minutes=15)
 """For how long a mail may have been due before a person should look."""
 
+REDIS_AWAY = "away"
+"""The trouble with a Redis that does not answer at all."""
+
 UNSEALED_MANY = 10_000
 """Entries of the audit trail that wait for their seal; the task that seals them is not running then."""
 
@@ -171,6 +175,68 @@ def outbox_finding(waiting: int, oldest_due: datetime | None, now: datetime, *, 
     )
 
 
+# The watch over mails of incidents.
+
+INCIDENT_KINDS = frozenset({"incident"})
+"""The kinds of broadcast whose mails customers wait for during an outage."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How mails of incidents go out at one moment.
+
+    `due_since` is since when the one that waits longest could have gone out, None while none waits. `per_minute` is how
+    many mails of all kinds servers took in the last minute, `relays` how many relays are in each state (those that are
+    switched off left out), `is_paused` whether the whole installation sends nothing.
+    """
+
+    due_since: datetime | None
+    per_minute: int
+    relays: Mapping[str, int]
+    is_paused: bool
+
+
+class Late(NamedTuple):
+    """That mails of incidents are late: since when the oldest could have gone out, why, and whether any go out."""
+
+    since: datetime
+    reason: str
+    is_moving: bool
+
+
+def late(flow: Flow, now: datetime, patience: timedelta) -> Late | None:
+    """Whether a mail of an incident has waited for longer than `patience`, and what keeps it.
+
+    A mail that a receiving server has put off does not wait until it may be tried again.
+    """
+    if flow.due_since is None or now - flow.due_since <= patience:
+        return None
+    return Late(flow.due_since, *_what_keeps(flow))
+
+
+def _what_keeps(flow: Flow) -> tuple[str, bool]:
+    if flow.is_paused:
+        return "Sending is paused for the whole installation.", False
+    states = {state for state, count in flow.relays.items() if count}
+    if states and states <= {"broken"}:
+        return "Every relay refuses us until its settings are changed.", False
+    if states and states <= {"broken", "full"}:
+        return "Every relay has used up its budget of the day.", False
+    if states and states <= {"broken", "full", "paused"}:
+        return "No relay takes mails at the moment; each is tried again by itself.", False
+    if flow.per_minute:
+        return f"They go out, {flow.per_minute:,} a minute, but slower than they come in.", True
+    return "Nothing sends them: see whether `portal worker` and `portal pulse` run.", False
+
+
+def incident_mail_finding(found: Late | None, now: datetime) -> Finding:
+    """What to say about the mails of incidents."""
+    if found is None:
+        return Finding("Incidents", Verdict.OK, "none of their mails is late")
+    verdict = Verdict.WARN if found.is_moving else Verdict.FAIL
+    return Finding("Incidents", verdict, f"mails are late, the oldest by {_age(now - found.since)}. {found.reason}")
+
+
 def relays_finding(states: Mapping[str, int]) -> Finding:
     """What to say about the relays, counted by state."""
     total, broken, paused = sum(states.values()), states.get("broken", 0), states.get("paused", 0)
@@ -185,11 +251,14 @@ def relays_finding(states: Mapping[str, int]) -> Finding:
     )
 
 
-def redis_finding(*, answers: bool) -> Finding:
-    """What to say about Redis."""
-    if answers:
+def redis_finding(trouble: str) -> Finding:
+    """What to say about Redis: "" when it takes what it is given, "away" when it does not answer, else what it says."""
+    if not trouble:
         return Finding("Redis", Verdict.OK, "answers")
-    return Finding("Redis", Verdict.WARN, "does not answer: mail and live pages are slower, nothing is lost; start it.")
+    effect = "mail and live pages are slower, nothing is lost"
+    if trouble == REDIS_AWAY:
+        return Finding("Redis", Verdict.WARN, f"does not answer: {effect}; start it.")
+    return Finding("Redis", Verdict.WARN, f"refuses what it is given ({trouble.rstrip('.')}): {effect}.")
 
 
 def audit_finding(unsealed: int) -> Finding:

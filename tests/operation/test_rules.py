@@ -94,7 +94,8 @@ def test_mails_that_nobody_sends_are_told(
         (rules.relays_finding({"up": 2}), Verdict.OK),
         (rules.relays_finding({"up": 1, "paused": 1}), Verdict.WARN),
         (rules.relays_finding({"up": 1, "broken": 1}), Verdict.FAIL),
-        (rules.redis_finding(answers=False), Verdict.WARN),
+        (rules.redis_finding(rules.REDIS_AWAY), Verdict.WARN),
+        (rules.redis_finding("OOM command not allowed when used memory > 'maxmemory'."), Verdict.WARN),
         (rules.audit_finding(rules.UNSEALED_MANY + 1), Verdict.WARN),
         (rules.audit_finding(1), Verdict.OK),
         (rules.metrics_finding(has_token=False), Verdict.OK),
@@ -106,7 +107,7 @@ def test_each_part_has_its_verdict(finding: rules.Finding, verdict: Verdict) -> 
 
 
 def test_the_worst_part_is_the_verdict_of_all() -> None:
-    parts = [rules.redis_finding(answers=False), rules.schema_finding(rules.Schema.BEHIND), rules.audit_finding(0)]
+    parts = [rules.redis_finding(rules.REDIS_AWAY), rules.schema_finding(rules.Schema.BEHIND), rules.audit_finding(0)]
     assert rules.worst(parts) is Verdict.FAIL
     assert rules.worst(parts[::2]) is Verdict.WARN
     assert rules.worst([]) is Verdict.OK

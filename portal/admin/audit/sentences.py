@@ -62,6 +62,8 @@ SENTENCES = {
     "address.complain": "Whoever reads {address} reported a mail as spam and gets no more of that list",
     "address.unsubscribe": "{who} asked for no more mails about {topic}",
     "access.refuse": "{who} was refused {count} times at {place}",
+    "alarm.begin": "Mails of incidents began to be late",
+    "alarm.end": "Mails of incidents were no longer late",
     "audit.export": "{who} exported {entries} entries of the audit trail",
     "backup.make": "{who} made a backup",
     "channel.disable": "{what} was given up: nothing reaches it any more",

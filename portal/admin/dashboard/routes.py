@@ -14,6 +14,9 @@ from portal.incidents.models import Incident
 from portal.incidents.queries import last_public_update_at, open_incidents, open_maintenance
 from portal.incidents.rules import OPEN_MAINTENANCE, maintenance_state, update_due_at
 from portal.notifications.queries import broadcasts, progress_of_many
+from portal.operation.queries import outgoing
+from portal.operation.rules import late
+from portal.operation.watch import patience
 
 blueprint = Blueprint("admin_dashboard", __name__, url_prefix="/admin")
 access.staff(blueprint, Permission.STAFF_ENTER)
@@ -30,6 +33,7 @@ def overview() -> Response:
     running = broadcasts(1, open_only=True).items[:SHOWN_AT_MOST]
     maintenance = open_maintenance(STAFF, now)
     person = access.signed_in()
+    mail = outgoing(now)
     return render(
         "admin/dashboard/dashboard.html",
         "admin/dashboard/_overview.html",
@@ -44,6 +48,9 @@ def overview() -> Response:
             if maintenance_state(each.state, each.starts_at, each.ends_at, now) in OPEN_MAINTENANCE
         },
         components=all_components(),
+        mail=mail,
+        late=late(mail.incidents, now, patience()),
+        may_steer=may(person.role, Permission.OPERATION_STEER),
         may_publish=may(person.role, Permission.INCIDENTS_PUBLISH),
         now=now,
     )

@@ -15,6 +15,9 @@ from portal.fragments import redirect_to, render
 from portal.notifications import outbound
 from portal.notifications.queries import Pause, pause_of_all
 from portal.operation.health import look
+from portal.operation.queries import late_now
+from portal.operation.rules import Late
+from portal.operation.watch import patience
 
 blueprint = Blueprint("admin_operation", __name__, url_prefix="/admin/operation")
 access.staff(blueprint, Permission.OPERATION_STEER)
@@ -59,14 +62,25 @@ def sending() -> Response:
 
 @notice.app_context_processor
 def offer_pause() -> dict[str, Any]:
-    """`sending_pause()` and `may_resume()` for staff pages: read when they are asked, once a request."""
-    return {"sending_pause": _pause, "may_resume": _may_resume}
+    """`sending_pause()`, `late_mails()` and `may_resume()` for staff pages: read when asked, once a request."""
+    return {"sending_pause": _pause, "late_mails": _late, "may_resume": _may_resume}
 
 
 def _pause() -> Pause | None:
     if "sending_pause" not in g:
         g.sending_pause = pause_of_all()
     return cast(Pause | None, g.sending_pause)
+
+
+def _late() -> Late | None:
+    """That mails of incidents are late, for those who can act: who steers broadcasts or the installation."""
+    if "late_mails" not in g:
+        person = access.viewer()
+        acts = person is not None and (
+            may(person.role, Permission.BROADCASTS_STEER) or may(person.role, Permission.OPERATION_STEER)
+        )
+        g.late_mails = late_now(clock.utcnow(), patience()) if acts else None
+    return cast(Late | None, g.late_mails)
 
 
 def _may_resume() -> bool:

@@ -1,6 +1,6 @@
 """The figures in the form Prometheus reads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 
@@ -9,9 +9,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from portal.notifications.rules import BroadcastState, DeliveryState, RelayState
-from portal.operation.queries import Measures
-from portal.operation.rules import Schema
+from portal.notifications.outlook import Health
+from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
+from portal.operation.queries import MailFigures, Measures
+from portal.operation.rules import INCIDENT_KINDS, Schema
 
 PROCESS = CollectorRegistry()
 """What the web process that answers knows of itself: processor time, memory, open files, garbage collection."""
@@ -24,8 +25,18 @@ GCCollector(registry=PROCESS)
 class Figures(Collector):
     """What was measured just now. Without `measures`, because the database is away, only that is said."""
 
-    def __init__(self, schema: Schema, measures: Measures | None, *, redis: bool, engine: str, now: datetime) -> None:
-        self.schema, self.measures, self.redis, self.engine, self.now = schema, measures, redis, engine, now
+    def __init__(
+        self,
+        schema: Schema,
+        measures: Measures | None,
+        mail: MailFigures | None,
+        *,
+        redis: bool,
+        engine: str,
+        now: datetime,
+    ) -> None:
+        self.schema, self.measures, self.mail = schema, measures, mail
+        self.redis, self.engine, self.now = redis, engine, now
 
     def collect(self) -> Iterable[Metric]:
         info = GaugeMetricFamily("signalbox_info", "The version that runs.", labels=("version", "engine"))
@@ -36,6 +47,8 @@ class Figures(Collector):
         yield _gauge("redis_up", "Whether Redis answers.", self.redis)
         if self.measures:
             yield from self._counted(self.measures)
+        if self.mail:
+            yield from self._mail(self.mail)
 
     def _counted(self, found: Measures) -> Iterator[Metric]:
         recent = "of broadcasts that are open or began within a day"
@@ -44,8 +57,6 @@ class Figures(Collector):
             "broadcasts", "Broadcasts that are open or began within a day.", BroadcastState, found.broadcasts
         )
         yield _by_state("relays", "Relays.", RelayState, found.relays)
-        age = (self.now - found.oldest_due).total_seconds() if found.oldest_due else 0
-        yield _gauge("oldest_due_seconds", "For how long the mail that waits longest could have gone out.", age)
         yield _gauge("sessions_live", "Sessions that are signed in.", found.sessions_live)
         yield _gauge("incidents_open", "Incidents that are not fixed.", found.incidents_open)
         yield _gauge("audit_unsealed", "Audit entries that are not in the chain yet.", found.audit_unsealed)
@@ -56,6 +67,62 @@ class Figures(Collector):
         if found.backed_up_at:
             made = found.backed_up_at.timestamp()
             yield _gauge("backup_timestamp_seconds", "When `portal backup` last made a file.", made)
+
+    def _mail(self, found: MailFigures) -> Iterator[Metric]:
+        """The same names whatever there is, so that an alarm can be set on what does not occur yet."""
+        kinds = dict.fromkeys(sorted(INCIDENT_KINDS | found.outgoing.due_since.keys()), 0.0)
+        kinds |= {kind: self._age(since) for kind, since in found.outgoing.due_since.items()}
+        age = self._age(found.outgoing.oldest_due) if found.outgoing.oldest_due else 0
+        yield _gauge("oldest_due_seconds", "For how long the mail that waits longest could have gone out.", age)
+        yield _labelled(
+            "oldest_unsent_seconds", "The same by the kind of broadcast it is of; 0 where none waits.", "kind", kinds
+        )
+        yield _gauge("incident_mail_late", "Whether a mail of an incident has waited for too long.", bool(found.late))
+        yield _gauge("mails_last_minute", "Mails that servers took in the last minute.", found.outgoing.per_minute)
+        yield _labelled(
+            "deliveries_failed",
+            "Mails that failed for good, of broadcasts that are open or began within a day.",
+            "failure",
+            {**dict.fromkeys(Failure, 0), **found.failures},
+        )
+        doubts = {"sent": found.in_doubt.get("sent", 0), "unknown": found.in_doubt.get("unknown", 0)}
+        yield _labelled(
+            "deliveries_in_doubt", "Mails that may have arrived twice (sent) or not at all.", "state", doubts
+        )
+        yield _labelled(
+            "suppressions",
+            "Addresses that get nothing of a list or of all.",
+            "reason",
+            {**dict.fromkeys(SuppressionReason, 0), **found.suppressed},
+        )
+        yield from _relays(found.outgoing.relays, self.now)
+
+    def _age(self, since: datetime) -> float:
+        return (self.now - since).total_seconds()
+
+
+def _relays(relays: Sequence[Health], now: datetime) -> Iterator[Metric]:
+    """Each relay that is in use, by its name."""
+    state = GaugeMetricFamily(
+        "signalbox_relay_state",
+        "1 for the state a relay is in: up, trying, full, paused or broken.",
+        labels=("relay", "state"),
+    )
+    paused = GaugeMetricFamily("signalbox_relay_paused_seconds", "Until it is tried again.", labels=("relay",))
+    left = GaugeMetricFamily(
+        "signalbox_relay_budget_left", "What is left of its day, where bounded.", labels=("relay",)
+    )
+    taken = GaugeMetricFamily(
+        "signalbox_relay_mails_last_minute", "Mails it took in the last minute.", labels=("relay",)
+    )
+    for each in relays:
+        name, until = each.relay.name, each.relay.paused_until
+        state.add_metric((name, each.look), 1)
+        paused.add_metric((name,), max(0.0, (until - now).total_seconds()) if until else 0)
+        taken.add_metric((name,), each.minute.taken)
+        if each.left is not None:
+            left.add_metric((name,), each.left)
+    yield from (state, paused, left, taken)
 
 
 def exposition(figures: Figures, accepted: str) -> tuple[bytes, str]:
@@ -79,6 +146,14 @@ class _Joined(Collector):
 
 def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"signalbox_{name}", words, value=float(value))
+
+
+def _labelled(name: str, words: str, label: str, counts: Mapping[str, float]) -> Metric:
+    """A gauge with a sample for each of these."""
+    family = GaugeMetricFamily(f"signalbox_{name}", words, labels=(label,))
+    for value, count in counts.items():
+        family.add_metric((str(value),), count)
+    return family
 
 
 def _by_state(name: str, words: str, states: Iterable[str], counts: dict[str, int] | object) -> Metric:

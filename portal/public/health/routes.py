@@ -10,6 +10,7 @@ from portal.errors import answer
 from portal.extensions import db
 from portal.operation import queries
 from portal.operation.rules import WAL_LARGE, Schema
+from portal.operation.watch import patience
 from portal.public.health.metrics import Figures, exposition
 
 blueprint = Blueprint("public_health", __name__)
@@ -26,10 +27,14 @@ def alive() -> Response:
 def ready() -> Response:
     """503 until the database answers and its schema is ours; without Redis it is ready, but degraded.
 
-    "wal" is there while SQLite's write-ahead log is too large. One query, one question to Redis, one look at the disk.
+    "mail" is "late" while a mail of an incident has waited for longer than PORTAL_INCIDENT_ALARM_SECONDS: no reason to
+    send requests elsewhere, but one to look. "wal" is there while SQLite's write-ahead log is too large. Two queries
+    while no report is being mailed, one question to Redis, one look at the disk.
     """
     schema = queries.schema_state()
     found = {"database": schema.value, "redis": "ok" if queries.redis_answers() else "away"}
+    if schema is Schema.OK:
+        found["mail"] = "late" if queries.late_now(clock.utcnow(), patience()) else "ok"
     if (queries.wal_bytes() or 0) > WAL_LARGE:
         found["wal"] = "large"
     is_ready = schema is Schema.OK
@@ -51,6 +56,7 @@ def metrics() -> Response:
     figures = Figures(
         schema,
         queries.measure(now) if schema is Schema.OK else None,
+        queries.mail_figures(now, patience()) if schema is Schema.OK else None,
         redis=queries.redis_answers(),
         engine=db.engine.dialect.name,
         now=now,

@@ -28,8 +28,10 @@ def test_without_redis_it_is_ready_but_degraded(session: None, visitor: Visitor)
     with counted_queries() as statements:
         answer = visitor("unknown.test").get("/readyz")
     assert answer.status_code == 200
-    assert answer.json == {"status": "degraded", "database": "ok", "redis": "away"}
-    assert len(statements) <= 3, "one for the revision, and what it takes to see whether there is one"
+    assert answer.json == {"status": "degraded", "database": "ok", "redis": "away", "mail": "ok"}
+    assert len(statements) <= 4, (
+        "the revision, what it takes to see whether there is one, and whether a report is mailed"
+    )
 
 
 @pytest.mark.parametrize(("revision", "word"), [("0001", "behind"), ("9999", "ahead")])
