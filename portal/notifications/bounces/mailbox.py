@@ -5,15 +5,15 @@ read lies in another one. So a process that dies in between reads a report twice
 """
 
 import imaplib
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from socket import SHUT_RDWR
 from urllib.parse import unquote, urlsplit
 
-from imap_tools import BaseMailBox, MailBox, MailBoxStartTls, MailBoxUnencrypted
+from imap_tools import BaseMailBox
 from imap_tools.errors import ImapToolsError
 
 from portal.notifications.bounces.rules import MOST_BYTES, one_line
@@ -94,43 +94,87 @@ class Waiting:
 @contextmanager
 def opened(place: Place) -> Iterator[Waiting]:
     """The mailbox, signed in and its folder chosen; MailboxTrouble for whatever goes wrong, here or meanwhile."""
-    with _told():
-        box = _connected(place)
-    # A server that sends a byte now and then is never silent, and would hold us for as long as it likes.
-    watchdog = threading.Timer(LONGEST_LOOK, _hang_up, args=(box,))
+    with _hung_up_in_time() as watch:
+        with _told():
+            box = _Box(place, watch)
+            try:
+                login = box.login if place.user.isascii() and place.password.isascii() else box.login_utf8
+                login(place.user, place.password, None)
+                box.folder.set(place.folder)
+            except BaseException:
+                with suppress(Exception):
+                    box.logout()
+                raise
+        try:
+            yield Waiting(box)
+        finally:
+            with suppress(Exception):
+                box.logout()
+
+
+Watch = Callable[[socket.socket], None]
+
+
+class _Box(BaseMailBox):
+    """A mailbox over a connection that somebody watches from its first byte on."""
+
+    def __init__(self, place: Place, watch: Watch) -> None:
+        self._place, self._watch = place, watch
+        super().__init__()
+
+    def _get_mailbox_client(self) -> imaplib.IMAP4:
+        if self._place.scheme == "imaps":
+            return _Encrypted(self._place, self._watch)
+        client = _Plain(self._place, self._watch)
+        if self._place.scheme == "imap+starttls":
+            client.starttls(ssl.create_default_context())
+        return client
+
+
+class _Plain(imaplib.IMAP4):
+    def __init__(self, place: Place, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__(place.host, place.port, TIMEOUT_SECONDS)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        sock: socket.socket = super()._create_socket(timeout)  # type: ignore[misc]
+        self._watch(sock)
+        return sock
+
+
+class _Encrypted(imaplib.IMAP4_SSL):
+    def __init__(self, place: Place, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__(place.host, place.port, ssl_context=ssl.create_default_context(), timeout=TIMEOUT_SECONDS)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        sock: socket.socket = imaplib.IMAP4._create_socket(self, timeout)  # type: ignore[attr-defined]
+        self._watch(sock)
+        wrapped: socket.socket = self.ssl_context.wrap_socket(sock, server_hostname=self.host)
+        return wrapped
+
+
+@contextmanager
+def _hung_up_in_time() -> Iterator[Watch]:
+    """Hangs up on a server that is never silent and never done: it would hold us for as long as it likes."""
+    sockets: list[socket.socket] = []
+
+    def hang_up() -> None:
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    watchdog = threading.Timer(LONGEST_LOOK, hang_up)
     watchdog.daemon = True
     watchdog.start()
     try:
-        with _told():
-            box.login_utf8(place.user, place.password, None) if not _is_ascii(place) else box.login(
-                place.user, place.password, None
-            )
-            box.folder.set(place.folder)
-        yield Waiting(box)
+        # A copy: TLS takes the socket itself away from whoever had it.
+        yield lambda sock: sockets.append(sock.dup())
     finally:
         watchdog.cancel()
-        with suppress(Exception):
-            box.logout()
-        _hang_up(box)
-
-
-def _connected(place: Place) -> BaseMailBox:
-    if place.scheme == "imaps":
-        return MailBox(place.host, place.port, TIMEOUT_SECONDS, ssl_context=ssl.create_default_context())
-    if place.scheme == "imap+starttls":
-        return MailBoxStartTls(place.host, place.port, TIMEOUT_SECONDS, ssl_context=ssl.create_default_context())
-    return MailBoxUnencrypted(place.host, place.port, TIMEOUT_SECONDS)
-
-
-def _is_ascii(place: Place) -> bool:
-    return place.user.isascii() and place.password.isascii()
-
-
-def _hang_up(box: BaseMailBox) -> None:
-    with suppress(Exception):
-        box.client.sock.shutdown(SHUT_RDWR)
-    with suppress(Exception):
-        box.client.sock.close()
+        hang_up()
+        for each in sockets:
+            each.close()
 
 
 @contextmanager

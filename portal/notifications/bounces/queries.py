@@ -64,7 +64,7 @@ def counts(since: datetime) -> Mapping[Outcome, int]:
         .where(BounceReport.received_at >= since)
         .group_by(BounceReport.outcome)
     )
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def newest(wanted: Wanted) -> Sequence[Line]:

@@ -48,8 +48,9 @@ def dsn(
     """A delivery report as Postfix writes it. `returned` are the headers it returns, "" for none."""
     returned = original(token) if returned is None else returned
     third = f"\n--b1\nContent-Type: text/rfc822-headers\n\n{returned}\n" if returned else ""
-    return dedent(
-        """\
+    return (
+        dedent(
+            """\
         Return-Path: <>
         Delivered-To: {to}
         Date: Sat, 21 Nov 2026 12:00:05 +0000 (UTC)
@@ -82,19 +83,23 @@ def dsn(
         {third}
         --b1--
         """
-    ).format(
-        to=verp(token) if to is None else to,
-        address=address,
-        words=words,
-        action=action,
-        status=status,
-        extra=extra,
-        third=third,
-    ).encode()
+        )
+        .format(
+            to=verp(token) if to is None else to,
+            address=address,
+            words=words,
+            action=action,
+            status=status,
+            extra=extra,
+            third=third,
+        )
+        .encode()
+    )
 
 
 EXCHANGE = (
-    """\
+    (
+        """\
 From: <postmaster@customers.onmicrosoft.com>
 To: <{to}>
 Date: Sat, 21 Nov 2026 12:00:05 +0000
@@ -148,7 +153,10 @@ Hello.
 
 --8b56b1ea-8e0a-4d2b-9a2f-1f2e3d4c5b6a--
 """
-).format(to=BOUNCES, message_id=message_id(), original=original()).encode()
+    )
+    .format(to=BOUNCES, message_id=message_id(), original=original())
+    .encode()
+)
 """A report of Microsoft 365 to the plain address: only the mail it returns says which one it is."""
 
 QMAIL = f"""\
@@ -203,8 +211,9 @@ Hello.
 
 def complaint(kind: str = "abuse", *, named: str = "", to: str = ALICE, token: str = TOKEN) -> bytes:
     """A complaint (ARF). `named` are further fields, such as who complained; many receivers leave that out."""
-    return dedent(
-        """\
+    return (
+        dedent(
+            """\
         From: <complaints@receiver.test>
         To: {bounces}
         Subject: FW: [Acme status] SIP trunks
@@ -234,10 +243,15 @@ def complaint(kind: str = "abuse", *, named: str = "", to: str = ALICE, token: s
 
         --part--
         """
-    ).format(bounces=BOUNCES, kind=kind, verp=verp(token), named=named, original=original(token, to)).encode()
+        )
+        .format(bounces=BOUNCES, kind=kind, verp=verp(token), named=named, original=original(token, to))
+        .encode()
+    )
 
 
-def answer(*headers: str, subject: str = "Re: [Acme status] SIP trunks", body: str = "I am away until Monday.") -> bytes:
+def answer(
+    *headers: str, subject: str = "Re: [Acme status] SIP trunks", body: str = "I am away until Monday."
+) -> bytes:
     """A mail of a person or a program to the bounce address, no report."""
     lines = [f"From: Alice <{ALICE}>", f"To: {verp()}", f"Subject: {subject}", "Date: Sat, 21 Nov 2026 12:01:00 +0000"]
     return "\n".join([*lines, "Message-ID: <1@customers.test>", *headers, "", body, ""]).encode()

@@ -72,13 +72,20 @@ def test_a_report_names_the_mail_by_where_it_went_by_what_it_returns_or_by_its_t
 
 
 def test_a_token_is_not_seen_where_it_is_part_of_something_else() -> None:
-    for text in (f"x{message_id()[1:]}", f"{TOKEN}@{MAIL_DOMAIN}.attacker.test", f"a+{TOKEN}@{MAIL_DOMAIN}", f"{TOKEN}@"):
+    for text in (
+        f"x{message_id()[1:]}",
+        f"{TOKEN}@{MAIL_DOMAIN}.attacker.test",
+        f"a+{TOKEN}@{MAIL_DOMAIN}",
+        f"{TOKEN}@",
+    ):
         assert list(NAMES.in_text(text)) == [], text
     assert list(NAMES.in_text(f"{reports.verp().upper()}, <{TOKEN}@{MAIL_DOMAIN}>.")) == [message_id(), message_id()]
 
 
 def test_an_address_is_known_again_in_every_form_a_server_writes_it() -> None:
-    raw = reports.dsn(address="forwarded@elsewhere.test", extra="Original-Recipient: rfc822;alice+2Bwork@customers.test\n")
+    raw = reports.dsn(
+        address="forwarded@elsewhere.test", extra="Original-Recipient: rfc822;alice+2Bwork@customers.test\n"
+    )
     assert "alice+work@customers.test" in said_in(raw).addresses
     assert said_in(reports.EXCHANGE).addresses == {ALICE}, "whatever the case"
     assert rules.follows(said_in(reports.EXCHANGE)) == (Outcome.BOUNCED, Failure.HARD)
@@ -138,9 +145,7 @@ def test_the_sender_of_a_mail_names_it() -> None:
 
 
 def nested(depth: int) -> bytes:
-    opening = "".join(
-        f'Content-Type: multipart/mixed; boundary="{number}"\n\n--{number}\n' for number in range(depth)
-    )
+    opening = "".join(f'Content-Type: multipart/mixed; boundary="{number}"\n\n--{number}\n' for number in range(depth))
     return opening.encode() + b"x\n" * 100_000
 
 
