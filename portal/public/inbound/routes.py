@@ -23,6 +23,8 @@ access.machines(blueprint)
 MOST_PER_MINUTE = 1200
 """Reports one address may hand over in a minute: more than an outage brings back, and what a flood ends at."""
 
+NO_REPORT = "The body must be the report as it came, as message/rfc822."
+
 
 @blueprint.post("/bounces")
 @csrf.exempt  # type: ignore[untyped-decorator]  # the signature is what entitles; a mail server has no cookie
@@ -38,6 +40,8 @@ def take_bounce() -> Response:
     allowance = limiter.take(f"inbound:{request.remote_addr}", MOST_PER_MINUTE, time.time())
     if allowance.is_over:
         return answer(429, headers={"Retry-After": str(allowance.reset)})
+    if request.mimetype != "message/rfc822":
+        return answer(400, detail=NO_REPORT)
     body = request.get_data(cache=False)
     try:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -46,8 +50,8 @@ def take_bounce() -> Response:
         return answer(400, detail=str(why))
     except Forged as why:
         return answer(401, detail=str(why))
-    if request.mimetype != "message/rfc822" or not body.strip():
-        return answer(400, detail="The body must be the report as it came, as message/rfc822.")
+    if not body.strip():
+        return answer(400, detail=NO_REPORT)
     outcome = actions.take(body, CameBy.HTTP, now=clock.utcnow())
     events.commit()
     response = make_response(jsonify({"outcome": outcome.value}))
