@@ -7,7 +7,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    String,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Holding
@@ -25,7 +38,18 @@ def nobody_reached(now: datetime) -> ColumnElement[bool]:
     Somebody is reached who is active, whose address nothing is suppressed at, and who, or whose company, has muted
     neither incidents nor every single service the company holds.
     """
-    return ~exists(
+    # Nearly every company has somebody of whom nothing is known that could keep a mail from them: they are found with
+    # two looks into indexes each, and only the others are asked about in full.
+    someone_unbarred = exists(
+        select(literal(1))
+        .where(
+            Membership.company_id == Company.id,
+            Company.id.not_in(_companies_that_say_no()),
+            Membership.person_id.not_in(_perhaps_barred(now)),
+        )
+        .correlate(Company)
+    )
+    someone_reached = exists(
         select(literal(1))
         .select_from(Membership)
         .join(Person, Person.id == Membership.person_id)
@@ -37,6 +61,22 @@ def nobody_reached(now: datetime) -> ColumnElement[bool]:
             or_(~_says_no(), _hears_of_a_service(now)),
         )
         .correlate(Company)
+    )
+    return and_(~someone_unbarred, ~someone_reached)
+
+
+def _perhaps_barred(now: datetime) -> CompoundSelect[int]:
+    """The people of whom anything is known that may keep a mail from them: few, and found by what bars them."""
+    return union_all(
+        select(Person.id).where(Person.deactivated_at.is_not(None)),
+        select(Person.id).join(Suppression, Suppression.address_key == Person.email_key).where(holds_back(now)),
+        select(Preference.person_id).where(Preference.channel == MAIL, Preference.wanted.is_(False)),
+    )
+
+
+def _companies_that_say_no() -> Select[int]:
+    return select(CompanyPreference.company_id).where(
+        CompanyPreference.channel == MAIL, CompanyPreference.wanted.is_(False)
     )
 
 
