@@ -28,8 +28,6 @@ from portal.records.retention import COUNTED_AT_MOST, Keeping
 from portal.records.rules.exports import ExportKind
 
 ENDED = (BroadcastState.DONE, BroadcastState.CANCELLED)
-UNOFFERED = (DeliveryState.PENDING, DeliveryState.CLAIMED)
-"""What no server was offered yet, and so can be called off, but for what is marked (`marks.offered_now`)."""
 
 
 # What is old
@@ -128,11 +126,7 @@ def _cancel_open(person_id: int, now: datetime) -> int:
 
 def _cancel(whose: Any, now: datetime) -> int:
     """Call off what no server was offered yet; a row that is in a sender's hands this moment ends with its answer."""
-    waiting = (
-        select(Delivery.id)
-        .where(whose, Delivery.state.in_(UNOFFERED), Delivery.id.not_in(marks.offered_now()))
-        .with_for_update(skip_locked=True, of=Delivery)
-    )
+    waiting = select(Delivery.id).where(whose, marks.can_be_called_off()).with_for_update(skip_locked=True, of=Delivery)
     cancelled = db.session.execute(
         update(Delivery)
         .where(Delivery.id.in_(waiting))

@@ -1,7 +1,8 @@
 """What a sending process holds: claims under a lease, and what becomes of those of a process that died.
 
-A delivery that is on its way is named by `sending_since`: whoever marks it later has another one. So a
-late result still finds its row after the lease has been lost, and never overwrites somebody else's.
+A delivery that is on its way is named on its slice, with the moment of that mark (`marks.py`). When the lease is lost
+the moment is kept on the delivery, until somebody else marks it: so a late result still finds its row, and never
+overwrites somebody else's.
 Everything here, and in `results.py` and `endings.py`, works in the caller's transaction.
 """
 
@@ -10,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, insert, or_, select, update
 
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions, relays
+from portal.notifications import actions, marks, relays
 from portal.notifications.declining import declined_since
 from portal.notifications.kinds import kind_named
 from portal.notifications.models import IS_MAIL, IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
@@ -44,7 +45,8 @@ class Taken(NamedTuple):
     values: dict[str, str]
     company_ids: list[int]
     first_attempt_at: datetime
-    priority: int
+    sending_since: datetime | None
+    """The moment of its last mark, if it was offered before and the answer is not known."""
 
 
 _TAKEN = [getattr(Delivery, name) for name in Taken._fields]
@@ -95,7 +97,7 @@ def claim(owner: str, settings: Settings, *, now: datetime, at_most: int | None 
         )
         db.session.add(lease)
         db.session.flush()
-        taken = _take(ids, lease.id, now)
+        taken = _take(ids, lease, now)
         stopped = not_allowed(taken)
         _close([each.id for each in stopped], DeliveryState.CANCELLED, AREA_CLOSED, now)
         allowed = [each for each in taken if each not in stopped] if stopped else taken
@@ -181,14 +183,15 @@ def _most_urgent(room: int, now: datetime) -> list[int]:
     return chosen
 
 
-def _take(ids: list[int], slice_id: int, now: datetime) -> list[Taken]:
+def _take(ids: list[int], lease: Slice, now: datetime) -> list[Taken]:
     """Claim these rows, those only that are still there to be claimed. The first claim dates the mail."""
     rows = db.session.execute(
         update(Delivery)
         .where(Delivery.id.in_(ids), IS_PENDING, IS_MAIL)
         .values(
             state=DeliveryState.CLAIMED,
-            slice_id=slice_id,
+            slice_id=lease.id,
+            relay_id=lease.relay_id,
             first_attempt_at=func.coalesce(
                 Delivery.first_attempt_at, bindparam("first", now, Delivery.created_at.type)
             ),
@@ -292,19 +295,26 @@ def release_expired(now: datetime) -> int:
     with the same Message-ID; a second time it is left for a human.
     """
     leases = db.session.execute(
-        select(Slice.id, Slice.owner).where(Slice.leased_until <= now).with_for_update(skip_locked=True)
+        select(Slice.id, Slice.owner, Slice.offered).where(Slice.leased_until <= now).with_for_update(skip_locked=True)
     ).all()
     if not leases:
         return 0
-    owners = dict(leases)
+    owners = {lease.id: lease.owner for lease in leases}
+    offered = {lease.id: marks.read(lease.offered) for lease in leases}
+    marked = [delivery_id for each in offered.values() for delivery_id in each]
+    was_sent = or_(
+        Delivery.state == DeliveryState.SENDING, (Delivery.state == DeliveryState.CLAIMED) & Delivery.id.in_(marked)
+    )
     doubtful = db.session.execute(
         select(Delivery, Broadcast.kind)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(Delivery.slice_id.in_(owners), Delivery.state == DeliveryState.SENDING)
+        .where(Delivery.slice_id.in_(owners), was_sent)
         .with_for_update(of=Delivery)
     ).all()
     for delivery, kind in doubtful:
         worker = owners.get(delivery.slice_id or 0, "")
+        since = offered.get(delivery.slice_id or 0, {}).get(delivery.id, delivery.sending_since)
+        delivery.state, delivery.sending_since = DeliveryState.SENDING, since
         note_attempt(delivery, Failure.IN_DOUBT, None, "The sending process ended.", worker=worker, now=now)
         delivery.in_doubt += 1
         delivery.attempts += 1

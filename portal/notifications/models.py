@@ -98,6 +98,7 @@ class Slice(Base):
 
     Its id is never used again, because a process that lost its lease must not take the next one for its own.
     `connections` is how many it may hold to that relay; the sum over all live slices is bounded by the relay's.
+    `offered` names the deliveries that were offered to a server and not answered yet (see `marks.py`).
     """
 
     __tablename__ = "delivery_slice"
@@ -108,6 +109,7 @@ class Slice(Base):
     owner: Mapped[str] = mapped_column(String(80))
     connections: Mapped[int]
     leased_until: Mapped[datetime]
+    offered: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
 
 
@@ -299,7 +301,7 @@ class Relay(Versioned, Base):
     PORTAL_CONNECTIONS_PER_RELAY); `per_minute` and `per_day` bound what it takes in any minute and in any 24 hours
     (None: no bound), as `profile` says or, for a custom one, as was typed. `next_at` is when, at an even pace, the next
     mail is due. `state_since` is when it came to its state, `failing_since` when it last stopped answering. `test` is
-    what the last test mail met (see `relay_test.Report`). A row that was removed stays for what was sent through it.
+    what the last test mail met (see `trial.Report`). A row that was removed stays for what was sent through it.
 
     People edit the row and so raise its version; how it fares is written past the version, without a conflict.
     """

@@ -1,20 +1,21 @@
 """What became of mails, stored with the marks of those that are offered next, and what follows from a failure."""
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import defer
 
 from portal.accounts.models import Person
 from portal.extensions import db
 from portal.notifications import actions, relays
-from portal.notifications.kinds import ACCOUNT_TOPIC, kind_named
+from portal.notifications.kinds import kind_named
 from portal.notifications.leases import Taken, close_cancelled, note_attempt
-from portal.notifications.models import Broadcast, Delivery, Preference, Suppression
-from portal.notifications.queries import MAY_SEND, pause_of_all
+from portal.notifications.marks import Ledger, Offered, Sent
+from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.queries import pause_of_all
 from portal.notifications.rules import (
     ACTIVE,
     EVERY_TOPIC,
@@ -25,15 +26,6 @@ from portal.notifications.rules import (
     enhanced_code,
     verdict,
 )
-
-
-class Sent(NamedTuple):
-    """A mail that a server has taken."""
-
-    id: int
-    since: datetime
-    code: int
-    text: str
 
 
 class Failed(NamedTuple):
@@ -49,105 +41,28 @@ class Failed(NamedTuple):
 
 _STILL_OURS = (DeliveryState.SENDING, DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 
-_STORE = (
-    update(Delivery.__table__)  # type: ignore[arg-type]
-    .where(
-        Delivery.id == bindparam("b_id"),
-        Delivery.sending_since == bindparam("b_since"),
-        # Spelled out, because an IN list cannot be given to many rows at once.
-        or_(*[Delivery.state == state for state in _STILL_OURS]),
-    )
-    .values(
-        state=DeliveryState.SENT,
-        attempts=Delivery.attempts + 1,
-        finished_at=bindparam("b_now"),
-        code=bindparam("b_code"),
-        enhanced_code=bindparam("b_enhanced"),
-        answer=bindparam("b_text"),
-        failure=None,
-        slice_id=None,
-    )
-)
-
-# Stands two levels below the UPDATE, where nothing is correlated by itself: without a word it would be any broadcast's.
-_TOPIC = (
-    select(Broadcast.topic).where(Broadcast.id == Delivery.broadcast_id).correlate(Delivery.__table__).scalar_subquery()
-)
-_MAY_GO = (
-    MAY_SEND,
-    exists().where(
-        Broadcast.id == Delivery.broadcast_id,
-        Broadcast.state.in_(ACTIVE),
-        Broadcast.expires_at > bindparam("b_now"),
-    ),
-    ~exists().where(
-        Suppression.address_key == Delivery.address_key,
-        _TOPIC != ACCOUNT_TOPIC,
-        or_(Suppression.scope == EVERY_TOPIC, Suppression.scope == _TOPIC),
-        or_(Suppression.until.is_(None), Suppression.until > bindparam("b_now")),
-    ),
-    or_(
-        Delivery.person_id.is_(None),
-        exists().where(Person.id == Delivery.person_id, Person.deactivated_at.is_(None))
-        & ~exists().where(
-            Preference.person_id == Delivery.person_id,
-            Preference.topic == _TOPIC,
-            Preference.channel == "mail",
-            Preference.wanted.is_(False),
-        ),
-    ),
-)
-_MARK = (
-    update(Delivery.__table__)  # type: ignore[arg-type]
-    .where(
-        Delivery.id.in_(bindparam("b_ids", expanding=True)),
-        Delivery.slice_id.in_(bindparam("b_slices", expanding=True)),
-        # "sending" too: after a commit whose answer was lost the same marks are made once more.
-        Delivery.state.in_((DeliveryState.CLAIMED, DeliveryState.SENDING)),
-        *_MAY_GO,
-    )
-    .values(state=DeliveryState.SENDING, sending_since=bindparam("b_now"), relay_id=bindparam("b_relay"))
-    .returning(Delivery.id)
-)
-
 
 def store_and_mark(
     connection: Connection,
     sent: Sequence[Sent],
-    ids: Collection[int],
+    next_ones: Collection[Taken],
     *,
-    slices: Collection[int],
+    offered: Mapping[int, Offered],
     relay_id: int,
     now: datetime,
     is_bounded: bool = False,
 ) -> frozenset[int]:
     """Store what was sent and mark what is sent next, in one transaction; returns those that may indeed be sent.
 
+    `offered` is all that is in doubt from here on, slice by slice, the next ones included with `now` as their moment.
     What is offered to a relay that `is_bounded` is counted in the same transaction. The rest was cancelled, paused,
-    suppressed, unsubscribed or overtaken in the meantime, or is no longer ours. `now` becomes their `sending_since`.
+    suppressed, unsubscribed or overtaken in the meantime, or is no longer ours.
     """
-    if sent:
-        connection.execute(
-            _STORE,
-            [
-                {
-                    "b_id": each.id,
-                    "b_since": each.since,
-                    "b_now": now,
-                    "b_code": each.code,
-                    "b_enhanced": enhanced_code(each.text),
-                    "b_text": each.text,
-                }
-                for each in sent
-            ],
-        )
-    if not ids:
-        return frozenset()
-    marked = connection.execute(
-        _MARK, {"b_ids": sorted(ids), "b_slices": list(slices), "b_now": now, "b_relay": relay_id}
-    )
-    granted = frozenset(marked.scalars())
-    if is_bounded:
+    ledger = Ledger(connection)
+    ledger.store(sent, now)
+    again = [each.id for each in next_ones if each.sending_since is not None]
+    granted = ledger.mark(offered, [each.id for each in next_ones], again, now)
+    if is_bounded and granted:
         relays.count_use(connection, relay_id=relay_id, now=now, use={"offered": len(granted)})
     return granted
 
@@ -167,6 +82,8 @@ def settle(failures: Sequence[Failed], worker: str, now: datetime) -> frozenset[
         note = notes[delivery.id]
         if not _is_ours(delivery, note):
             continue
+        if note.since is not None:
+            delivery.state, delivery.sending_since = DeliveryState.SENDING, note.since
         note_attempt(delivery, note.failure, note.code, note.text, worker=worker, now=now)
         _apply(delivery, note, kind, expires_at, now)
         if note.failure is Failure.REPUTATION:
@@ -179,7 +96,8 @@ def settle(failures: Sequence[Failed], worker: str, now: datetime) -> frozenset[
 def _is_ours(delivery: Delivery, note: Failed) -> bool:
     if note.since is None:
         return delivery.state is DeliveryState.CLAIMED and delivery.slice_id == note.slice_id
-    return delivery.state in _STILL_OURS and delivery.sending_since == note.since
+    is_held = delivery.slice_id == note.slice_id or delivery.sending_since == note.since
+    return delivery.state in _STILL_OURS and is_held
 
 
 def _apply(delivery: Delivery, note: Failed, kind: str, expires_at: datetime, now: datetime) -> None:

@@ -35,9 +35,10 @@ from portal.notifications.bounces.rules import envelope_sender
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
 from portal.notifications.kinds import BUILT_IN, LateValues, kind_named, language_of
 from portal.notifications.leases import Claim, Taken
+from portal.notifications.marks import Sent
 from portal.notifications.models import Broadcast
 from portal.notifications.queries import pause_of_all
-from portal.notifications.results import Failed, Sent
+from portal.notifications.results import Failed
 from portal.notifications.rules import (
     RELAY_AT_FAULT,
     Failure,
@@ -148,6 +149,8 @@ class Sender:
         self._threads: dict[int, str] = {}
         self._late_values: dict[int, LateValues] = {}
         self._done: list[Sent] = []
+        self._offered: dict[int, dict[int, datetime]] = {}
+        self._changed: set[int] = set()
         self._failed: list[Failed] = []
         self._touched: set[int] = set()
         self._nothing_due = False
@@ -190,7 +193,7 @@ class Sender:
         for lane in list(self._lanes.values()):
             self._connect(lane)
             self._begin(lane)
-        self._poll()
+        self._poll(IDLE_SECONDS if self._only_waits() else 0)
         self._round()
         self._tick()
 
@@ -402,9 +405,15 @@ class Sender:
 
     # What the servers say.
 
-    def _poll(self) -> None:
-        busy = any(lane.is_busy for lane in self._lanes.values())
-        timeout = 0 if self._failed or not busy else IDLE_SECONDS
+    def _only_waits(self) -> bool:
+        """Whether there is nothing to do until some server says something."""
+        if self._failed or self._done:
+            return False
+        is_ready = any(each.is_ready for lane in self._lanes.values() for each in lane.conversations)
+        return not is_ready and any(lane.is_busy for lane in self._lanes.values())
+
+    def _poll(self, timeout: float) -> None:
+        """Hear what servers have said, waiting for it at most so many seconds."""
         for key, mask in self._selector.select(timeout):
             if key.data is None:
                 self._woken.recv(4096)
@@ -434,11 +443,13 @@ class Sender:
                 lane.has_worked = True
                 self._in_session(lambda: relays.relay_works(lane.relay_id))
             lane.use["taken"] += 1
-            self._done.append(Sent(mail.taken.id, cast(datetime, mail.since), answer.code, answer.text))
+            self._done.append(Sent(mail.taken.id, mail.slice_id, cast(datetime, mail.since), answer.code, answer.text))
+            self._answered(mail)
             self._settled(mail.slice_id)
             self.sent += 1
             return
         lane.use["refused"] += 1
+        self._answered(mail)
         failure = classify(answer.stage, answer.code, answer.text)
         self._failed.append(Failed(mail.taken, mail.slice_id, mail.since, failure, answer.code, answer.text))
         # A server may end a conversation that went well; the next one shows whether it still takes mails.
@@ -468,23 +479,26 @@ class Sender:
         if self._failed:
             self._settle()
         for lane in list(self._lanes.values()):
-            ready = [each for each in lane.conversations if each.is_ready]
-            # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
-            for conversation in ready:
-                conversation.receive()
-                self._hear(lane, conversation)
-            ready = [each for each in ready if each.is_ready and not each.is_over]
+            ready = [
+                (cast(Mail, conversation.ahead), conversation)
+                for conversation in lane.conversations
+                if conversation.is_ready
+            ]
             if not ready and not self._done:
                 continue
-            mails = {cast(Mail, each.ahead).taken.id: each for each in ready}
             now = self.now()
             done, self._done = self._done, []
+            changed, self._changed = self._changed, set()
+            for mail, _conversation in ready:
+                self._offered.setdefault(mail.slice_id, {})[mail.taken.id] = now
+                changed.add(mail.slice_id)
+                self._touched.add(mail.taken.broadcast_id)
             granted = self._in_transaction(
                 partial(
                     results.store_and_mark,
                     sent=done,
-                    ids=mails.keys(),
-                    slices=self._slices.keys(),
+                    next_ones=[mail.taken for mail, _conversation in ready],
+                    offered={slice_id: self._offered.get(slice_id, {}) for slice_id in changed},
                     relay_id=lane.relay_id,
                     is_bounded=lane.is_bounded,
                     now=now,
@@ -492,16 +506,22 @@ class Sender:
             )
             if not lane.is_bounded:
                 lane.use["offered"] += len(granted)
-            self._touched.update(cast(Mail, each.ahead).taken.broadcast_id for each in ready)
-            self._offer(lane, mails, granted, now)
+            # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
+            self._poll(0)
+            self._offer(lane, ready, granted, now)
         self._close_finished_slices()
 
-    def _offer(self, lane: Lane, ready: dict[int, Conversation], granted: frozenset[int], now: datetime) -> None:
+    def _offer(
+        self, lane: Lane, ready: list[tuple[Mail, Conversation]], granted: frozenset[int], now: datetime
+    ) -> None:
         turned_away = []
-        for delivery_id, conversation in ready.items():
-            mail = cast(Mail, conversation.ahead)
-            if delivery_id not in granted:
+        for mail, conversation in ready:
+            if conversation.ahead is not mail:
+                self._answered(mail)
+                continue
+            if mail.taken.id not in granted:
                 turned_away.append(mail)
+                self._answered(mail)
                 conversation.take_back()
                 self._drop(lane, conversation)
                 continue
@@ -514,6 +534,11 @@ class Sender:
             self._flush(lane, conversation)
         if turned_away:
             self._turn_away(lane, turned_away)
+
+    def _answered(self, mail: Mail) -> None:
+        """It is in no doubt any more: the next commit takes its mark away."""
+        if self._offered.get(mail.slice_id, {}).pop(mail.taken.id, None) is not None:
+            self._changed.add(mail.slice_id)
 
     def _turn_away(self, lane: Lane, mails: list[Mail]) -> None:
         """Close or give back what may not go. Of a broadcast that was stopped, that is everything that waits here."""
@@ -560,6 +585,8 @@ class Sender:
             self._in_session(lambda: leases.close_slices(finished))
             for slice_id in finished:
                 del self._slices[slice_id], self._senders[slice_id]
+                self._offered.pop(slice_id, None)
+                self._changed.discard(slice_id)
 
     def _tick(self) -> None:
         """What is looked after about once a second, whatever the pace."""
@@ -654,7 +681,7 @@ class Sender:
                 told_at = told_at or time.monotonic()
                 if time.monotonic() - told_at > LAST_ANSWERS_SECONDS:
                     self._hang_up()
-            self._poll()
+            self._poll(IDLE_SECONDS if self._only_waits() else 0)
             self._round()
             self._tick()
         self._round()

@@ -23,7 +23,10 @@ BLOCK_SECONDS = 180.0
 ANSWER_SECONDS = {Stage.MAIL: 60.0, Stage.RCPT: 60.0, Stage.DATA: 120.0, Stage.DOT: 600.0}
 """How long each answer may take. RFC 5321, 4.5.3.2; impatience after the dot makes copies."""
 
-LONGEST_ANSWER = 65_536
+LONGEST_ANSWER, MOST_LINES = 65_536, 1_000
+"""Characters of one line, and lines of one answer, after which a server is not listened to any more."""
+
+_CODES = {b"%03d" % code: code for code in range(1000)}
 TEXT_KEPT = 500
 
 
@@ -135,7 +138,7 @@ def _words(text: bytes | str) -> str:
 class Parcel:
     """One mail as a conversation knows it: its envelope, and the body once it may be offered."""
 
-    __slots__ = ("body", "envelope", "recipient", "refusal", "sender")
+    __slots__ = ("body", "recipient", "refusal", "sender")
 
     def __init__(self, sender: str, recipient: str, body: bytes) -> None:
         self.sender = b"MAIL FROM:<%b>\r\n" % sender.encode("ascii")
@@ -172,13 +175,13 @@ class Conversation:
         self.last_words = ""
         self.answers: list[Answer] = []
         self._expected: deque[Stage | None] = deque()
-        self._in = bytearray()
+        self._rest = b""
         self._lines: list[bytes] = []
         self._out = bytearray()
         self._queued = 0
         self._written = 0
         self._dot_at = 0
-        self._waits_since = self._wrote_at = time.monotonic()
+        self.read_at = self._waits_since = self._wrote_at = time.monotonic()
 
     # What the driver says.
 
@@ -259,18 +262,17 @@ class Conversation:
         """Read what has come and understand it."""
         if self.is_over:
             return
+        self.read_at = time.monotonic()
         try:
-            while True:
-                data = self.sock.recv(65_536)
-                self._in += data
-                if not data or not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
-                    break
+            data = self.sock.recv(65_536)
+            while isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+                data += self.sock.recv(65_536)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as broken:
             self._break_off(f"{type(broken).__name__}: {broken}")
             return
-        self._understand()
+        self._understand(data)
         if not data and not self.is_over:
             self._break_off("the server closed the connection")
 
@@ -298,26 +300,30 @@ class Conversation:
         self._out += data
         self._queued += len(data)
 
-    def _understand(self) -> None:
-        place = 0
-        while (end := self._in.find(b"\n", place)) >= 0 and not self.is_over:
-            line = bytes(self._in[place:end]).rstrip(b"\r")
-            place = end + 1
-            if len(line) < 3 or not line[:3].isdigit():
+    def _understand(self, data: bytes) -> None:
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            code = _CODES.get(line[:3])
+            if code is None:
                 self._break_off("the server does not speak SMTP")
                 return
-            self._lines.append(line[4:])
-            if line[3:4] != b"-":
-                text = line[4:] if len(self._lines) == 1 else b" ".join(self._lines)
+            if line[3:4] == b"-":
+                self._lines.append(line[4:].rstrip(b"\r"))
+                continue
+            text = line[4:].rstrip(b"\r")
+            if self._lines:
+                text = b" ".join([*self._lines, text])
                 self._lines.clear()
-                self._hear(int(line[:3]), text)
-        del self._in[:place]
-        if len(self._in) > LONGEST_ANSWER:
+            self._hear(code, text)
+            if self.is_over:
+                return
+        if len(self._rest) > LONGEST_ANSWER or len(self._lines) > MOST_LINES:
             self._break_off("the server's answer has no end")
 
     def _hear(self, code: int, raw: bytes) -> None:
         stage = self._expected.popleft() if self._expected else None
-        self._waits_since = time.monotonic()
+        self._waits_since = self.read_at
         if code == 421:
             self._hung_up(stage, _words(raw))
         elif stage is Stage.DOT:

@@ -12,8 +12,9 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions, endings, kinds, leases, relays, results
 from portal.notifications.leases import Claim, Taken
+from portal.notifications.marks import Sent
 from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice
-from portal.notifications.results import Failed, Sent
+from portal.notifications.results import Failed
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure
 from tests.conftest import NOW, counted_queries
 from tests.notifications.outbox import TEST_KIND, queue, states
@@ -39,8 +40,8 @@ def mark(found: Claim, *taken: Taken, sent: tuple[Sent, ...] = (), now: datetime
     return results.store_and_mark(
         db.session.connection(),
         sent,
-        [each.id for each in taken],
-        slices=[found.slice_id],
+        taken,
+        offered={found.slice_id: {each.id: now for each in taken}},
         relay_id=found.relay_id,
         now=now,
     )
@@ -133,11 +134,13 @@ def test_a_late_result_of_a_lost_lease_spares_the_second_copy(outbox: Settings) 
     mark(found, first, second)
     leases.release_expired(LATER)
     other = claim(outbox, "two", LATER)
-    assert mark(other, second, now=LATER) == {second.id}
-    results = tuple(Sent(each.id, NOW, 250, "2.0.0 Ok") for each in (first, second))
+    theirs = next(each for each in other.deliveries if each.id == second.id)
+    assert theirs.sending_since == NOW
+    assert mark(other, theirs, now=LATER) == {second.id}
+    results = tuple(Sent(each.id, found.slice_id, NOW, 250, "2.0.0 Ok") for each in (first, second))
     mark(found, sent=results, now=LATER)
     assert delivery(first).state is DeliveryState.SENT
-    assert delivery(second).state is DeliveryState.SENDING  # somebody else's by now
+    assert delivery(second).state is DeliveryState.CLAIMED  # somebody else's by now
     assert mark(other, first, now=LATER) == frozenset()
 
 
@@ -147,7 +150,7 @@ def test_the_same_result_twice_is_one_result(outbox: Settings) -> None:
     (taken,) = found.deliveries
     mark(found, taken)
     for _ in range(2):
-        mark(found, sent=(Sent(taken.id, NOW, 250, "2.0.0 Ok"),), now=SOON)
+        mark(found, sent=(Sent(taken.id, found.slice_id, NOW, 250, "2.0.0 Ok"),), now=SOON)
     assert (delivery(taken).state, delivery(taken).attempts, delivery(taken).slice_id) == ("sent", 1, None)
 
 
@@ -166,7 +169,7 @@ def test_a_failure_is_stored_only_by_whoever_holds_the_mail(outbox: Settings, fa
     other = claim(outbox, "two", LATER)
     mark(other, taken, now=LATER)
     results.settle([Failed(taken, found.slice_id, NOW, failure, 451, "4.3.0 x")], "one", LATER)
-    assert delivery(taken).state is DeliveryState.SENDING
+    assert (delivery(taken).state, delivery(taken).slice_id) == (DeliveryState.CLAIMED, other.slice_id)
     assert delivery(taken).attempts == 0
 
 
@@ -185,7 +188,7 @@ def test_a_soft_failure_of_a_cancelled_broadcast_is_cancelled(outbox: Settings) 
     found = claim(outbox)
     mark(found, found.deliveries[0])
     assert actions.cancel(broadcast, by=SYSTEM, now=NOW) == 1
-    assert states() == {"sending": 1, "cancelled": 1}
+    assert states() == {"claimed": 1, "cancelled": 1}
     results.settle([Failed(found.deliveries[0], found.slice_id, NOW, Failure.SOFT, 451, "4.3.0 later")], "one", NOW)
     assert states() == {"cancelled": 2}
 

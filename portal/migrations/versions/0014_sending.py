@@ -27,12 +27,16 @@ def upgrade() -> None:
     _due_index(MAILS_DUE)
     if BY_BROADCAST in _indexes():
         op.drop_index(BY_BROADCAST, table_name="delivery")
+    if "offered" not in _columns_of_slices():
+        op.add_column("delivery_slice", sa.Column("offered", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
     _due_index(ALL_DUE)
     if BY_BROADCAST not in _indexes():
         op.create_index(BY_BROADCAST, "delivery", ["broadcast_id"])
+    if "offered" in _columns_of_slices():
+        op.drop_column("delivery_slice", "offered")
 
 
 def _due_index(condition: sa.TextClause) -> None:
@@ -43,3 +47,7 @@ def _due_index(condition: sa.TextClause) -> None:
 
 def _indexes() -> set[str | None]:
     return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes("delivery")}
+
+
+def _columns_of_slices() -> set[str]:
+    return {column["name"] for column in sa.inspect(op.get_bind()).get_columns("delivery_slice")}

@@ -10,6 +10,7 @@ from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation
 from portal.extensions import db
+from portal.notifications import marks
 from portal.notifications.models import Broadcast, Delivery, Suppression
 from portal.notifications.rules import (
     ACTIVE,
@@ -58,13 +59,13 @@ def cancel(broadcast: Broadcast, *, by: Actor, now: datetime) -> int:
 def cancel_what_waits(broadcast_id: int, now: datetime) -> int:
     """Close the deliveries of a cancelled broadcast that no server has been offered; returns how many.
 
-    A row that a sending process holds locked at this moment is left to it, and closed when it comes back.
+    What a sending process is offering at this moment is left to it, and closed if it comes back.
     """
     waiting = (
         select(Delivery.id)
         .where(
             Delivery.broadcast_id == broadcast_id,
-            Delivery.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED)),
+            marks.can_be_called_off(),
         )
         .with_for_update(skip_locked=True)
     )
