@@ -1,13 +1,13 @@
 """Reading the outbox: progress, the ledger, who is suppressed, how long a broadcast will take."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from flask import current_app
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
 from sqlalchemy.orm import contains_eager, defer
 
 from portal.accounts.models import Company
@@ -222,12 +222,16 @@ def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int
             mine, Delivery.state == DeliveryState.SENT, Delivery.finished_at > now - PACE_WINDOW
         )
     )
+    twice = _counts(select(Delivery.broadcast_id, func.count()).where(mine, POSSIBLY_TWICE))
     return {
-        each.id: progress_of(
-            states[each.id],
-            retrying.get(each.id, 0),
-            sent.get(each.id, 0),
-            (now - (each.resumed_at or each.created_at)).total_seconds(),
+        each.id: replace(
+            progress_of(
+                states[each.id],
+                retrying.get(each.id, 0),
+                sent.get(each.id, 0),
+                (now - (each.resumed_at or each.created_at)).total_seconds(),
+            ),
+            twice=twice.get(each.id, 0),
         )
         for each in broadcasts
     }
@@ -290,6 +294,10 @@ def broadcast_for_staff(broadcast_id: int, *, to_steer: bool = False) -> Broadca
     return db.session.get(Broadcast, broadcast_id, with_for_update=to_steer)
 
 
+POSSIBLY_TWICE = and_(Delivery.state == DeliveryState.SENT, Delivery.in_doubt > literal_column("0"))
+"""What was offered once more because the answer to the first was never heard. Few, and an index holds no others."""
+
+
 class Shown(StrEnum):
     """What of a ledger is shown: states as people speak of them."""
 
@@ -300,6 +308,7 @@ class Shown(StrEnum):
     FAILED = "failed"
     LEFT_OUT = "left_out"
     DOUBTFUL = "doubtful"
+    TWICE = "twice"
 
 
 _SHOWN_STATES = {
@@ -309,6 +318,7 @@ _SHOWN_STATES = {
     Shown.FAILED: (DeliveryState.FAILED,),
     Shown.LEFT_OUT: (DeliveryState.SUPPRESSED, DeliveryState.CANCELLED, DeliveryState.EXPIRED),
     Shown.DOUBTFUL: (DeliveryState.UNKNOWN,),
+    Shown.TWICE: (DeliveryState.SENT,),
 }
 
 
@@ -336,6 +346,8 @@ def ledger(broadcast_id: int, page: int, *, shown: Shown = Shown.ALL, text: str 
         statement = statement.where(Delivery.state.in_(_SHOWN_STATES[shown]))
     if shown is Shown.RETRYING:
         statement = statement.where(Delivery.attempts > 0)
+    if shown is Shown.TWICE:
+        statement = statement.where(POSSIBLY_TWICE)
     if shown is Shown.WAITING:
         statement = statement.where(or_(Delivery.state != DeliveryState.PENDING, Delivery.attempts == 0))
     if wanted := text_key(text):

@@ -350,6 +350,7 @@ class Progress:
 
     `waiting` has not been tried or is on its way; `retrying` was put off by a server; `failed` will not arrive;
     `left_out` is suppressed, cancelled or expired; `doubtful` was offered twice and never answered.
+    `twice` of those sent were offered again because nobody heard the answer to the first, so may have arrived twice.
     """
 
     sent: int = 0
@@ -358,6 +359,7 @@ class Progress:
     failed: int = 0
     left_out: int = 0
     doubtful: int = 0
+    twice: int = 0
     per_second: float = 0.0
 
     @property

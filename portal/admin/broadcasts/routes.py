@@ -25,6 +25,7 @@ FILTERS = {
     Shown.FAILED: "Failed",
     Shown.LEFT_OUT: "Left out",
     Shown.DOUBTFUL: "Possibly sent",
+    Shown.TWICE: "Possibly twice",
 }
 
 CHANNEL_WORDS = {"sms": "SMS", "slack": "Slack", "teams": "Teams", "webhook": "webhook"}
