@@ -445,7 +445,6 @@ class Sender:
             lane.use["taken"] += 1
             self._done.append(Sent(mail.taken.id, mail.slice_id, cast(datetime, mail.since), answer.code, answer.text))
             self._answered(mail)
-            self._settled(mail.slice_id)
             self.sent += 1
             return
         lane.use["refused"] += 1
@@ -504,6 +503,8 @@ class Sender:
                     now=now,
                 )
             )
+            for each in done:
+                self._settled(each.slice_id)
             if not lane.is_bounded:
                 lane.use["offered"] += len(granted)
             # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
@@ -575,6 +576,7 @@ class Sender:
                     self._stop_waiting(lane, {broadcast_id})
 
     def _settled(self, slice_id: int) -> None:
+        """What became of one of its mails is stored. A slice whose last one is, may be closed, and not before."""
         if slice_id in self._slices:
             self._slices[slice_id] -= 1
 
