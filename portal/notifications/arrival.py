@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-HORIZON = timedelta(days=7)
+HORIZON = timedelta(days=14)
 """Beyond this nothing is said: every mail has expired by then."""
 
 STEP = 600.0
@@ -48,15 +48,19 @@ class Share:
 
 @dataclass(frozen=True)
 class Arrival:
-    """When mails go out: the first of them, the last of them, and over what. None where nothing can be said."""
+    """When mails go out, asked at a moment: the first of them, the last of them, and over what. `begins_at` is None
+    where no relay takes mails unless somebody acts, `ends_at` also where it is further off than the horizon.
+    """
 
+    asked_at: datetime
     begins_at: datetime | None
     ends_at: datetime | None
     shares: tuple[Share, ...] = ()
 
-    def seconds(self, now: datetime) -> int | None:
-        """Seconds from now until the last of them, None where nothing can be said."""
-        return None if self.ends_at is None else max(1, round((self.ends_at - now).total_seconds()))
+    @property
+    def seconds(self) -> int | None:
+        """Seconds until the last of them, None where nothing can be said."""
+        return None if self.ends_at is None else max(1, round((self.ends_at - self.asked_at).total_seconds()))
 
 
 @dataclass
@@ -90,7 +94,7 @@ class _Course:
 def estimate(count: int, ways: Sequence[Way], now: datetime, *, ahead: int = 0) -> Arrival:
     """When `count` mails will have gone out over these relays, in their order, behind `ahead` others."""
     if not count:
-        return Arrival(now, now)
+        return Arrival(now, now, now)
     courses = [_course(way, now) for way in ways]
     at, gone, total = 0.0, 0.0, float(ahead + count)
     begins: float | None = None
@@ -112,8 +116,8 @@ def estimate(count: int, ways: Sequence[Way], now: datetime, *, ahead: int = 0) 
         gone += pace * seconds
         at += seconds
     if total - gone > _NOTHING:
-        return Arrival(_moment(now, begins), None)
-    return Arrival(_moment(now, begins), _moment(now, at), _shares(courses, now))
+        return Arrival(now, _moment(now, begins), None)
+    return Arrival(now, _moment(now, begins), _moment(now, at), _shares(courses, now))
 
 
 def _course(way: Way, now: datetime) -> _Course:

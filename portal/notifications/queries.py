@@ -39,7 +39,6 @@ from portal.notifications.rules import (
     Progress,
     RelayState,
     SuppressionReason,
-    eta_seconds,
     hashed_address,
     progress_of,
 )
@@ -49,10 +48,6 @@ Item = TypeVar("Item")
 PAGE_SIZE = 50
 PACE_WINDOW = timedelta(minutes=1)
 BOUNCED_RESTS = timedelta(days=1)
-
-EXPECTED_PER_SECOND = 100.0
-"""The pace an estimate goes by while nothing was sent yet: what a modest relay takes over two kept connections."""
-
 
 MAY_SEND = ~exists().where(Outbound.paused_at.is_not(None))
 """The condition under which anything may be offered to a server, for statements that mark what goes next."""
@@ -202,7 +197,7 @@ def progress(broadcast: Broadcast, now: datetime) -> Progress:
 
 
 def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int, Progress]:
-    """The figures of several broadcasts at once, for lists. Three queries."""
+    """The figures of several broadcasts at once, for lists. Four queries."""
     ids = [broadcast.id for broadcast in broadcasts]
     mine = Delivery.broadcast_id.in_(ids)
     states: dict[int, dict[DeliveryState, int]] = {each: {} for each in ids}
@@ -240,15 +235,6 @@ def progress_of_many(broadcasts: Sequence[Broadcast], now: datetime) -> dict[int
 def _counts(statement: Select[int, int]) -> Mapping[int, int]:
     rows = db.session.execute(statement.group_by(Delivery.broadcast_id))
     return dict(rows.all())
-
-
-def eta(count: int, now: datetime) -> int:
-    """Seconds that `count` mails will take, by the profile of the relays and what was sent in the last minute."""
-    relays = db.session.execute(
-        select(Relay.per_minute, Relay.per_day).where(Relay.state != RelayState.BROKEN).order_by(Relay.position)
-    ).all()
-    per_minute, per_day = relays[0] if relays else (None, None)
-    return eta_seconds(count, per_second=EXPECTED_PER_SECOND, per_minute=per_minute, per_day=per_day)
 
 
 # Lists.

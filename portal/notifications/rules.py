@@ -394,11 +394,3 @@ def progress_of(states: Mapping[DeliveryState, int], retrying: int, sent_last_mi
         doubtful=count[state.UNKNOWN],
         per_second=sent_last_minute / max(1.0, min(seconds, 60.0)),
     )
-
-
-def eta_seconds(count: int, *, per_second: float, per_minute: int | None, per_day: int | None) -> int:
-    """How long `count` mails take over a relay that takes so many a second, a minute and a day."""
-    pace = min(per_second, per_minute / 60) if per_minute else per_second
-    days = (count - 1) // per_day if per_day and count else 0
-    rest = count - days * per_day if per_day else count
-    return round(days * 86400 + rest / pace)

@@ -16,7 +16,7 @@ OWN = Way("own", 100.0, False, NOW)
 
 
 def seconds(count: int, *ways: Way, ahead: int = 0) -> int | None:
-    return estimate(count, ways, NOW, ahead=ahead).seconds(NOW)
+    return estimate(count, ways, NOW, ahead=ahead).seconds
 
 
 @pytest.mark.parametrize(

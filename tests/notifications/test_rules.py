@@ -18,7 +18,6 @@ from portal.notifications.rules import (
     classify,
     dedupe_key,
     enhanced_code,
-    eta_seconds,
     header_text,
     message_id,
     name_key,
@@ -289,20 +288,3 @@ def test_the_time_left_goes_by_the_pace(progress: Progress, seconds: int | None)
 
 def test_a_broadcast_that_just_began_is_not_called_slow() -> None:
     assert progress_of({DeliveryState.SENT: 50}, 0, sent_last_minute=50, seconds=2).per_second == 25
-
-
-@pytest.mark.parametrize(
-    ("count", "per_minute", "per_day", "seconds"),
-    [
-        (0, None, None, 0),
-        (1000, None, None, 10),
-        (300, 30, None, 600),
-        (10_000, 30, 10_000, 20_000),
-        (10_030, 30, 10_000, 86_460),
-        (5_000, None, 2_000, 2 * 86_400 + 10),
-    ],
-)
-def test_how_long_mails_take_by_the_relays_profile(
-    count: int, per_minute: int | None, per_day: int | None, seconds: int
-) -> None:
-    assert eta_seconds(count, per_second=100, per_minute=per_minute, per_day=per_day) == seconds

@@ -1,6 +1,6 @@
 """`/admin/broadcasts`: what was sent to many, how far it is, and every recipient with the server's words."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from portal.admin.forms import page_wanted, text_wanted
 from portal.catalogue.notices.queries import notice_of, unsent
 from portal.catalogue.notices.rules import lateness
 from portal.fragments import redirect_to, render
-from portal.notifications import actions, queries
+from portal.notifications import actions, outlook, queries
 from portal.notifications.models import Broadcast
 from portal.notifications.queries import Shown
 from portal.notifications.rules import BroadcastState
@@ -140,7 +140,7 @@ def _render(found: Broadcast, fragment: str, now: datetime) -> Response:
         "late": lateness(notice.due_at, notice.sent_at) if notice else None,
         "may_write": may(access.signed_in().role, Permission.NOTICES_SEND),
         "figures": figures,
-        "time_left": None if figures.seconds_left is None else timedelta(seconds=figures.seconds_left),
+        "time_left": outlook.time_left(found, figures.waiting, figures.per_second, now) if figures.waiting else None,
         "is_open": found.state in {BroadcastState.EXPANDING, BroadcastState.SENDING, BroadcastState.PAUSED},
         "relays": queries.relays_in_trouble() if figures.open else (),
         "may_steer": may(access.signed_in().role, Permission.BROADCASTS_STEER),

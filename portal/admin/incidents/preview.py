@@ -10,10 +10,13 @@ from portal.accounts.models import Company
 from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
 from portal.catalogue.queries.unreached import Stranded, stranded
 from portal.domains.queries import all_domains
+from portal.incidents.mails import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.models import Incident
 from portal.incidents.queries import companies_reached
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
-from portal.notifications.queries import eta
+from portal.notifications.arrival import Arrival
+from portal.notifications.kinds import kind_named
+from portal.notifications.outlook import arrival
 
 NAMED_AT_MOST = 30
 """How many companies a preview names; the rest is a number."""
@@ -45,7 +48,7 @@ class Preview:
     """Everything staff see before they publish.
 
     `verb` is what the button does. `affected` are those the components reach; `mailed` those who get the mail,
-    None if nobody does. `seconds` is how long the mails take, `seconds_affected` until the affected have theirs.
+    None if nobody does. `arrival` is when all mails have gone out, `arrival_affected` when those to the affected have.
     `own_words` are of the portals that call its severity or state otherwise than the banner does. `stranded` are the
     companies it concerns at which a mail would reach nobody.
     """
@@ -59,8 +62,8 @@ class Preview:
     affected: Reach
     companies: Sequence[Company]
     mailed: Reach | None
-    seconds: int
-    seconds_affected: int
+    arrival: Arrival | None
+    arrival_affected: Arrival | None
     own_words: Sequence[OwnWords] = ()
     stranded: Stranded = Stranded((), 0)
 
@@ -104,13 +107,17 @@ def preview_of(
         affected=affected,
         companies=companies_reached(sorted(component_ids), now, NAMED_AT_MOST),
         mailed=mailed,
-        seconds=eta(mailed.people, now) if mailed else 0,
-        seconds_affected=eta(affected.people, now) if mailed else 0,
+        arrival=_arrival(mailed, affected, now) if mailed else None,
+        arrival_affected=_arrival(affected, affected, now) if mailed else None,
         own_words=own_words_for(shown.severity, shown.state) if is_told else (),
-        stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all)
-        if is_told
-        else Stranded((), 0),
+        stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all) if is_told else Stranded((), 0),
     )
+
+
+def _arrival(told: Reach, affected: Reach, now: datetime) -> Arrival:
+    """When the mails to all of these will have gone out; those to the affected go before the others."""
+    phase = OTHERS if told.people > affected.people else AFFECTED
+    return arrival(told.people, now, priority=kind_named("incident").priority + PRIORITY[phase])
 
 
 def own_words_for(severity: Severity, state: State) -> list[OwnWords]:

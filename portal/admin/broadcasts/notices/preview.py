@@ -16,8 +16,10 @@ from portal.catalogue.notices.rules import FIRST, TOPIC, Chosen
 from portal.config import Settings
 from portal.errors import RuleViolation
 from portal.notifications.actions import values_of
+from portal.notifications.arrival import Arrival
 from portal.notifications.kinds import Recipient
-from portal.notifications.queries import eta, homes_of
+from portal.notifications.outlook import arrival
+from portal.notifications.queries import homes_of
 
 READERS_OFFERED = 8
 """Of those who would get it, so many are offered to read it as."""
@@ -41,7 +43,8 @@ class Letter:
 class Preview:
     """Everything staff see before they send. `trouble` is why there is no letter, where it is the text's fault.
 
-    `seconds` is how long the mails take. `is_too_slow` when some would still wait when the notice is given up.
+    `arrival` is when its mails will have gone out; it `is_too_slow` if some would still wait when the notice is given
+    up.
     """
 
     reader: Recipient | None
@@ -49,11 +52,12 @@ class Preview:
     letter: Letter | None
     trouble: str
     reach: Reach
-    seconds: int
+    arrival: Arrival
 
     @property
     def is_too_slow(self) -> bool:
-        return self.seconds > NOTICE.expires_after.total_seconds()
+        ends_at, begins_at = self.arrival.ends_at, self.arrival.begins_at
+        return begins_at is not None and (ends_at is None or ends_at > self.arrival.asked_at + NOTICE.expires_after)
 
     @property
     def days(self) -> int:
@@ -82,7 +86,7 @@ def preview_of(
         letter = letter_to(found or SAMPLE, checked_wordings(wordings), language=language)
     except RuleViolation as violation:
         trouble = violation.sentence
-    return Preview(found, people, letter, trouble, reach, eta(reach.people, now) if reach.people else 0)
+    return Preview(found, people, letter, trouble, reach, arrival(reach.people, now, priority=NOTICE.priority))
 
 
 def readers_of(
@@ -91,7 +95,7 @@ def readers_of(
     """Some who would get it, and the first of them as a recipient. Three queries."""
     if chosen.is_nobody:
         return (), None
-    people = queries.addressees(chosen, now, limit=READERS_OFFERED, text=text, only=only)
+    people = queries.addressees(chosen, now, limit=READERS_OFFERED, text=text, only=only, reached_only=True)
     found = recipients_among(people[:1], chosen, now, tells_services=True)
     return people, found[0] if found else None
 
