@@ -387,14 +387,26 @@ class Addressee(NamedTuple):
 
 
 def addressees(
-    chosen: Chosen, at: datetime, *, after: int = 0, limit: int, text: str = "", only: int | None = None
+    chosen: Chosen,
+    at: datetime,
+    *,
+    after: int = 0,
+    limit: int,
+    text: str = "",
+    only: int | None = None,
+    reached_only: bool = False,
 ) -> Sequence[Addressee]:
-    """The next active people of the chosen companies by id; found by name or address, or the one. One query."""
+    """The next active people of the chosen companies by id; found by name or address, or the one. One query.
+
+    With `reached_only` those whom no notice reaches are left out: they stand in the ledger, but read nothing.
+    """
     statement = select(Person.id, Person.name, Person.email, Person.language).where(
         Person.id > after, Person.deactivated_at.is_(None), is_member_of(companies_chosen(chosen, at))
     )
     if only is not None:
         statement = statement.where(Person.id == only)
+    if reached_only:
+        statement = statement.where(Person.id.not_in(select(_barred(companies_chosen(chosen, at), at).c.person_id)))
     if wanted := text_key(text):
         statement = statement.where(
             or_(Person.name_key.contains(wanted, autoescape=True), Person.email_key.contains(wanted, autoescape=True))
