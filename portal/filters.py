@@ -230,7 +230,15 @@ def init_app(app: Flask) -> None:
     """Give templates the filters and functions below."""
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
-    env.filters.update(local_time=local_time, ago=ago, duration=duration, markdown=markdown, iso=iso, day_name=day_name)
+    env.filters.update(
+        local_time=local_time,
+        ago=ago,
+        duration=duration,
+        full_duration=full_duration,
+        markdown=markdown,
+        iso=iso,
+        day_name=day_name,
+    )
     env.globals.update(
         look=look,
         looks=LOOKS,
@@ -365,6 +373,18 @@ def duration(span: timedelta) -> str:
     if minutes < 48 * 60:
         return str(ngettext("%(num)d hour", "%(num)d hours", minutes // 60))
     return str(ngettext("%(num)d day", "%(num)d days", minutes // 1440))
+
+
+def full_duration(span: timedelta) -> str:
+    """A length of time for the record, in its two largest units: "2 hours 5 minutes", "1 day 3 hours"."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    hours, days = minutes // 60 % 24, minutes // 1440
+    parts = [
+        str(ngettext("%(num)d day", "%(num)d days", days)) if days else "",
+        str(ngettext("%(num)d hour", "%(num)d hours", hours)) if hours else "",
+        str(ngettext("%(num)d minute", "%(num)d minutes", minutes % 60)) if minutes % 60 else "",
+    ]
+    return " ".join([part for part in parts if part][:2]) or duration(span)
 
 
 BARS = {"-": ("none", 6), "0": ("good", 20), "1": ("warn", 24), "2": ("poor", 28), "3": ("bad", 32)}
