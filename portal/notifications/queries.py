@@ -367,7 +367,8 @@ def ledger(broadcast_id: int, page: int, *, shown: Shown = Shown.ALL, text: str 
 
 def relays_in_trouble() -> Sequence[Relay]:
     """The relays that are paused or broken, for the people who can mend them."""
-    return db.session.scalars(select(Relay).where(Relay.state != RelayState.UP).order_by(Relay.position)).all()
+    in_use = (Relay.switched_off_at.is_(None), Relay.removed_at.is_(None))
+    return db.session.scalars(select(Relay).where(Relay.state != RelayState.UP, *in_use).order_by(Relay.position)).all()
 
 
 def due_expansions(now: datetime) -> Sequence[int]:

@@ -162,7 +162,8 @@ def room_comes_at(owner: str, settings: Settings, now: datetime) -> datetime | N
 
 def spent_by(relay_ids: Collection[int], now: datetime) -> dict[int, Spent]:
     """What each of the relays was given lately, and what is claimed for it. Two queries."""
-    # In this order, because a mail that is marked in between must rather count twice than not at all.
+    # In this order, because a mail that is marked in between must rather count twice than not at all; one that is on
+    # its way counts twice until its result is stored.
     claimed: Mapping[int, int] = dict(
         db.session.execute(
             select(Slice.relay_id, func.count())
