@@ -58,20 +58,26 @@ def _take_all(waiting: Waiting, is_stopping: Callable[[], bool]) -> bool:
         raw = waiting.read(uid)
         if raw is None:
             continue
-        waiting.put_away(uid, UNCLEAR if _take(raw) in FOR_A_HUMAN else PROCESSED)
+        outcome = _take(raw)
+        if outcome is not None:
+            waiting.put_away(uid, UNCLEAR if outcome in FOR_A_HUMAN else PROCESSED)
     return len(uids) > MOST_AT_ONCE
 
 
-def _take(raw: bytes) -> Outcome:
+def _take(raw: bytes) -> Outcome | None:
     """Write one report down, with what follows, in a transaction of its own; one that cannot be read is noted as such.
 
-    A database that does not answer is another matter: then the report stays where it is.
+    None for one that has to wait until its mail is sent. A database that does not answer is another matter: then the
+    report stays where it is too, and the look is over.
     """
     try:
         outcome = actions.take(raw, CameBy.MAILBOX, now=utcnow())
         events.commit()
     except SQLAlchemyError:
         raise
+    except actions.InHandError:
+        events.rollback()
+        return None
     except Exception as trouble:
         log.exception("a report cannot be read")
         events.rollback()

@@ -93,6 +93,15 @@ def test_a_replayed_report_is_told_the_same_and_does_nothing_more(door: FlaskCli
     assert happened() == (1, 1)
 
 
+def test_a_report_that_overtakes_its_mail_is_asked_for_again(door: FlaskClient, delivery: Delivery) -> None:
+    body = reports.dsn(token=token_of(delivery))
+    delivery.state = DeliveryState.SENDING
+    db.session.commit()
+    refused = post(door, body, headers_for(body))
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
+    assert happened() == (0, 0)
+
+
 def test_while_a_secret_is_replaced_both_hold(door: FlaskClient, delivery: Delivery) -> None:
     body = reports.complaint(token=token_of(delivery))
     assert post(door, body, headers_for(body, key=OLD_KEY)).status_code == 200

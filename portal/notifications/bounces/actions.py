@@ -28,11 +28,18 @@ from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.rules import EVERY_TOPIC, DeliveryState, Failure, SuppressionReason, SuppressionSource
 
 _CAN_FAIL = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.PENDING)
-"""States a report ends. What a sending process holds is left to it, and stopped by the suppression."""
+"""States a report ends."""
+
+
+class InHandError(Exception):
+    """The mail is in the hands of a sending process, whose answer comes first: offer the report again in a while."""
 
 
 def take(raw: bytes, came_by: CameBy, *, now: datetime) -> Outcome:
-    """Read a report and do what follows; the same one again changes nothing and is told the same."""
+    """Read a report and do what follows; the same one again changes nothing and is told the same.
+
+    Raises InHandError while the mail it is about is being sent: a report can overtake the result of its own mail.
+    """
     settings: Settings = current_app.config["SETTINGS"]
     names = Names(settings.mail_domain, settings.bounce_address)
     try:
@@ -51,6 +58,8 @@ def take(raw: bytes, came_by: CameBy, *, now: datetime) -> Outcome:
     delivery = _delivery_named(reading.message_ids)
     if delivery is None:
         return _note(raw, came_by, rules.ended(reading, Outcome.NOT_OURS), now)
+    if delivery.state in {DeliveryState.CLAIMED, DeliveryState.SENDING}:
+        raise InHandError
     return _about(delivery, reading, raw, came_by, now)
 
 

@@ -31,7 +31,8 @@ NO_REPORT = "The body must be the report as it came, as message/rfc822."
 def take_bounce() -> Response:
     """Take one report; the answer says what was made of it. Sent again, it is told the same and nothing more is done.
 
-    400 for what is no such request, 401 unsigned or too old, 413 too large, 429 too many.
+    400 for what is no such request, 401 unsigned or too old, 413 too large, 429 too many, 503 while its mail is still
+    being sent.
     """
     settings: Settings = current_app.config["SETTINGS"]
     if not settings.bounce_http_secrets or not g.on_staff_host:
@@ -40,20 +41,29 @@ def take_bounce() -> Response:
     allowance = limiter.take(f"inbound:{request.remote_addr}", MOST_PER_MINUTE, time.time())
     if allowance.is_over:
         return answer(429, headers={"Retry-After": str(allowance.reset)})
-    if request.mimetype != "message/rfc822":
-        return answer(400, detail=NO_REPORT)
-    body = request.get_data(cache=False)
     try:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        verify(settings.bounce_http_secrets, headers, body, clock.utcnow())
+        body = _signed_report(settings)
     except Malformed as why:
         return answer(400, detail=str(why))
     except Forged as why:
         return answer(401, detail=str(why))
-    if not body.strip():
-        return answer(400, detail=NO_REPORT)
-    outcome = actions.take(body, CameBy.HTTP, now=clock.utcnow())
+    try:
+        outcome = actions.take(body, CameBy.HTTP, now=clock.utcnow())
+    except actions.InHandError:
+        return answer(503, headers={"Retry-After": "30"})
     events.commit()
     response = make_response(jsonify({"outcome": outcome.value}))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _signed_report(settings: Settings) -> bytes:
+    """The report of this request; Malformed where it is none, Forged where we do not know who sends it."""
+    if request.mimetype != "message/rfc822":
+        raise Malformed(NO_REPORT)
+    body = request.get_data(cache=False)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    verify(settings.bounce_http_secrets, headers, body, clock.utcnow())
+    if not body.strip():
+        raise Malformed(NO_REPORT)
+    return body

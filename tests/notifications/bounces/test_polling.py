@@ -169,6 +169,20 @@ def test_a_process_that_dies_before_a_report_is_put_away_loses_and_repeats_nothi
     assert (imap.count(), imap.count(PROCESSED)) == (0, 3)
 
 
+def test_a_report_that_overtakes_the_result_of_its_mail_waits_for_it(returning: Outbox, imap: ImapServer) -> None:
+    (delivery,) = send_some(returning, 1)
+    report = bounce_of(delivery)
+    delivery.state = DeliveryState.CLAIMED
+    events.commit()
+    imap.bring(report)
+    poll(returning)
+    assert (kept(), imap.count()) == ([], 1)
+    db.session.execute(update(Delivery).values(state=DeliveryState.SENT))
+    events.commit()
+    poll(returning)
+    assert (kept(), imap.count()) == ([Outcome.BOUNCED], 0)
+
+
 def test_a_report_that_breaks_the_reader_holds_up_no_other(
     returning: Outbox, imap: ImapServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
