@@ -118,7 +118,8 @@ def test_the_preview_of_an_incident_says_who_chose_and_who_cannot(
             "audience": "affected",
             "visibility": "public",
             "notify": "y",
-            f"severity-{world.trunk.id}": "major_outage",
+            "components": str(world.trunk.id),
+            f"components-{world.trunk.id}": "major_outage",
         },
     )
     answer = client.post(
@@ -126,6 +127,7 @@ def test_the_preview_of_an_incident_says_who_chose_and_who_cannot(
     )
     text = answer.get_data(as_text=True)
     assert answer.status_code == 200
-    assert "1 person cannot be reached by mail, 1 person chose not to hear of it" in " ".join(text.split())
+    text = text.replace("<strong>", "").replace("</strong>", "")
+    assert "1 person cannot be reached by mail, 1 person chose not to hear of it" in text
     assert "mails failed again and again" in text
     assert "1 company has nobody who can be reached" in text
