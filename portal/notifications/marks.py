@@ -2,13 +2,13 @@
 
 A mail that is about to be offered is named on its slice, in the commit that stores what the servers have answered until
 then; its own row is written once, with its result. So a commit costs as much for fifty connections as for one, and each
-of them still has at most one mail in doubt. These statements are the hot path, so they go straight to the driver.
+of them still has at most one mail in doubt. These statements are the hot path, so they are text.
 """
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
@@ -66,7 +66,7 @@ class Ledger:
 
     def __init__(self, connection: Connection) -> None:
         self._is_sqlite = connection.dialect.name == "sqlite"
-        self._cursor: Any = connection.connection.cursor()
+        self._execute = connection.exec_driver_sql
 
     def store(self, sent: Sequence[Sent], now: datetime) -> None:
         """Store that servers have taken these, wherever the mark is still the one under which they were offered.
@@ -77,7 +77,7 @@ class Ledger:
             return
         if self._is_sqlite:
             at = _stored(now)
-            self._cursor.executemany(
+            self._execute(
                 _STORE_SQLITE,
                 [
                     {
@@ -93,7 +93,7 @@ class Ledger:
                 ],
             )
             return
-        self._cursor.execute(
+        self._execute(
             _STORE_POSTGRES,
             (
                 now,
@@ -115,21 +115,20 @@ class Ledger:
         overtaken in the meantime, or its slice is no longer ours. The marks come first: whoever closes deliveries from
         outside locks them (`can_be_called_off`), so one of the two sees the other.
         """
-        execute = self._cursor.execute
+        execute = self._execute
         ours = []
         mark = _MARK_SQLITE if self._is_sqlite else _MARK_POSTGRES
         for slice_id in sorted(offered):
-            execute(mark, (written(offered[slice_id]), slice_id))
-            if self._cursor.rowcount:
+            if execute(mark, (written(offered[slice_id]), slice_id)).rowcount:
                 ours.append(slice_id)
         if not ids or not ours:
             return frozenset()
         if self._is_sqlite:
             at = _stored(now)
-            execute(_CHECK_SQLITE, (json.dumps(list(ids)), json.dumps(ours), at, at))
+            found = execute(_CHECK_SQLITE, (json.dumps(list(ids)), json.dumps(ours), at, at))
         else:
-            execute(_CHECK_POSTGRES, (list(ids), ours, now, now))
-        granted = frozenset([row[0] for row in self._cursor.fetchall()])
+            found = execute(_CHECK_POSTGRES, (list(ids), ours, now, now))
+        granted = frozenset([row[0] for row in found])
         if repeated := granted.intersection(again):
             # A late answer to the earlier offer must not be taken for one to this.
             if self._is_sqlite:
