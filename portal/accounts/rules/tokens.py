@@ -92,7 +92,7 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
 
 SCOPE_WORDS: dict[Scope, str] = {
     Scope.READ: "Reads everything but people, deliveries and the audit trail, so no e-mail address.",
-    Scope.WRITE: "Reads the same; changes incidents, components, services and holdings, and steers broadcasts.",
+    Scope.WRITE: "Reads the same; changes incidents, components, services and holdings, sends and steers broadcasts.",
     Scope.ADMIN: "Everything, addresses and the audit trail too.",
     Scope.INCIDENTS: "Incidents and maintenance; reads components, services and holdings.",
     Scope.CATALOGUE: "Components, services and holdings; reads companies.",

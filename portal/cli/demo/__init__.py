@@ -1,7 +1,7 @@
 """Demo data: a believable business, made through the same actions that staff use, only in an empty database."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -12,6 +12,8 @@ from portal.accounts.rules import Role
 from portal.audit.rules import Actor
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Component, Service
+from portal.catalogue.notices import actions as notices
+from portal.catalogue.notices.rules import Chosen
 from portal.cli.demo import business, doors, history
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
@@ -70,8 +72,21 @@ def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -
     progress("a year of incidents")
     _past(components, dice, status, now)
     _present(components, status, now)
+    _drafts(portals, services, status, staff[Role.STATUS], now)
     progress("who comes in by which door")
     doors.open_them(portals, services, staff, dice, now)
+
+
+def _drafts(
+    portals: Mapping[str, PortalDomain], services: Mapping[str, Service], by: Actor, author: Person, now: datetime
+) -> None:
+    """Notices that somebody has begun to write; nothing starts them."""
+    for number, (portal, service, wordings) in enumerate(business.DRAFTS):
+        chosen = Chosen.of(
+            domains=[portals[portal].id] if portal else (), services=[services[service].id] if service else ()
+        )
+        written = now - timedelta(days=2 + number, minutes=17)
+        notices.write(wordings, chosen, by=by, author_id=author.id, now=written)
 
 
 def _staff(email: str, password_hash: str, now: datetime) -> Person:

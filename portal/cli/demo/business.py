@@ -247,3 +247,39 @@ BROWSERS = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
 )
 """What people sign in with."""
+
+DRAFTS: list[tuple[str, str, dict[str, dict[str, str]]]] = [
+    (
+        "north",
+        "",
+        {
+            "en": {
+                "subject": "How to reach us over the holidays",
+                "body": "Dear {{name}},\n\nfrom **24 December to 1 January** we answer the phone from 9:00 to 13:00. "
+                "Outside these hours outages are looked after as always; report them at [your portal]({{portal_url}}).\n\n"
+                "* Orders placed after 22 December are carried out in the new year.\n"
+                "* Number porting pauses from 23 December to 3 January.\n\n"
+                "Thank you for a good year with {{company}}.",
+            }
+        },
+    ),
+    (
+        "",
+        "m365",
+        {
+            "en": {
+                "subject": "Microsoft 365: new prices from February",
+                "body": "Dear {{name}},\n\nMicrosoft raises the prices of its licences. From **1 February** this also "
+                "changes what you pay for {{services}}. Your new prices are in your next quote; nothing is asked of you.",
+            },
+            "de": {
+                "subject": "Microsoft 365: neue Preise ab Februar",
+                "body": "Guten Tag {{name}},\n\nMicrosoft erhöht die Preise seiner Lizenzen. Ab dem **1. Februar** ändert "
+                "sich damit auch, was Sie für {{services}} zahlen. Die neuen Preise stehen in Ihrem nächsten Angebot; zu tun "
+                "ist nichts.",
+            },
+        },
+    ),
+]
+"""Notices somebody has begun to write: to the companies at home on a portal domain, to the holders of a service, and
+what they say."""

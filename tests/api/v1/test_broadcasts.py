@@ -84,3 +84,57 @@ def test_the_audit_trail_is_read_and_narrowed(machine: MakeMachine, cast: Cast) 
     assert trail.all(f"/audit?object_kind=company&object_id={cast.b.id}&actor_id={cast.root.id}") == []
     assert "sbx_" not in trail.get("/audit").get_data(as_text=True)
     refusal(trail.get("/audit/2147483000"), 404)
+
+
+def test_a_notice_by_hand_is_sent_once_and_read_back(desk: Machine, cast: Cast) -> None:
+    body = {"subject": "News for {{company}}", "body": "Dear **{{name}}**", "company_ids": [cast.a.id]}
+    first = desk.send("POST", "/broadcasts", body, Idempotency_Key="january")
+    again = desk.send("POST", "/broadcasts", body, Idempotency_Key="january")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json == again.json
+    made = first.json
+    assert made is not None
+    assert (made["kind"], made["topic"], made["title"]) == ("notice", "notices", "News for {{company}}")
+    assert made["progress"]["waiting"] == 2
+    assert desk.read(f"/broadcasts/{made['id']}") == made
+    assert {each["address"] for each in desk.all(f"/deliveries?broadcast_id={made['id']}")} == {
+        cast.alice.email,
+        cast.bob.email,
+    }
+    assert len(desk.all("/broadcasts")) == 1
+    everybody = desk.make("/broadcasts", {"subject": "x", "body": "y", "everyone": True})
+    assert everybody["progress"]["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"subject": "{{ config }}"}, "/subject"),
+        ({"body": "{% if x %}"}, "/body"),
+        ({"subject_de": "Nur der Betreff"}, "/body_de"),
+        ({"company_ids": [2147483000]}, "/company_ids"),
+        ({"service_ids": [2147483000]}, "/service_ids"),
+        ({"portal_ids": [2147483000]}, "/portal_ids"),
+        ({"company_ids": []}, "/company_ids"),
+        ({"everyone": True}, "/everyone"),
+        ({"everyone": "yes"}, "/everyone"),
+        ({"subject": ""}, "/subject"),
+        ({"body": "x" * 20_001}, "/body"),
+        ({"address": "a@b.test"}, "/address"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_where_it_is_wrong(
+    desk: Machine, cast: Cast, change: dict[str, object], pointer: str
+) -> None:
+    body = {"subject": "News", "body": "Text", "company_ids": [cast.a.id], **change}
+    answer = refusal(desk.send("POST", "/broadcasts", body), 422)
+    assert answer["errors"][0]["pointer"] == pointer
+    assert db.session.scalars(db.select(Broadcast.id)).all() == []
+
+
+def test_only_a_token_that_may_write_broadcasts_sends_one(machine: MakeMachine, cast: Cast) -> None:
+    body = {"subject": "News", "body": "Text", "company_ids": [cast.a.id]}
+    refusal(machine(Scope.READ).send("POST", "/broadcasts", body), 403)
+    refusal(machine(Scope.INCIDENTS).send("POST", "/broadcasts", body), 403)
+    refusal(machine(Scope.READ, cast.a).send("POST", "/broadcasts", body), 404)
+    assert machine(Scope.WRITE).send("POST", "/broadcasts", body).status_code == 201

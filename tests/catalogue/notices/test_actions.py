@@ -41,7 +41,7 @@ from tests.notifications.outbox import states
 from workers import tasks
 
 LATER = NOW + timedelta(minutes=1)
-BY = Actor("ada@people.test", 1)
+BY = Actor("ada@people.test")
 
 
 def wall(*parts: int) -> datetime:
