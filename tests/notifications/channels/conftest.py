@@ -9,6 +9,7 @@ import pytest
 from tests.notifications.channels.lane import Lane
 from tests.notifications.outbox import opened
 from tests.support.receiver import Receiver
+from tests.support.smtp_sink import SmtpSink
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def environment(database_url: str, tmp_path: Path, receiver: Receiver) -> dict[str, str]:
+def environment(database_url: str, tmp_path: Path, receiver: Receiver, smtp_sink: SmtpSink) -> dict[str, str]:
     return {
         "PORTAL_INSTANCE": str(tmp_path),
         "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
@@ -27,8 +28,7 @@ def environment(database_url: str, tmp_path: Path, receiver: Receiver) -> dict[s
         "PORTAL_MAIL_DOMAIN": "portal.test",
         "PORTAL_DATABASE_URL": database_url,
         "PORTAL_REDIS_URL": f"unix://{tmp_path}/nobody.sock",
-        # Nothing listens there: what these tests send goes elsewhere.
-        "PORTAL_SMTP_URL": "smtp://127.0.0.1:9",
+        "PORTAL_SMTP_URL": smtp_sink.url,
         "PORTAL_LEASE_SECONDS": "2",
         "PORTAL_OUTSIDE_ALLOW": "127.0.0.1",
         "PORTAL_OUTSIDE_PORTS": str(receiver.port),
