@@ -201,7 +201,7 @@ class _Client(smtplib.SMTP):
                 break
             lines.append(line[4:].strip())
             if line[3:4] != b"-":
-                return int(line[:3]), b" ".join(lines)
+                return int(line[:3]), b"\n".join(lines)
         self.close()
         raise _NotSmtpError
 
@@ -441,10 +441,10 @@ def _why_refused(stage: Stage, code: int, words: str) -> str:
     enhanced = enhanced_code(words) or ""
     if code < 500:
         return "It says that this passes. Try again in some minutes."
-    if stage is Stage.MAIL or enhanced == "5.7.60":
-        return "Enter a sender address that this user may send as, or have that allowed at the provider."
     if code == 530 or enhanced == "5.7.0":
         return "It wants us to sign in or to encrypt first. Enter user and password, and choose encryption."
+    if stage is Stage.MAIL or enhanced == "5.7.60":
+        return "Enter a sender address that this user may send as, or have that allowed at the provider."
     if stage is Stage.RCPT and (enhanced.startswith("5.7.") or "relay" in words.lower()):
         return (
             "It takes mails for its own addresses only. Enter a user, or have this machine allowed to send through it."

@@ -1,18 +1,13 @@
 """Opening a connection as a relay wants it, and conversations that go wrong in ways a whole run seldom shows."""
 
-import asyncio
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from sqlalchemy import select
 
 from portal.extensions import db
@@ -21,6 +16,7 @@ from portal.notifications.models import Relay
 from portal.notifications.rules import Failure, RelayState, Stage, classify
 from portal.notifications.smtp import Conversation, Link, Parcel, Refusal, Route, connect
 from tests.notifications.outbox import Outbox, opened
+from tests.notifications.servers import Certificate, Inbox, certificate_for, serving
 from tests.support.smtp_sink import At, SmtpSink, Step
 
 # The server of these tests cannot tell that TLS was there before the first byte, and warns.
@@ -44,81 +40,25 @@ def test_where_an_address_leads(url: str, route: Route) -> None:
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    key, found = folder / "key.pem", folder / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key), "-out", str(found)]
-    subprocess.run(["openssl", "req", *options, *subject], check=True, capture_output=True)
-    return key, found
-
-
-class Inbox:
-    def __init__(self) -> None:
-        self.received: list[Envelope] = []
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        self.received.append(envelope)
-        return "250 2.0.0 Ok"
-
-
-def check_login(_server: SMTP, _session: Session, _envelope: Envelope, _how: str, given: Any) -> AuthResult:
-    assert isinstance(given, LoginPassword)
-    return AuthResult(success=(given.login, given.password) == (b"me", b"right"), handled=False)
-
-
-@contextmanager
-def serving(inbox: Inbox, context: ssl.SSLContext, *, implicit: bool) -> Iterator[int]:
-    """aiosmtpd on a free port, with TLS from the first byte or on request, and a password; yields the port."""
-    tls: dict[str, Any] = {} if implicit else {"tls_context": context, "require_starttls": True}
-    # What TLS wraps from the first byte on, aiosmtpd takes for plain, so it must not insist.
-    options = {"auth_required": True, "auth_require_tls": not implicit, "authenticator": check_login, **tls}
-    loop = asyncio.new_event_loop()
-    ports: list[int] = []
-    ready, over = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        server = await loop.create_server(
-            lambda: SMTP(inbox, **options), "127.0.0.1", 0, ssl=context if implicit else None
-        )
-        ports.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        await over.wait()
-        server.close()
-        others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(5)
-    try:
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(5)
-        loop.close()
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return certificate_for(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(params=["smtp+starttls", "smtps"])
-def server(request: pytest.FixtureRequest, certificate: tuple[Path, Path]) -> Iterator[tuple[str, Inbox]]:
-    key, found = certificate
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(found, key)
+def server(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[tuple[str, Inbox]]:
     inbox = Inbox()
-    with serving(inbox, context, implicit=request.param == "smtps") as port:
+    with serving(inbox, certificate.context(), implicit=request.param == "smtps") as port:
         yield f"{request.param}://{{login}}@localhost:{port}", inbox
 
 
 def test_mails_go_out_encrypted_and_signed_in(
     environment: dict[str, str],
     server: tuple[str, Inbox],
-    certificate: tuple[Path, Path],
+    certificate: Certificate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     address, inbox = server
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
     with opened({**environment, "PORTAL_SMTP_URL": address.format(login="me:right")}) as outbox:
         outbox.queue("incident:1", 40)
         assert outbox.send() == 40
@@ -140,11 +80,11 @@ def test_r28_a_certificate_nobody_signed_is_refused_and_nothing_is_sent_in_plain
 def test_r28_a_wrong_password_waits_for_an_admin(
     environment: dict[str, str],
     server: tuple[str, Inbox],
-    certificate: tuple[Path, Path],
+    certificate: Certificate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     address, _inbox = server
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
     with opened({**environment, "PORTAL_SMTP_URL": address.format(login="me:wrong")}) as outbox:
         outbox.queue("incident:1", 5)
         assert outbox.send() == 0
@@ -159,6 +99,35 @@ def test_r28_a_server_without_starttls_is_not_spoken_to_in_plain(smtp_sink: Smtp
         connect(Route.of(f"smtp+starttls://127.0.0.1:{smtp_sink.port}"), "portal.test")
     assert refused.value.stage is Stage.TLS
     assert smtp_sink.commands["MAIL"] == 0
+
+
+@pytest.mark.parametrize("without", ["PLAIN", "LOGIN"])
+def test_signing_in_works_whichever_way_the_server_offers(
+    certificate: Certificate, without: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+    inbox = Inbox()
+    with serving(inbox, certificate.context(), without=[without]) as port:
+        link = connect(Route("localhost", port, "smtp+starttls", "me", "right"), "portal.test")
+        link.sock.close()
+    assert inbox.mechanisms == {"PLAIN", "LOGIN"} - {without}
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@pytest.mark.parametrize(
+    ("name", "since", "until"), [("localhost", -3, -1), ("localhost", 1, 2), ("elsewhere.test", -1, 1)]
+)
+def test_r28_a_certificate_that_is_trusted_but_not_valid_here_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, since: int, until: int, *, implicit: bool
+) -> None:
+    found = certificate_for(tmp_path, name, since=timedelta(days=since), until=timedelta(days=until))
+    monkeypatch.setenv("SSL_CERT_FILE", str(found.certificate))
+    inbox = Inbox()
+    with serving(inbox, found.context(), implicit=implicit) as port, pytest.raises(Refusal) as refused:
+        connect(Route("localhost", port, "smtps" if implicit else "smtp+starttls", "me", "right"), "portal.test")
+    assert (refused.value.stage, refused.value.code) == (Stage.TLS, None)
+    assert classify(refused.value.stage, None) is Failure.RELAY
+    assert inbox.mechanisms == set()
 
 
 def relay_state(outbox: Outbox) -> RelayState:
