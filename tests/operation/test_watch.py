@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -189,16 +190,13 @@ def test_the_screens_tell_how_mail_goes_out(cast: Cast, sign_in: SignIn) -> None
     db.session.flush()
     took(relay, 1234, 7, now)
     ids = db.session.scalars(select(Delivery.id).where(Delivery.broadcast_id == broadcast.id)).all()
-    for delivery_id, values in zip(
-        ids,
-        (
-            {"state": DeliveryState.FAILED, "failure": Failure.HARD},
-            {"state": DeliveryState.SENT, "in_doubt": 1},
-            {"state": DeliveryState.UNKNOWN, "in_doubt": 2},
-        ),
-        strict=False,
-    ):
-        db.session.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
+    fates: list[dict[str, Any]] = [
+        {"state": DeliveryState.FAILED, "failure": Failure.HARD},
+        {"state": DeliveryState.SENT, "in_doubt": 1},
+        {"state": DeliveryState.UNKNOWN, "in_doubt": 2},
+    ]
+    for delivery_id, fate in zip(ids, fates, strict=False):
+        db.session.execute(update(Delivery).where(Delivery.id == delivery_id).values(**fate))
     events.commit()
     overview = words(sign_in(cast.ada), "/admin/")
     assert "Oldest unsent due 3 minutes ago" in overview

@@ -65,6 +65,11 @@ class Senders:
             self.roots.pop(pid, None)
         return held
 
+    @staticmethod
+    def signal(pid: int, number: int) -> None:
+        """Send it a signal; harmless when it has ended."""
+        _signal([pid], number)
+
     def end(self, root: int, seconds: float = PATIENCE) -> None:
         """SIGTERM, and wait until it and all below it have ended."""
         pids = self.tree(root)
