@@ -104,6 +104,7 @@ def _make_known() -> None:
     import portal.incidents.mails
     import portal.notifications.account_mails
     import portal.notifications.channels.alarms
+    import portal.notifications.channels.records
     import portal.notifications.bounces.records
     import portal.notifications.exports
     import portal.notifications.forgetting

@@ -40,7 +40,7 @@ class Receiver:
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.replies: dict[str, Reply | Callable[[Request], Reply]] = {}
-        self.default = Reply()
+        self.default: Reply | Callable[[Request], Reply] = Reply()
         self.released = threading.Event()
         self._changed = threading.Condition()
         receiver = self

@@ -32,12 +32,9 @@ from portal.notifications.channels.rules import (
 from portal.notifications.channels.sealed import ADDRESS, SECRET, fingerprint
 from portal.notifications.kinds import topics as list_topics
 from portal.notifications.models import ContactChannel
-from portal.notifications.rules import DeliveryState
 
 ALARMS = "alarms"
 """The topic staff channels hear: what goes wrong here."""
-
-REMOVED = "The channel was removed."
 
 
 def add_channel(
@@ -112,7 +109,7 @@ def remove_channel(channel: ContactChannel, *, version: int, by: Actor, now: dat
     """Forget a channel; what waits for it is called off. Returns how many messages that were."""
     if channel.version != version:
         raise StaleEdit
-    count = lane.close_what_waits(channel.id, DeliveryState.CANCELLED, REMOVED, now)
+    count = lane.close_of_removed(channel.id, now)
     _changed(channel, "channel.remove", by=by, now=now, before=_told(channel), after={})
     db.session.delete(channel)
     db.session.flush()

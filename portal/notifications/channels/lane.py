@@ -32,6 +32,7 @@ from portal.notifications.rules import ACTIVE, BroadcastState, DeliveryState, Fa
 
 AREA_CLOSED = "The area this is about is closed for this company."
 PROCESS_ENDED = "The sending process ended."
+REMOVED = "The channel was removed."
 
 _WAITS = and_(
     Delivery.contact_channel_id == ContactChannel.id,
@@ -295,7 +296,11 @@ def _judge(channel_id: int, outcome: Outcome, now: datetime) -> bool:
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one_or_none()
-    if channel is None or channel.state is ChannelState.DISABLED:
+    if channel is None:
+        # It was removed while it was asked: what would be tried again has nobody to go to.
+        close_what_waits(channel_id, DeliveryState.CANCELLED, REMOVED, now)
+        return False
+    if channel.state is ChannelState.DISABLED:
         return False
     if outcome.failure in {None, Failure.REFUSED, Failure.POISON}:
         _works(channel_id, outcome, now)
@@ -335,6 +340,20 @@ def _works(channel_id: int, outcome: Outcome, now: datetime) -> None:
     )
     if changed is not None:
         events.ring(events.STAFF)
+
+
+def close_of_removed(channel_id: int, now: datetime) -> int:
+    """Call off what waits for a channel that is being removed; returns how many messages that were.
+
+    What is on its way counts as possibly sent, until its answer is heard.
+    """
+    db.session.execute(
+        update(Delivery)
+        .where(Delivery.contact_channel_id == channel_id, Delivery.state == DeliveryState.SENDING)
+        .values(state=DeliveryState.UNKNOWN, answer=REMOVED, finished_at=now),
+        execution_options=RAW,
+    )
+    return close_what_waits(channel_id, DeliveryState.CANCELLED, REMOVED, now)
 
 
 def close_what_waits(channel_id: int, state: DeliveryState, answer: str, now: datetime) -> int:

@@ -92,9 +92,7 @@ def channels_page(
 
 def counts() -> Counts:
     """How the channels are. One query."""
-    found = dict(
-        db.session.execute(select(ContactChannel.state, func.count()).group_by(ContactChannel.state)).all()
-    )
+    found = dict(db.session.execute(select(ContactChannel.state, func.count()).group_by(ContactChannel.state)).all())
     return Counts(*(found.get(state, 0) for state in ChannelState))
 
 

@@ -253,6 +253,34 @@ def test_a_removed_channel_is_told_nothing_more(lane: Lane) -> None:
     )
 
 
+@pytest.mark.parametrize(("status", "state"), [(200, DeliveryState.SENT), (500, DeliveryState.CANCELLED)])
+def test_a_channel_that_is_removed_while_it_is_asked_leaves_nothing_open(
+    lane: Lane, status: int, state: DeliveryState
+) -> None:
+    channel_id, _secret = lane.channel()
+    broadcast_id = lane.queue("one")
+    released = threading.Event()
+
+    def reply(_request: Request) -> Reply:
+        released.wait()
+        return Reply(status)
+
+    lane.receiver.default = reply
+    db.session.rollback()
+    runner = threading.Thread(target=lane.sender().run)
+    runner.start()
+    try:
+        lane.receiver.wait_for(1)
+        channel = db.session.get_one(ContactChannel, channel_id)
+        remove_channel(channel, version=channel.version, by=SYSTEM, now=lane.now())
+        events.commit()
+    finally:
+        released.set()
+        runner.join()
+    assert lane.delivery(channel_id).state is state
+    assert lane.broadcast(broadcast_id).state is BroadcastState.DONE
+
+
 def test_old_news_is_not_texted_but_told_to_machines(lane: Lane) -> None:
     lane.receiver.default = Reply(500)
     text_id, _ = lane.channel(ChannelKind.SMS, NUMBER)
