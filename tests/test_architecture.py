@@ -79,10 +79,13 @@ def test_live_topics_have_short_names() -> None:
     assert len(longest) <= 100
 
 
-def test_only_leaving_a_list_takes_no_form_token(app: Flask) -> None:
+def test_only_leaving_a_list_and_what_a_server_signs_take_no_form_token(app: Flask) -> None:
     """One click of a mail program has no session; whatever else writes has a form of ours."""
     protection = app.extensions["csrf"]
-    assert protection._exempt_views == {"portal.public.unsubscribe.routes.leave"}
+    assert protection._exempt_views == {
+        "portal.public.unsubscribe.routes.leave",
+        "portal.public.inbound.routes.take_bounce",
+    }
     of_tokens = {
         rule.endpoint.rpartition(".")[0]
         for rule in app.url_map.iter_rules()

@@ -8,7 +8,19 @@ from flask import Flask
 
 from portal import clock
 from portal.catalogue import models as catalogue_models  # noqa: F401 (the tables the models below refer to)
-from portal.filters import LOOKS, ago, bar_paths, bars_sentence, duration, iso, local_time, look, markdown, page_address
+from portal.filters import (
+    LOOKS,
+    ago,
+    bar_paths,
+    bars_sentence,
+    duration,
+    full_duration,
+    iso,
+    local_time,
+    look,
+    markdown,
+    page_address,
+)
 from portal.incidents.rules import ComponentStatus, MaintenanceState, Severity, State
 from portal.notifications.rules import BroadcastState, DeliveryState
 from portal.services.rules import ServiceStatus
@@ -82,6 +94,18 @@ class TestTimes:
         with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
             assert duration(timedelta(seconds=119)) == "1 minute"
             assert duration(timedelta(hours=-1)) == "0 minutes"
+
+    def test_durations_for_the_record_have_two_units(self, app: Flask) -> None:
+        words = {
+            timedelta(seconds=59): "0 minutes",
+            timedelta(minutes=1): "1 minute",
+            timedelta(hours=2): "2 hours",
+            timedelta(hours=2, minutes=5): "2 hours 5 minutes",
+            timedelta(days=1, minutes=40): "1 day 40 minutes",
+            timedelta(days=3, hours=1, minutes=59): "3 days 1 hour",
+        }
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert {span: full_duration(span) for span in words} == words
 
     def test_the_zone_is_named(self, app: Flask) -> None:
         with app.test_request_context(base_url=f"http://{STAFF_HOST}"):

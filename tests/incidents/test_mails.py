@@ -168,7 +168,7 @@ def test_the_subject_stays_and_the_end_says_how_long_it_took(world: World) -> No
     last = db.session.scalars(select(Broadcast).order_by(Broadcast.id.desc()).limit(1)).one()
     assert {each["subject"] for each in last.content.values()} == {each["subject"] for each in first.values()}
     assert last.content["en"]["text"].startswith("Fixed: Calls drop\n")
-    assert "From {{since}} to {{fixed}}: 1 hour." in last.content["en"]["text"]
+    assert "From {{since}} to {{fixed}}: 1 hour 16 minutes." in last.content["en"]["text"]
     assert "We write again" not in last.content["en"]["text"]
     assert last.thread_key == f"incident:{incident.id}"
 
