@@ -104,12 +104,19 @@ def put_away(relay_ids: Collection[int]) -> frozenset[int]:
 
 def route_of(relay: Relay, settings: Settings, now: datetime) -> str | None:
     """The SMTP URL of a relay, its password included. None, and the relay is broken, if that cannot be read."""
+    url = url_for(relay, settings)
+    if url is None:
+        rest_relay(relay.id, Failure.CONFIGURATION, UNREADABLE, now)
+    return url
+
+
+def url_for(relay: Relay, settings: Settings) -> str | None:
+    """The same, for those who only look."""
     if relay.host is None:
         return settings.smtp_url
     try:
         password = unseal(relay.password_sealed, RELAY_PASSWORD) if relay.password_sealed else ""
     except Unreadable:
-        rest_relay(relay.id, Failure.CONFIGURATION, UNREADABLE, now)
         return None
     return url_of(relay.security, relay.host, relay.port or PORTS[relay.security], relay.username or "", password)
 
@@ -119,8 +126,12 @@ def sender_of(relay: Relay, settings: Settings) -> str:
     return relay.sender or settings.mail_from
 
 
+BUSY_CONNECTIONS = 25
+"""Connections that keep one sending process busy; what a relay has beyond them is for the next."""
+
+
 def free_connections(relay: Relay, owner: str, settings: Settings, now: datetime) -> int:
-    """What the relay has left of its connections, those this process holds counted as free."""
+    """How many this process may hold: those it has, or else what is left of the relay's, up to what keeps it busy."""
     rows = db.session.execute(
         select(Slice.owner, func.max(Slice.connections))
         .where(Slice.relay_id == relay.id, Slice.leased_until > now)
@@ -128,7 +139,8 @@ def free_connections(relay: Relay, owner: str, settings: Settings, now: datetime
     )
     held = dict(rows.all())
     mine = held.pop(owner, 0)
-    return mine or (relay.connections or settings.connections_per_relay) - sum(held.values())
+    left = (relay.connections or settings.connections_per_relay) - sum(held.values())
+    return mine or min(left, BUSY_CONNECTIONS)
 
 
 # What each was given, and what it has room for.

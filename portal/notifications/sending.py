@@ -158,6 +158,7 @@ class Sender:
         self._claimed_at: float | None = None
         self._room_at: float | None = None
         self._is_paused = False
+        self._has_called = False
         self._selector = selectors.DefaultSelector()
         self._links: SimpleQueue[tuple[Lane, Link | Refusal]] = SimpleQueue()
         self._woken, self._wake = socket.socketpair()
@@ -214,9 +215,17 @@ class Sender:
         if lane is None:
             lane = self._lanes[claim.relay_id] = Lane(claim.relay_id)
         lane.take_up(claim)
+        self._call_for_help(claim)
         lane.queue.extend((each, claim.slice_id) for each in claim.deliveries)
         self._slices[claim.slice_id] = len(claim.deliveries)
         self._touched.update(each.broadcast_id for each in claim.deliveries)
+
+    def _call_for_help(self, claim: Claim) -> None:
+        """One process keeps only so many connections busy: where the relay has more, another worker may take them."""
+        if claim.connections >= relays.BUSY_CONNECTIONS and not self._has_called:
+            self._has_called = True
+            events.wake("deliver")
+            events.commit()
 
     def _follow_the_pace(self) -> None:
         """Claim as much at once as goes out in about a second."""

@@ -101,7 +101,7 @@ def seed_companies(domain_id: int, count: int, now: datetime) -> None:
     born = now - timedelta(days=300)
     services = list(db.session.scalars(select(Service.id).order_by(Service.id)))
     numbers = range(1, count + 1)
-    _insert(
+    insert_rows(
         Company, ({"id": n, "name": f"Company {n}", "name_key": f"company {n}", "created_at": born} for n in numbers)
     )
     people = (
@@ -114,15 +114,15 @@ def seed_companies(domain_id: int, count: int, now: datetime) -> None:
         }
         for n in numbers
     )
-    _insert(Person, people)
-    _insert(Membership, ({"person_id": n, "company_id": n, "created_at": born} for n in numbers))
-    _insert(Admission, ({"company_id": n, "domain_id": domain_id, "is_home": True} for n in numbers))
+    insert_rows(Person, people)
+    insert_rows(Membership, ({"person_id": n, "company_id": n, "created_at": born} for n in numbers))
+    insert_rows(Admission, ({"company_id": n, "domain_id": domain_id, "is_home": True} for n in numbers))
     holdings = (
         {"company_id": n, "service_id": service, "reference": f"CIR-{n:06d}-{place}", "valid_from": born}
         for n in numbers
         for place, service in enumerate(pick.sample(services, HOLDINGS_EACH))
     )
-    _insert(Holding, holdings)
+    insert_rows(Holding, holdings)
     db.session.commit()
 
 
@@ -143,7 +143,7 @@ def open_sessions(company_ids: Iterable[int], each: int, now: datetime) -> dict[
         for n, found in cookies.items()
         for cookie in found
     )
-    _insert(Session, rows)
+    insert_rows(Session, rows)
     db.session.commit()
     return cookies
 
@@ -156,7 +156,8 @@ def seed(address: str, companies: int) -> None:
     seed_companies(domain_id, companies, now)
 
 
-def _insert(model: type[Any], rows: Iterable[dict[str, Any]]) -> None:
+def insert_rows(model: type[Any], rows: Iterable[dict[str, Any]]) -> None:
+    """Insert many rows, some thousand at a time."""
     for chunk in _chunks(rows):
         db.session.execute(insert(model), chunk)
 
