@@ -21,7 +21,7 @@ from portal.config import Settings
 from portal.domains import actions as domains
 from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
-from portal.notifications import account_mails, actions, endings, leases, queries
+from portal.notifications import account_mails, actions, endings, leases, queries, relays
 from portal.notifications.bounces import polling
 from portal.notifications.channels import lane
 from portal.notifications.channels import sending as channels
@@ -209,6 +209,7 @@ def _put_right() -> None:
     endings.expire(now)
     lane.expire(now)
     endings.finish(now)
+    relays.forget_use(now)
     look_after_mails(now)
     events.commit()
 

@@ -7,7 +7,6 @@ import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import click
 import redis
@@ -19,6 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import clock
 from portal.config import ConfigError, Settings
 from portal.extensions import db
+from portal.notifications.profiles import address_of
+from portal.notifications.smtp import Route
 from portal.operation.rules import (
     Finding,
     Schema,
@@ -38,6 +39,9 @@ from portal.operation.rules import (
     wal_finding,
 )
 
+DEFAULT_RELAY = "default"
+UNREADABLE = "its stored password was sealed with another secret key than today’s; enter it again on screen."
+
 PATIENCE = 5.0
 """Seconds the doctor waits for Redis or a relay."""
 
@@ -48,7 +52,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 @click.command()
 def doctor() -> int:
-    """Check database, migrations, sending, backups, Redis, relay, clocks, secret key and disk.
+    """Check database, migrations, sending, backups, Redis, relays, clocks, secret key and disk.
 
     Each line is ok, warn or fail, with what to do. Exit status 1 if anything fails.
     """
@@ -154,32 +158,51 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 
 def _relay(settings: Settings) -> Iterator[Finding]:
-    parts = urlsplit(settings.smtp_url)
-    address = f"{parts.hostname}:{parts.port or 25}"
-    try:
-        with _greeted(settings.smtp_url) as connection:
-            connection.noop()
-    except (OSError, smtplib.SMTPException) as problem:
-        todo = "mail waits until it does; check PORTAL_SMTP_URL"
-        yield Finding("Relay", Verdict.FAIL, f"{address} does not take mail ({_reason(problem)}); {todo}.")
-    else:
-        yield Finding("Relay", Verdict.OK, f"{address} greets")
+    """Every relay in use is greeted, and signed in to; those that are switched off are left alone."""
+    for name, url in _relay_urls(settings):
+        route = Route.of(url) if url else None
+        address = f"{name}, {address_of(route.host, route.port)}," if route else f"{name}"
+        if route is None:
+            yield Finding("Relay", Verdict.FAIL, f"{address}: {UNREADABLE}")
+            continue
+        try:
+            with _greeted(route) as connection:
+                connection.noop()
+        except (OSError, smtplib.SMTPException) as problem:
+            todo = "mail waits, or goes over another, until it does; check PORTAL_SMTP_URL or the relay on screen"
+            yield Finding("Relay", Verdict.FAIL, f"{address} does not take mail ({_reason(problem)}); {todo}.")
+        else:
+            yield Finding("Relay", Verdict.OK, f"{address} greets")
 
 
-def _greeted(url: str) -> smtplib.SMTP:
-    """A connection to the relay that has said EHLO, encrypted and signed in where the URL asks for it."""
-    parts = urlsplit(url)
+def _relay_urls(settings: Settings) -> list[tuple[str, str | None]]:
+    """The relays in use, in their order, with what leads there (None: its password cannot be read).
+
+    Only the one of the settings while the database, which knows the others, cannot be asked.
+    """
+    from portal.cli.installation import load
+    from portal.notifications.outlook import relays_in_order
+    from portal.notifications.relays import url_for
+
+    with load().app_context():
+        try:
+            return [(each.name, url_for(each, settings)) for each in relays_in_order() if each.switched_off_at is None]
+        except SQLAlchemyError:
+            return [(DEFAULT_RELAY, settings.smtp_url)]
+
+
+def _greeted(route: Route) -> smtplib.SMTP:
+    """A connection to the relay that has said EHLO, encrypted and signed in where its address asks for it."""
     context = ssl.create_default_context()
-    host = parts.hostname or ""
-    if parts.scheme == "smtps":
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=PATIENCE, context=context)
+    if route.scheme == "smtps":
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(route.host, route.port, timeout=PATIENCE, context=context)
     else:
-        connection = smtplib.SMTP(host, parts.port or 25, timeout=PATIENCE)
-    if parts.scheme == "smtp+starttls":
+        connection = smtplib.SMTP(route.host, route.port, timeout=PATIENCE)
+    if route.scheme == "smtp+starttls":
         connection.starttls(context=context)
     connection.ehlo()
-    if parts.username:
-        connection.login(parts.username, parts.password or "")
+    if route.user:
+        connection.login(route.user, route.password)
     return connection
 
 

@@ -94,7 +94,9 @@ def connect(route: Route, own_name: str) -> Link:
         raise
     except smtplib.SMTPResponseException as refused:
         client.close()
-        raise Refusal(stage, refused.smtp_code, _words(refused.smtp_error)) from None
+        # Some servers repeat what they were told.
+        words = _words(refused.smtp_error).replace(route.password or "\n", "…")
+        raise Refusal(stage, refused.smtp_code, words) from None
     except smtplib.SMTPNotSupportedError as missing:
         client.close()
         # Without TLS or a way to sign in nothing can be sent until somebody changes the relay or its address.
