@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
         name = path.relative_to(STATIC).as_posix()
         assets[name] = Asset(name, path.read_bytes())
     app.extensions["assets"] = assets
+    app.extensions["asset_addresses"] = {}
     app.extensions["assets_by_address"] = {asset.address: asset for asset in assets.values()}
     app.register_blueprint(blueprint)
     app.jinja_env.globals.update(asset=address_of, brand_sheet=brand_address)
@@ -49,7 +50,10 @@ def init_app(app: Flask) -> None:
 
 def address_of(name: str) -> str:
     """The URL of an asset by its plain name, such as `portal.css` or `vendor/htmx.js`."""
-    return url_for("assets.asset", address=current_app.extensions["assets"][name].address)
+    addresses: dict[str, str] = current_app.extensions["asset_addresses"]
+    if name not in addresses:
+        addresses[name] = url_for("assets.asset", address=current_app.extensions["assets"][name].address)
+    return addresses[name]
 
 
 def brand_address(sheet: str | None = None) -> str:

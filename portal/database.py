@@ -42,9 +42,21 @@ class UTCDateTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else moment_of(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Text of SQLite becomes a moment in one step: every row of every page holds some."""
+        return _read_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def moment_of(read: str | datetime) -> datetime:
+    """The moment a column of UTCDateTime holds, as the database has it: SQLite as text, PostgreSQL as a moment."""
+    moment = datetime.fromisoformat(read) if isinstance(read, str) else read
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _read_text(read: str | None) -> datetime | None:
+    return None if read is None else datetime.fromisoformat(f"{read}+00:00")
 
 
 class Base(DeclarativeBase):

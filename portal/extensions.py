@@ -1,6 +1,5 @@
 """The Flask extensions, created unbound; `create_app` binds them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from flask import g, request
@@ -11,9 +10,10 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from htmx_flask import Htmx
-from sqlalchemy import Executable, Row
+from sqlalchemy import Executable
 
 from portal.database import Base
+from portal.prepared import prepared
 
 
 class FormProtection(CSRFProtect):
@@ -37,13 +37,13 @@ babel = Babel()
 htmx = Htmx()
 
 
-def rows(statement: Executable, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
+def rows(statement: Executable, **values: Any) -> list[Any]:
     """The rows of a statement that selects columns, read on the session's own connection and in its transaction.
 
-    For statements built once that every open page asks: it leaves out what the ORM does for each statement, which
-    costs more than they do. What is pending is flushed first, as the ORM does it.
+    For statements built once that every open page asks: it leaves out what the ORM and SQLAlchemy do for each
+    execution, which costs more than they do. What is pending is flushed first, as the ORM does it.
     """
     session = db.session()
     if session.autoflush:
         session.flush()
-    return session.connection().execute(statement, values).all()
+    return prepared(statement).rows(session.connection(), values)

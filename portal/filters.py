@@ -5,7 +5,7 @@ Labels, tones and shapes of states stand here and in `components/status.html`, n
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -326,8 +326,13 @@ def markdown(text: str) -> Markup:
 def local_time(moment: datetime, style: str = "medium") -> str:
     """A moment in the reader's zone with the zone named, such as `21 Nov 2026, 14:05 GMT`."""
     local = moment.astimezone(reader_zone())
-    shown = format_datetime(local, DATES[language()][1 if style == "medium" else 2], rebase=False)
-    return f"{shown} {local.tzname()}"
+    return f"{_clock_time(local.replace(tzinfo=None), language(), style)} {local.tzname()}"
+
+
+@lru_cache(maxsize=2048)
+def _clock_time(local: datetime, spoken: str, style: str) -> str:
+    """What a clock shows, in the language spoken now. Not a moment, which is the same in every zone."""
+    return str(format_datetime(local, DATES[spoken][1 if style == "medium" else 2], rebase=False))
 
 
 def day_name(day: date) -> str:
@@ -414,8 +419,8 @@ def bar_paths(days: str) -> list[tuple[str, int, str]]:
 
 _kept: OrderedDict[tuple[Hashable, ...], Markup] = OrderedDict()
 _keeping = threading.Lock()
-KEPT_AT_MOST = 2048
-"""Pieces of pages kept in each process, one to three kilobytes each."""
+KEPT_AT_MOST = 4_000_000
+"""Characters of pieces of pages kept in each process; the one not asked for longest goes first."""
 
 
 def kept(macro: Macro, key: Hashable, *arguments: Any) -> Markup:
@@ -424,19 +429,34 @@ def kept(macro: Macro, key: Hashable, *arguments: Any) -> Markup:
     For macros that stand in long lists. The key holds everything that shows: values and not ids, the language, and
     where there are times also the zone and the minute. The portal domain's own words are added to it here.
     """
+    return kept_piece(macro.name, key, lambda: macro(*arguments))
+
+
+def kept_piece(name: str, key: Hashable, make: Callable[[], str]) -> Markup:
+    """The same for any piece of HTML: `make` renders it, and everything it holds has been escaped."""
     own = _own_words()
-    place = (macro.name, key, tuple(own.items()) if own else ())
+    place = (name, key, tuple(own.items()) if own else ())
     with _keeping:
         found = _kept.get(place)
         if found is not None:
             _kept.move_to_end(place)
             return found
-    made = Markup(macro(*arguments))  # noqa: S704  # macros escape what they are given
+    made = Markup(make())  # noqa: S704  # templates and their macros escape what they are given
     with _keeping:
-        _kept[place] = made
-        while len(_kept) > KEPT_AT_MOST:
-            _kept.popitem(last=False)
+        _keep(place, made)
     return made
+
+
+_kept_size = 0
+
+
+def _keep(place: tuple[Hashable, ...], made: Markup) -> None:
+    global _kept_size  # noqa: PLW0603  # it says how large the pieces beside it are together
+    before = _kept.pop(place, None)
+    _kept[place] = made
+    _kept_size += len(made) - (len(before) if before is not None else 0)
+    while _kept_size > KEPT_AT_MOST:
+        _kept_size -= len(_kept.popitem(last=False)[1])
 
 
 def bars_sentence(days: str, label: str = "") -> str:

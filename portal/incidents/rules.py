@@ -27,7 +27,10 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(Severity).index(self)
+        return _SEVERITY_RANKS[self]
+
+
+_SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Visibility(StrEnum):
@@ -71,7 +74,10 @@ class ComponentStatus(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(ComponentStatus).index(self)
+        return _STATUS_RANKS[self]
+
+
+_STATUS_RANKS = {status: rank for rank, status in enumerate(ComponentStatus)}
 
 
 STATUS_OF_SEVERITY: dict[Severity, ComponentStatus] = {

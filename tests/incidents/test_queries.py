@@ -234,6 +234,10 @@ def test_rows_say_what_entities_say(world: World, viewpoints: dict[str, Viewpoin
         known = queries.histories(all_components(), LATER, viewpoint)
         assert {key: each.bar for key, each in known.items()} == queries.history_bars(known, LATER, viewpoint)
         assert {key: each.uptime for key, each in known.items()} == queries.uptimes(all_components(), LATER, viewpoint)
+        for moment in (NOW, LATER, LATER + timedelta(days=2)):
+            shown = open_now.open_now(viewpoint, moment), open_now.open_work(viewpoint, moment)
+            statuses = queries.statuses_under(*shown, components, viewpoint, moment)
+            assert statuses == queries.statuses_of(components, viewpoint, moment)
 
 
 def _told(incident: Incident | open_now.OpenIncident) -> tuple[Any, ...]:

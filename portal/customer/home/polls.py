@@ -29,6 +29,7 @@ from portal.domains.models import Admission, PortalDomain
 from portal.domains.rules import normal_host
 from portal.events import LiveTopic, company_topic, public_topic
 from portal.incidents.queries import next_boundary
+from portal.prepared import prepared
 from portal.shortcuts import Captured, Kept, Reader, capture
 
 PATH = "/banner"
@@ -119,7 +120,8 @@ class BannerPolls:
         if not token or not host:
             return None
         with self.reader.opened() as connection:
-            visitor = connection.execute(_VISITOR, {"token_hash": token_hash(token), "host": host}).first()
+            found = prepared(_VISITOR).rows(connection, {"token_hash": token_hash(token), "host": host})
+            visitor = found[0] if found else None
             if visitor is None or not session_is_live(
                 is_staff=visitor.role is not None,
                 created_at=visitor.created_at,
@@ -134,7 +136,7 @@ class BannerPolls:
                 "company_id": visitor.company_id,
                 "now": now,
             }
-            versions = sorted(tuple(row) for row in connection.execute(_VERSIONS, values))
+            versions = sorted(prepared(_VERSIONS).rows(connection, values))
         key = (host, visitor.company_id, visitor.language, visitor.time_zone)
         return key, (visitor.domain_id, visitor.domain_version, *versions)
 

@@ -5,23 +5,21 @@ the moment it was fixed, or now while it is open; one SQL condition says so for 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import cache
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, exists, func, or_, select, true
 from sqlalchemy.orm import selectinload
 
 from portal.accounts.models import Company
-from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
+from portal.accounts.rules import STAFF, Viewpoint
 from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
-from portal.database import UTCDateTime
 from portal.extensions import db, rows
 from portal.incidents.models import (
-    ComponentHistory,
-    ImpactInterval,
     Incident,
     IncidentComponent,
     IncidentUpdate,
@@ -39,27 +37,25 @@ from portal.incidents.queries.conditions import (
     visible_to_kind,
     worst_first,
 )
-from portal.incidents.queries.open_now import OPEN_AT_MOST
+from portal.incidents.queries.last_days import HistoryBar as HistoryBar
+from portal.incidents.queries.last_days import histories as histories
+from portal.incidents.queries.last_days import history_bars as history_bars
+from portal.incidents.queries.last_days import uptimes as uptimes
+from portal.incidents.queries.open_now import OPEN_AT_MOST, OpenIncident, OpenWork
 from portal.incidents.rules import (
+    OPEN_MAINTENANCE,
     ComponentStatus,
-    Interval,
     MaintenanceState,
     Severity,
     State,
     Visibility,
-    day_start,
-    down_seconds,
     effective_status,
-    overlaid,
-    pack_days,
+    maintenance_state,
 )
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
 
 PER_PAGE = 25
-HISTORY_SHOWN = 90
-"""Days in a history bar."""
-
 
 T = TypeVar("T")
 
@@ -83,31 +79,6 @@ class FixedIncident(NamedTuple):
     state: State
     started_at: datetime
     resolved_at: datetime
-
-
-@dataclass(frozen=True)
-class HistoryBar:
-    """The last days of a component: one digit per UTC day, 0 none to 3 major, the last one today."""
-
-    component_id: int
-    first_day: date
-    days: str
-
-
-class History(NamedTuple):
-    """The last days of a component, and the share of them it was up, 0 to 1."""
-
-    bar: HistoryBar
-    uptime: float
-
-
-class Dated(Protocol):
-    """A component, or as much of one as its history is counted from."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def created_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
@@ -203,11 +174,40 @@ def statuses_of(component_ids: Iterable[int], viewpoint: Viewpoint, now: datetim
     impacts: dict[int, list[Severity]] = {}
     for component_id, severity in rows(_standing(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id):
         impacts.setdefault(component_id, []).append(severity)
-    maintained = components_under_maintenance(viewpoint, now)
-    return {
-        component_id: effective_status(impacts.get(component_id, ()), under_maintenance=component_id in maintained)
-        for component_id in component_ids
-    }
+    return _effective(component_ids, impacts, components_under_maintenance(viewpoint, now))
+
+
+def statuses_under(
+    open_incidents: Sequence[OpenIncident],
+    work: Sequence[OpenWork],
+    component_ids: Sequence[int],
+    viewpoint: Viewpoint,
+    now: datetime,
+) -> dict[int, ComponentStatus]:
+    """What `statuses_of` finds, from all that `open_now` and `open_work` have found for the same viewpoint.
+
+    No query, but where there may be more than they tell of.
+    """
+    if max(len(open_incidents), len(work)) >= OPEN_AT_MOST:
+        return statuses_of(component_ids, viewpoint, now)
+    impacts: dict[int, list[Severity]] = {}
+    for hit in (hit for incident in open_incidents for hit in incident.components):
+        impacts.setdefault(hit.component_id, []).append(hit.severity)
+    under_way = [
+        each for each in work if maintenance_state(each.state, each.starts_at, each.ends_at, now) in OPEN_MAINTENANCE
+    ]
+    return _effective(component_ids, impacts, {part.component_id for each in under_way for part in each.components})
+
+
+def _effective(
+    component_ids: Iterable[int], impacts: Mapping[int, Sequence[Severity]], maintained: AbstractSet[int]
+) -> dict[int, ComponentStatus]:
+    found = dict.fromkeys(component_ids, effective_status((), under_maintenance=False))
+    for component_id in found.keys() & (impacts.keys() | maintained):
+        found[component_id] = effective_status(
+            impacts.get(component_id, ()), under_maintenance=component_id in maintained
+        )
+    return found
 
 
 @cache
@@ -263,34 +263,6 @@ def next_boundary(now: datetime) -> datetime | None:
     moments = begins.union_all(ends).subquery()
     found: datetime | None = db.session.scalar(select(func.min(moments.c.at)))
     return found
-
-
-def histories(components: Collection[Dated], now: datetime, viewpoint: Viewpoint) -> dict[int, History]:
-    """The bar and the uptime of each component, as the two functions below say. Two queries for both."""
-    ids = [component.id for component in components]
-    recent = _recent(ids, now, viewpoint)
-    bars, shares = _bars(ids, recent, now), _shares(components, recent, now)
-    return {component_id: History(bars[component_id], shares[component_id]) for component_id in ids}
-
-
-def history_bars(
-    component_ids: Collection[int], now: datetime, viewpoint: Viewpoint = SIGNED_OUT
-) -> dict[int, HistoryBar]:
-    """The last 90 days of each component. Two queries.
-
-    Packed days end when they were last written; what is still open fills the days since then. What only this
-    viewpoint sees (reports for the affected, private ones for staff) is laid over it.
-    """
-    return _bars(component_ids, _recent(component_ids, now, viewpoint), now)
-
-
-def uptimes(components: Collection[Dated], now: datetime, viewpoint: Viewpoint | None = None) -> dict[int, float]:
-    """The share of the last 90 days (UTC) each component was up, 0 to 1, for this viewpoint. One query.
-
-    Counted by `rules.down_seconds`, from the component's creation if that is later and nothing is known before.
-    """
-    ids = [component.id for component in components]
-    return _shares(components, _recent(ids, now, viewpoint or SIGNED_OUT), now)
 
 
 def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
@@ -393,95 +365,3 @@ def _holds_text(text: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     if not viewpoint.is_staff:
         in_update = in_update.where(IncidentUpdate.visibility == Visibility.PUBLIC)
     return or_(Incident.title.icontains(text, autoescape=True), in_update)
-
-
-# The last days
-
-
-class _Recent(NamedTuple):
-    """What hit components in the days shown, by component: all of it, and what packed days do not hold."""
-
-    known: Mapping[int, Sequence[Interval]]
-    unpacked: Mapping[int, Sequence[Interval]]
-
-
-def _first_day(now: datetime) -> date:
-    return now.date() - timedelta(days=HISTORY_SHOWN - 1)
-
-
-def _recent(component_ids: Collection[int], now: datetime, viewpoint: Viewpoint) -> _Recent:
-    """The stretches of the days shown that exist from this viewpoint. One query.
-
-    Packed days hold what is visible to everyone and has ended.
-    """
-    known: dict[int, list[Interval]] = {}
-    unpacked: dict[int, list[Interval]] = {}
-    values = {"now": now, "company_id": viewpoint.company_id, "begin": day_start(_first_day(now))}
-    found = rows(_stretches(kind_of(viewpoint)), component_ids=list(component_ids), **values)
-    for component_id, severity, from_at, to_at, is_for_everyone in found:
-        stretch = Interval(severity, from_at, to_at)
-        known.setdefault(component_id, []).append(stretch)
-        if to_at is None or not is_for_everyone:
-            unpacked.setdefault(component_id, []).append(stretch)
-    return _Recent(known, unpacked)
-
-
-@cache
-def _stretches(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
-    begin = bindparam("begin", type_=UTCDateTime())
-    return (
-        select(
-            ImpactInterval.component_id,
-            ImpactInterval.severity,
-            ImpactInterval.from_at,
-            ImpactInterval.to_at,
-            visible_to_kind(Incident, SIGNED_OUT),
-        )
-        .join(Incident, Incident.id == ImpactInterval.incident_id)
-        .where(
-            ImpactInterval.component_id.in_(bindparam("component_ids", expanding=True)),
-            or_(ImpactInterval.to_at.is_(None), ImpactInterval.to_at > begin),
-            visible_to_kind(Incident, kind),
-        )
-    )
-
-
-@cache
-def _packed() -> Select[int, str, str]:
-    return select(ComponentHistory.component_id, ComponentHistory.days, ComponentHistory.last_day).where(
-        ComponentHistory.component_id.in_(bindparam("component_ids", expanding=True))
-    )
-
-
-def _bars(component_ids: Collection[int], recent: _Recent, now: datetime) -> dict[int, HistoryBar]:
-    """Packed days with what they do not hold laid over them. One query."""
-    first_day, last_day, quiet = _first_day(now), now.date(), "0" * HISTORY_SHOWN
-    packed = {
-        component_id: _moved(days, date.fromisoformat(written), last_day)
-        for component_id, days, written in rows(_packed(), component_ids=list(component_ids))
-    }
-    bars = {}
-    for component_id in component_ids:
-        stretches = recent.unpacked.get(component_id)
-        days = pack_days(stretches, first_day, last_day) if stretches else quiet
-        if component_id in packed:
-            days = overlaid(days, packed[component_id])
-        bars[component_id] = HistoryBar(component_id, first_day, days)
-    return bars
-
-
-def _shares(components: Collection[Dated], recent: _Recent, now: datetime) -> dict[int, float]:
-    begin = day_start(_first_day(now))
-    shares = {}
-    for component in components:
-        hits = recent.known.get(component.id, ())
-        since = max(begin, min([component.created_at, *(hit.from_at for hit in hits)]))
-        span = (now - since).total_seconds()
-        shares[component.id] = 1 - down_seconds(hits, since, now) / span if span > 0 else 1.0
-    return shares
-
-
-def _moved(days: str, written: date, last_day: date) -> str:
-    """Packed days that end on `written`, as the shown days that end on `last_day`; later ones are filled with none."""
-    passed = max(0, (last_day - written).days)
-    return (days + "0" * passed)[-HISTORY_SHOWN:].rjust(HISTORY_SHOWN, "0")

@@ -6,18 +6,20 @@ out, whose page is rendered once for all of them.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from babel.numbers import format_decimal
 from flask import render_template
 
+from portal import access
 from portal.accounts.rules import SIGNED_OUT, Viewpoint
 from portal.catalogue.queries import GroupName, LiveComponent, components_of_company, live_components
 from portal.domains.models import PortalDomain
+from portal.filters import kept_piece
 from portal.incidents.models import Incident
 from portal.incidents.queries import (
     FixedIncident,
@@ -26,7 +28,7 @@ from portal.incidents.queries import (
     histories,
     past_incidents,
     recently_fixed,
-    statuses_of,
+    statuses_under,
     visible_incident,
 )
 from portal.incidents.queries.open_now import OpenIncident, OpenWork, concerning_ids, open_now, open_work
@@ -34,12 +36,14 @@ from portal.incidents.rules import OPEN_MAINTENANCE, ComponentStatus, maintenanc
 from portal.language import current, reader_zone, written_for_everybody
 from portal.services.queries import company_picture
 
+PLACE = "\0"
+"""What stands for the living part in the frame of the page: no text of ours, and none that anybody can send, has it."""
+
 RECENT = 8
 """How many past incidents the status page itself shows; all of them have a page of their own."""
 
 
-@dataclass(frozen=True)
-class ComponentLine:
+class ComponentLine(NamedTuple):
     """A component on the status page. `uptime` is a finished text; `is_mine`, whether the company depends on it."""
 
     component: LiveComponent
@@ -55,12 +59,16 @@ class ComponentLine:
         return each.public_id, each.title, each.description, self.status, self.bar.days, self.uptime, self.is_mine
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Components under their heading; the first group may have none."""
 
     group: GroupName | None
     lines: list[ComponentLine]
+
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """All that the group shows, so that it need not be rendered twice."""
+        return self.group, *[line.shown for line in self.lines]
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
     past = recently_fixed(viewpoint, RECENT + 1, now)
     maintenance = open_work(viewpoint, now)
     components = live_components()
-    statuses = statuses_of((component.id for component in components), viewpoint, now)
+    statuses = statuses_under(incidents, maintenance, [component.id for component in components], viewpoint, now)
     company_id = viewpoint.company_id
     mine = components_of_company(company_id, now) if company_id is not None else frozenset()
     concerned = concerning_ids(company_id, now)[0] if company_id is not None and incidents else []
@@ -102,7 +110,8 @@ def status_view(viewpoint: Viewpoint, now: datetime) -> dict[str, Any]:
         "under_way": [each for each in maintenance if _is_under_way(each, now)],
         "ahead": [each for each in maintenance if not _is_under_way(each, now)],
         "days": by_day(past[:RECENT]),
-        "past": (str(reader_zone()), *past[:RECENT]),
+        "shown_past": tuple(past[:RECENT]),
+        "zone_name": str(reader_zone()),
         "has_more": len(past) > RECENT,
         "checked_at": now.replace(second=0, microsecond=0),
         "is_signed_out": viewpoint.is_signed_out,
@@ -145,7 +154,12 @@ def render_public_status(domain: PortalDomain, language: str, now: datetime) -> 
     that it can be kept under the version of the domain's public topic.
     """
     with _for_everybody(domain, language) as context:
-        return render_template("public/status/status.html", **status_view(SIGNED_OUT, now), **context)
+        view = status_view(SIGNED_OUT, now)
+        if access.viewer() is not None:
+            return render_template("public/status/status.html", **view, **context)
+        living = render_template("public/status/_status.html", **view, **context)
+        before, _, after = _frame(domain, language, context).partition(PLACE)
+        return f"{before}{living}{after}"
 
 
 def render_public_status_fragment(domain: PortalDomain, language: str, now: datetime) -> str:
@@ -166,6 +180,16 @@ def render_public_incident(template: str, domain: PortalDomain, public_id: str, 
     with _for_everybody(domain, domain.language) as context:
         view = incident_view(SIGNED_OUT, public_id, now)
         return render_template(template, **view, **context) if view else None
+
+
+def _frame(domain: PortalDomain, language: str, context: dict[str, Any]) -> str:
+    """The page around its living part, which stands at PLACE: made of nothing but the domain's row and the language."""
+
+    def make() -> str:
+        return render_template("public/status/status.html", living=PLACE, **context)
+
+    row = tuple(str(getattr(domain, column.key)) for column in PortalDomain.__table__.columns)
+    return kept_piece("public_status_frame", (language, row), make)
 
 
 @contextmanager
@@ -201,7 +225,7 @@ def _since_creation(bar: HistoryBar, created_at: datetime) -> HistoryBar:
     if not unknown:
         return bar
     known_from = min(unknown, len(bar.days) - len(bar.days.lstrip("0")))
-    return replace(bar, days="-" * known_from + bar.days[known_from:])
+    return bar._replace(days="-" * known_from + bar.days[known_from:])
 
 
 def _shown_at(now: datetime) -> Callable[[OpenIncident], tuple[Any, ...]]:
