@@ -1,6 +1,6 @@
 """Relays with rates, budgets and an order: what is claimed for which, on the session and so on both databases."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -367,7 +367,7 @@ def test_a_password_is_sealed_and_told_to_nobody(house: Settings) -> None:
     assert "correct-horse" not in told
     assert "battery-staple" not in told
     assert "smtp.example.com" in told
-    assert (relay.password_sealed, relay.username) == (None, None)
+    assert [relay.password_sealed, relay.username] == [None, None]
 
 
 def test_an_empty_password_keeps_the_stored_one(house: Settings) -> None:
@@ -397,7 +397,7 @@ def test_a_stored_password_goes_to_no_other_server_or_user(house: Settings, else
 def test_a_user_that_is_taken_away_takes_the_password_along(house: Settings) -> None:
     relay = add("second", SERVER)
     edit_relay(relay, "second", NO_LOGIN, Load(), version=relay.version, by=SYSTEM, now=NOW)
-    assert (relay.username, relay.password_sealed) == (None, None)
+    assert [relay.username, relay.password_sealed] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -467,13 +467,14 @@ def test_a_stale_form_changes_nothing(house: Settings) -> None:
     relay = add("second", SERVER)
     old = relay.version
     switch_relay(relay, off=True, version=old, by=SYSTEM, now=NOW)
-    for step in (
+    steps: list[Callable[[], None]] = [
         lambda: edit_relay(relay, "x", SERVER, Load(), version=old, by=SYSTEM, now=NOW),
         lambda: switch_relay(relay, off=False, version=old, by=SYSTEM, now=NOW),
         lambda: remove_relay(relay, version=old, by=SYSTEM, now=NOW),
         lambda: arrange_relays([relay.id, default().id], version=1, by=SYSTEM, now=NOW),
         lambda: step_relay(relay.id, 1, version=1, by=SYSTEM, now=NOW),
-    ):
+    ]
+    for step in steps:
         with pytest.raises(StaleEdit):
             step()
 
