@@ -174,6 +174,12 @@ def listed() -> list[Kind]:
     return list({kind.topic: kind for kind in _kinds.values() if kind.is_list}.values())
 
 
+def told_beside_mail() -> dict[str, Any]:
+    """Every topic that channels beside mail may hear of, with its label, in the order of registration."""
+    told = {kind.topic for kind in _kinds.values() if kind.tell is not None}
+    return {topic: label for topic, label in topics().items() if topic in told}
+
+
 def topics() -> dict[str, Any]:
     """Every topic there is to unsubscribe from, with its label, in the order of registration."""
     return {kind.topic: kind.label for kind in listed()}

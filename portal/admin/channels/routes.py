@@ -19,7 +19,7 @@ from portal.notifications.channels import actions, gateway, queries
 from portal.notifications.channels.lane import secrets_of
 from portal.notifications.channels.rules import ChannelKind, ChannelState, Outcome, Owner, webhook_id
 from portal.notifications.channels.sealed import ADDRESS, SECRET
-from portal.notifications.kinds import topics as list_topics
+from portal.notifications.kinds import told_beside_mail
 from portal.notifications.models import ContactChannel
 
 blueprint = Blueprint("admin_channels", __name__, url_prefix="/admin/channels")
@@ -55,7 +55,7 @@ def new_channel() -> Response:
     if not form.is_submitted():
         named = company_by_id(request.args.get("company", type=int) or 0)
         form.company.data = named.name if named else ""
-        form.topics.data = list(list_topics())
+        form.topics.data = list(told_beside_mail())
     if not form.validate_on_submit():
         return _new_form(form, 422 if form.is_submitted() else 200)
     try:
@@ -197,7 +197,7 @@ def _page(channel: ContactChannel, form: ChannelForm, status: int = 200, *, outc
         messages=queries.messages_of(channel.id),
         waiting=queries.waiting_for(channel.id),
         kind_words=KIND_WORDS,
-        topic_words=list_topics(),
+        topic_words=told_beside_mail(),
         form=form,
         outcome=outcome,
         at=LIST,
@@ -232,7 +232,7 @@ def _secret(channel_id: int, label: str, secret: str) -> Response:
 
 
 def _offer_topics(form: NewChannelForm | ChannelForm) -> None:
-    form.topics.choices = choices_of((key, str(label)) for key, label in list_topics().items())
+    form.topics.choices = choices_of((key, str(label)) for key, label in told_beside_mail().items())
 
 
 def _company_id(name: str) -> int:

@@ -1,22 +1,25 @@
 """Who hears of a notice written by hand: the kinds "notice" and "notice_test"."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext
 
+from portal.accounts.models import Company
 from portal.catalogue.notices.queries import (
     Addressee,
     addressees,
     chosen_companies_of,
+    companies_chosen,
     companies_open,
     holdings_told,
 )
 from portal.catalogue.notices.rules import TOPIC, Chosen, named_in_words
+from portal.extensions import db
 from portal.language import known
-from portal.notifications.kinds import Cursor, Kind, Recipient, register
+from portal.notifications.kinds import Cursor, Kind, Listener, Recipient, Told, register
 
 COMPANIES_NAMED = 3
 SERVICES_NAMED = 8
@@ -76,6 +79,23 @@ def recipients_among(
     return [each for each in found if each.company_ids]
 
 
+def tell(selector: dict[str, Any], listeners: Sequence[Listener], now: datetime) -> Mapping[int, Told]:
+    """What channels of the chosen companies are told. At most two queries."""
+    wanted = Selection.read(selector)
+    ids = {company_id for each in listeners for company_id in each.company_ids}
+    chosen = companies_chosen(wanted.chosen, wanted.at).where(Company.id.in_(ids))
+    reached = frozenset(db.session.scalars(chosen))
+    holdings = holdings_told(reached, wanted.chosen, wanted.at) if wanted.tells_services else {}
+    told = {}
+    for each in listeners:
+        theirs = tuple(company_id for company_id in each.company_ids if company_id in reached)
+        if theirs:
+            services = list(dict.fromkeys(name for company_id in theirs for name in holdings.get(company_id, ())))
+            values = {"services": named_in_words(services, SERVICES_NAMED)}
+            told[each.id] = Told(theirs, values, "/", "notice", {})
+    return told
+
+
 def one_recipient(
     selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime
 ) -> tuple[Sequence[Recipient], Cursor | None]:
@@ -119,6 +139,7 @@ NOTICE = register(
         label=LABEL,
         recipients=recipients,
         allowed=still_there,
+        tell=tell,
         variables=frozenset({"services"}),
         # A mailbox that takes 10,000 a day has told 50,000 readers by then.
         expires_after=timedelta(days=7),

@@ -30,7 +30,7 @@ from portal.notifications.channels.rules import (
     secret_text,
 )
 from portal.notifications.channels.sealed import ADDRESS, SECRET, fingerprint
-from portal.notifications.kinds import topics as list_topics
+from portal.notifications.kinds import told_beside_mail
 from portal.notifications.models import ContactChannel
 
 ALARMS = "alarms"
@@ -202,7 +202,7 @@ def _label(typed: str) -> str:
 def _topics(chosen: Collection[str], *, is_staff: bool) -> list[str]:
     if is_staff:
         return [ALARMS]
-    offered = list_topics()
+    offered = told_beside_mail()
     found = [each for each in offered if each in chosen]
     if not found:
         raise RuleViolation("Choose what it hears of.", "topics")

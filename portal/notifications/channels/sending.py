@@ -154,9 +154,12 @@ class ChannelSender:
         brief = message.kind is ChannelKind.SMS
         wording = fill(message.wording.get("brief" if brief else "post", ""), texts)
         text = short_text(wording, link) if brief else post_text(wording, link)
-        body = gateway.webhook_body(
-            str(message.values.get("event", "")), message.values.get("data", {}), message.written_at
-        )
+        told = {
+            "title": fill(message.wording.get("subject", ""), texts),
+            "text": fill(message.wording.get("post", ""), texts),
+            **message.values.get("data", {}),
+        }
+        body = gateway.webhook_body(str(message.values.get("event", "")), told, message.written_at)
         try:
             parcel = gateway.Parcel(message.kind, address, text, body, webhook_id(message.message_id), keys)
             return gateway.send(parcel, self.guard, self.now())
