@@ -12,8 +12,8 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.broadcasts.notices.routes import blueprint as notices
     from portal.admin.broadcasts.routes import blueprint as broadcasts
     from portal.admin.catalogue.components.routes import blueprint as components
-    from portal.admin.channels.routes import blueprint as channels
     from portal.admin.catalogue.services.routes import blueprint as services
+    from portal.admin.channels.routes import blueprint as channels
     from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
     from portal.admin.erasure.routes import blueprint as erasure

@@ -378,6 +378,6 @@ def _named(keys: Collection[str]) -> dict[str, str]:
     return {ELSEWHERE: str(_ELSEWHERE)} if ELSEWHERE in keys else {}
 
 
-_ELSEWHERE = lazy_gettext("Also those that touch nothing you use")
+_ELSEWHERE = lazy_gettext("Incidents that touch nothing you use")
 
 register_topics(Source("elsewhere", _ELSEWHERE, _elsewhere, _named, under=TOPIC))

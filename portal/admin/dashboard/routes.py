@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from portal import access, clock
 from portal.accounts.rules import STAFF, Permission, may
 from portal.catalogue.queries import all_components
+from portal.catalogue.queries.unreached import count_nobody_reached
 from portal.fragments import render
 from portal.incidents.models import Incident
 from portal.incidents.queries import last_public_update_at, open_incidents, open_maintenance
@@ -50,6 +51,7 @@ def overview() -> Response:
         components=all_components(),
         mail=mail,
         late=late(mail.incidents, now, patience()),
+        unreached=count_nobody_reached(now),
         may_steer=may(person.role, Permission.OPERATION_STEER),
         may_publish=may(person.role, Permission.INCIDENTS_PUBLISH),
         now=now,

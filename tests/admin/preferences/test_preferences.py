@@ -131,3 +131,13 @@ def test_the_preview_of_an_incident_says_who_chose_and_who_cannot(
     assert "1 person cannot be reached by mail, 1 person chose not to hear of it" in text
     assert "mails failed again and again" in text
     assert "1 company has nobody who can be reached" in text
+
+
+def test_the_overview_says_at_how_many_companies_nobody_can_be_reached(cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    assert "Nobody can be reached" not in page(client, "/admin/")
+    actions.suppress(cast.charlie.email, EVERY_TOPIC, SuppressionReason.HARD_BOUNCE, now=NOW)
+    db.session.commit()
+    text = page(client, "/admin/")
+    assert "Nobody can be reached" in text
+    assert ">1 company</a>" in text
