@@ -47,7 +47,7 @@ def test_who_muted_one_of_two_is_told_of_the_other(cast: Cast, world: World) -> 
     catalogue.add_holding(cast.a, world.internet, reference="LINE-2", by=SYSTEM, now=NOW - timedelta(days=1))
     actions.choose_for_person(cast.alice, {service_topic(world.telephony.id): False}, by=SYSTEM, now=NOW)
     publish({world.trunk.id: MAJOR, world.fibre.id: MAJOR}, audience=AFFECTED)
-    affected = dict(db.session.execute(select(Delivery.name, Delivery.values)).all())
+    affected: dict[str, dict[str, str]] = dict(db.session.execute(select(Delivery.name, Delivery.values)).all())
     assert affected["Alice"]["affected"] == "Affected for you: Internet access (LINE-2)."
     assert "Hosted telephony" in affected["Bob"]["affected"]
 

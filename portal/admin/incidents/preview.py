@@ -21,6 +21,8 @@ from portal.notifications.outlook import arrival
 NAMED_AT_MOST = 30
 """How many companies a preview names; the rest is a number."""
 
+NONE_STRANDED = Stranded((), 0)
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -65,7 +67,7 @@ class Preview:
     arrival: Arrival | None
     arrival_affected: Arrival | None
     own_words: Sequence[OwnWords] = ()
-    stranded: Stranded = Stranded((), 0)
+    stranded: Stranded = NONE_STRANDED
 
     @property
     def concerns_everyone(self) -> bool:
@@ -110,7 +112,7 @@ def preview_of(
         arrival=_arrival(mailed, affected, now) if mailed else None,
         arrival_affected=_arrival(affected, affected, now) if mailed else None,
         own_words=own_words_for(shown.severity, shown.state) if is_told else (),
-        stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all) if is_told else Stranded((), 0),
+        stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all) if is_told else NONE_STRANDED,
     )
 
 
