@@ -14,15 +14,14 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
-from flask_babel import force_locale
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -31,23 +30,19 @@ from portal.config import Settings
 from portal.database import read_only
 from portal.extensions import db
 from portal.notifications import endings, leases, outbound, relays, results
-from portal.notifications.bounces.rules import envelope_sender
-from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
-from portal.notifications.kinds import BUILT_IN, LateValues, kind_named, language_of
+from portal.notifications.compose import ComposeError
+from portal.notifications.composing import Composer
+from portal.notifications.lanes import Lane, Mail
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.marks import Sent
-from portal.notifications.models import Broadcast
 from portal.notifications.queries import pause_of_all
 from portal.notifications.results import Failed
 from portal.notifications.rules import (
     RELAY_AT_FAULT,
     Failure,
-    HeaderError,
     classify,
-    name_key,
-    thread_root,
 )
-from portal.notifications.smtp import Answer, Conversation, Link, Parcel, Refusal, Route, connect
+from portal.notifications.smtp import Answer, Conversation, Link, Refusal, connect
 
 log = logging.getLogger(__name__)
 
@@ -77,52 +72,6 @@ IDLE_SECONDS = 0.25
 DATABASE_PATIENCE = 0.2
 
 
-class Mail(Parcel):
-    """A claimed delivery on its way through a conversation. `since` is set once it is marked as being sent."""
-
-    __slots__ = ("since", "slice_id", "taken")
-
-    def __init__(self, taken: Taken, slice_id: int, sender: str, recipient: str, body: bytes) -> None:
-        super().__init__(sender, recipient, body)
-        self.taken = taken
-        self.slice_id = slice_id
-        self.since: datetime | None = None
-
-
-class Lane:
-    """One relay as this process uses it: its connections, and the mails that wait for one."""
-
-    def __init__(self, relay_id: int) -> None:
-        self.relay_id = relay_id
-        self.route = Route("localhost", 25, "smtp")
-        self.wanted = 0
-        self.connecting = 0
-        self.conversations: list[Conversation] = []
-        self.queue: deque[tuple[Taken, int]] = deque()
-        self.has_worked = False
-        self.is_resting = False
-        self.is_bounded = False
-        self.seat: int | None = None
-        self.use: Counter[str] = Counter()
-        self.idle_since: float | None = None
-
-    def take_up(self, claim: Claim) -> None:
-        """Use it for the mails of a claim; one that rested is tried anew, while old connections may still wait.
-
-        The newest slice is kept for as long as there are connections: it is what counts them for other processes.
-        """
-        self.route = Route.of(claim.relay_url)
-        self.wanted = claim.connections
-        self.is_bounded = claim.is_bounded
-        self.seat = claim.slice_id
-        self.has_worked = self.has_worked and not self.is_resting
-        self.is_resting = False
-
-    @property
-    def is_busy(self) -> bool:
-        return bool(self.queue or self.connecting) or any(not each.is_idle for each in self.conversations)
-
-
 class Sender:
     """Sends what is due until nothing is, or until told to stop.
 
@@ -140,14 +89,9 @@ class Sender:
         self.owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.sent = 0
         self.was_cut_short = False
-        self._key = name_key(settings.secret_key)
+        self._composer = Composer(settings, now, self._in_session)
         self._lanes: dict[int, Lane] = {}
         self._slices: dict[int, int] = {}
-        self._senders: dict[int, str] = {}
-        self._wordings: dict[tuple[int, str, str], Wording | str] = {}
-        self._loaded: set[tuple[int, str]] = set()
-        self._threads: dict[int, str] = {}
-        self._late_values: dict[int, LateValues] = {}
         self._done: list[Sent] = []
         self._offered: dict[int, dict[int, datetime]] = {}
         self._changed: set[int] = set()
@@ -210,7 +154,7 @@ class Sender:
             self._nothing_due = True
             return
         self._claimed_at = time.monotonic() if len(claim.deliveries) == self._batch else None
-        self._load(claim)
+        self._composer.load(claim)
         lane = self._lanes.get(claim.relay_id)
         if lane is None:
             lane = self._lanes[claim.relay_id] = Lane(claim.relay_id)
@@ -252,69 +196,13 @@ class Sender:
             self._room_at, self._nothing_due = None, False
         return True
 
-    def _load(self, claim: Claim) -> None:
-        """Build the wordings of broadcasts that are new here; they were frozen, so once is enough."""
-        self._senders[claim.slice_id] = claim.sender
-        broadcasts = {each.broadcast_id for each in claim.deliveries}
-        new = {each for each in broadcasts if (each, claim.sender) not in self._loaded}
-        if not new:
-            return
-        self._loaded.update((each, claim.sender) for each in new)
-        for broadcast in db.session.scalars(select(Broadcast).where(Broadcast.id.in_(new))):
-            self._threads[broadcast.id] = broadcast.thread_key
-            if late_values := kind_named(broadcast.kind).late_values:
-                self._late_values[broadcast.id] = late_values
-            for language, wording in broadcast.content.items():
-                self._wordings[broadcast.id, language, claim.sender] = self._wording(
-                    broadcast, language, wording, claim.sender
-                )
-        events.rollback()
-
-    def _wording(self, broadcast: Broadcast, language: str, wording: dict[str, str], sender: str) -> Wording | str:
-        """The wording ready to be filled, or why it cannot be."""
-        kind = kind_named(broadcast.kind)
-        domain = self.settings.mail_domain
-        try:
-            with force_locale(language_of(language)):
-                return Wording(
-                    wording,
-                    BUILT_IN | kind.variables,
-                    mail_from=sender,
-                    list_name=str(kind.label),
-                    list_id=f"{kind.topic}.{domain}" if kind.is_list else "",
-                    feedback_id=f"{broadcast.id}:{kind.name}:{kind.topic}:{domain}",
-                )
-        except (HeaderError, UnicodeError, KeyError) as refusal:
-            return str(refusal)
-
     def _compose(self, taken: Taken, slice_id: int) -> Mail | None:
         """The mail itself; None, and a failure of its own, if there is no making it."""
-        wording = self._wordings[taken.broadcast_id, taken.wording, self._senders[slice_id]]
         try:
-            if isinstance(wording, str):
-                raise ComposeError(wording)
-            root = thread_root(
-                self._key, self._threads[taken.broadcast_id], taken.address_key, self.settings.mail_domain
-            )
-            address = envelope_address(taken.address)
-            values = self._values(taken)
-            letter = Letter(taken.message_id, root, address, taken.name, taken.first_attempt_at, values)
-            sender = envelope_sender(self.settings.bounce_address, taken.message_id, wording.sender)
-            return Mail(taken, slice_id, sender, address, wording.fill(letter))
+            return self._composer.mail(taken, slice_id)
         except ComposeError as refusal:
             self._failed.append(Failed(taken, slice_id, None, Failure.POISON, None, f"Not composed: {refusal}."))
             return None
-
-    def _values(self, taken: Taken) -> Mapping[str, str]:
-        """The stored values, with those that may stand in no row; a ComposeError where these say it must not go."""
-        late_values = self._late_values.get(taken.broadcast_id)
-        if late_values is None:
-            return taken.values
-        try:
-            return {**taken.values, **self._in_session(lambda: late_values(taken.values, self.now()))}
-        except ValueError as refusal:
-            events.rollback()
-            raise ComposeError(str(refusal)) from None
 
     # Connections.
 
@@ -595,7 +483,8 @@ class Sender:
         if finished:
             self._in_session(lambda: leases.close_slices(finished))
             for slice_id in finished:
-                del self._slices[slice_id], self._senders[slice_id]
+                del self._slices[slice_id]
+                self._composer.forget(slice_id)
                 self._offered.pop(slice_id, None)
                 self._changed.discard(slice_id)
 
