@@ -55,12 +55,13 @@ class Senders:
         return [pid for pid in (root, *descendants_of(root)) if is_alive(pid)]
 
     def kill(self, pids: Iterable[int], port: int) -> int:
-        """SIGKILL these; returns how many connections to this port they held in that moment."""
+        """SIGKILL these, with which all below them end; returns how many connections to this port that cut."""
         pids = list(pids)
-        _signal(pids, signal.SIGSTOP)
-        held = sum(len(connections_of(pid, port)) for pid in pids)
+        ending = {each for pid in pids for each in self.tree(pid)}
+        _signal(ending, signal.SIGSTOP)
+        held = sum(len(connections_of(pid, port)) for pid in ending)
         _signal(pids, signal.SIGKILL)
-        wait_until(lambda: not any(is_alive(pid) for pid in pids), PATIENCE, "the end of what was killed")
+        wait_until(lambda: not any(is_alive(pid) for pid in ending), PATIENCE, "the end of what was killed")
         for pid in pids:
             self.roots.pop(pid, None)
         return held
