@@ -76,7 +76,11 @@ def run(engine: str, arguments: list[str]) -> tuple[Run, list[str]]:
     started = time.monotonic()
     command = [sys.executable, "-m", "pytest", *arguments]
     last, failed = "", []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as pytest:
+    # Hundreds of processes are started from the same sources: none but the first should have to compile them.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, env=environment
+    ) as pytest:
         assert pytest.stdout is not None
         for line in pytest.stdout:
             print(line, end="", flush=True)

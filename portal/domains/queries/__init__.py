@@ -30,7 +30,7 @@ _BY_HOST = (
 
 def wordings_by_domain() -> dict[int, dict[str, dict[str, str]]]:
     """The own words of those portal domains that have any, by domain id. One query."""
-    found = rows(select(PortalDomain.id, PortalDomain.wordings).order_by(PortalDomain.id))
+    found = db.session.execute(select(PortalDomain.id, PortalDomain.wordings).order_by(PortalDomain.id))
     return {domain_id: wordings for domain_id, wordings in found if wordings}
 
 

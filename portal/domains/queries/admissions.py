@@ -10,7 +10,7 @@ from portal.accounts.models import Company
 from portal.accounts.rules import text_key
 from portal.domains.models import Admission, AreaOverride, PortalDomain, PortalHost
 from portal.domains.rules import PER_COMPANY, Area, area_is_open
-from portal.extensions import db, rows
+from portal.extensions import db
 
 PER_PAGE = 50
 
@@ -79,7 +79,7 @@ def what_hangs_on(domain_id: int) -> Hanging:
 
 def affected(domain: PortalDomain, admitted: int) -> dict[Area, int]:
     """How many of the `admitted` companies see each area, exceptions counted. One query, whatever their number."""
-    found = rows(
+    found = db.session.execute(
         select(AreaOverride.area, AreaOverride.is_open, func.count(AreaOverride.id))
         .join(Company, Company.id == AreaOverride.company_id)
         .where(AreaOverride.domain_id == domain.id, Company.archived_at.is_(None))

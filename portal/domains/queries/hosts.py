@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from portal.domains.models import PortalDomain, PortalHost
-from portal.extensions import db, rows
+from portal.extensions import db
 
 
 def hosts_of(domain: PortalDomain) -> Sequence[PortalHost]:
@@ -18,14 +18,14 @@ def hosts_of(domain: PortalDomain) -> Sequence[PortalHost]:
 
 def host_to_check(host_id: int) -> tuple[str, str] | None:
     """A name and the base URL of its domain, as plain text; None when it was taken away."""
-    found = rows(
+    found = db.session.execute(
         select(PortalHost.host, PortalDomain.base_url)
         .join(PortalDomain, PortalDomain.id == PortalHost.domain_id)
         .where(PortalHost.id == host_id)
-    )
-    return (found[0].host, found[0].base_url) if found else None
+    ).one_or_none()
+    return (found.host, found.base_url) if found else None
 
 
 def checks_wait() -> bool:
     """Whether any name waits to be asked."""
-    return bool(rows(select(PortalHost.id).where(PortalHost.check_wanted_at.is_not(None)).limit(1)))
+    return db.session.scalar(select(PortalHost.id).where(PortalHost.check_wanted_at.is_not(None)).limit(1)) is not None
