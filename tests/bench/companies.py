@@ -1,8 +1,9 @@
 """Target 7: one company's home and banner among many, and what its queries cost beside the same SQL through Core."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from unittest import mock
 
 from flask import Flask
 from sqlalchemy import event
@@ -12,6 +13,7 @@ from sqlalchemy.sql import ClauseElement
 from portal import clock, create_app
 from portal.database import read_only
 from portal.extensions import db
+from portal.prepared import Prepared
 from portal.services.queries import company_picture
 from tests.bench.figures import Result, Spread, at_most, run_rounds
 from tests.bench.seed import HOST, open_sessions
@@ -104,8 +106,16 @@ def _recorded(action: Callable[[], object]) -> list[tuple[Any, Any]]:
         if isinstance(statement, ClauseElement):
             statements.append((statement, values or many))
 
+    run = Prepared.rows
+
+    def noted(ready: Prepared, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        # What was made ready goes to the database as text: here it is noted as the construct it was made of.
+        statements.append((ready.statement, dict(values)))
+        return run(ready, connection, values)
+
     event.listen(db.engine, "before_execute", note)
-    action()
+    with mock.patch.object(Prepared, "rows", noted):
+        action()
     event.remove(db.engine, "before_execute", note)
     return statements
 
