@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -119,7 +120,7 @@ def test_a_password_is_never_seen_again(client: FlaskClient, app: Flask, caplog:
 def test_s07_whoever_changes_the_host_alone_does_not_get_the_password(client: FlaskClient) -> None:
     assert post(client, f"{LIST}/new", **TYPED) == 303
     relay = db.session.scalars(select(Relay).where(Relay.host.is_not(None))).one()
-    moved = {**TYPED, "host": "evil.example.com", "password": "", "version": relay.version}
+    moved: dict[str, Any] = {**TYPED, "host": "evil.example.com", "password": "", "version": relay.version}
     assert post(client, f"{LIST}/{relay.id}/edit", **moved) == 422
     assert relay.host == "smtp.example.com"
 
