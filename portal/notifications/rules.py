@@ -29,7 +29,8 @@ ACTIVE = (BroadcastState.EXPANDING, BroadcastState.SENDING)
 class DeliveryState(StrEnum):
     """PENDING → CLAIMED → SENDING → SENT; the others end it, but for soft failures, which go back to PENDING.
 
-    SENDING is stored before the data is offered to a server. UNKNOWN is a mail that was offered twice and never
+    What is being sent is stored before it is offered to a server: a mail stays CLAIMED and is named on its slice
+    (`marks.py`), a message of another channel is SENDING. UNKNOWN is a mail that was offered twice and never
     answered: possibly sent, for a human to judge.
     """
 
