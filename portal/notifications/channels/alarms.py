@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask_babel import lazy_gettext
 from sqlalchemy import select
 
 from portal.accounts.models import Person
@@ -82,7 +81,7 @@ ALARM = register(
     Kind(
         name=KIND,
         topic=ALARMS,
-        label=lazy_gettext("Alarms to the staff"),
+        label="Alarms to the staff",
         recipients=_recipients,
         expires_after=timedelta(hours=24),
         priority=5,

@@ -9,6 +9,8 @@ from sqlalchemy import select, update
 from portal import clock, events, sealing
 from portal.accounts.models import Session
 from portal.audit.rules import SYSTEM
+from portal.catalogue.notices import actions as notices
+from portal.catalogue.notices.rules import Chosen
 from portal.extensions import db
 from portal.notifications.channels.actions import add_channel
 from portal.notifications.channels.alarms import tell_staff
@@ -149,3 +151,22 @@ def test_the_password_is_asked_for_before_a_channel_is_set_up(cast: Cast, sign_i
     answer = client.get("/admin/channels/new")
     assert answer.status_code == 302
     assert "/confirm" in answer.headers["Location"]
+
+
+def test_a_notice_by_hand_is_told_to_the_channels_of_the_chosen_in_their_language(
+    admin: FlaskClient, cast: Cast
+) -> None:
+    set_up(admin, topics=["notices"])
+    wordings = {
+        "en": {"subject": "New numbers", "body": "Call us under **123**."},
+        "de": {"subject": "Neue Nummern", "body": "Sie erreichen uns unter **123**."},
+    }
+    now = clock.utcnow()
+    notices.send_at_once(wordings, Chosen.of(companies=[cast.b.id]), by=SYSTEM, now=now)
+    assert not db.session.scalars(select(Delivery).where(Delivery.channel == "webhook")).all()
+    broadcast = notices.send_at_once(wordings, Chosen.of(companies=[cast.a.id]), by=SYSTEM, now=now)
+    events.commit()
+    told = db.session.scalars(select(Delivery).where(Delivery.channel == "webhook")).one()
+    assert (told.broadcast_id, told.wording, told.values["event"]) == (broadcast.id, "de", "notice")
+    assert broadcast.content[told.wording]["post"] == "Neue Nummern\n\nSie erreichen uns unter 123."
+    assert told.values["link"] == "http://a.portal.test/"
