@@ -102,16 +102,22 @@ Mails = list[Mail]
 
 
 @pytest.fixture(scope="module")
-def mails(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mails]:
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with databases.empty(request.config.getoption("--database-url"), tmp_path_factory.mktemp("data")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def mails(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mails]:
     """Everything the product mails, to a reader of each language, as a server took it."""
     folder = tmp_path_factory.mktemp("looks")
-    with databases.empty(request.config.getoption("--database-url"), folder) as url, SmtpSink() as sink:
+    with SmtpSink() as sink:
         environment = {
             "PORTAL_INSTANCE": str(folder),
             "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
             "PORTAL_BASE_URL": STAFF,
             "PORTAL_MAIL_DOMAIN": "portal.test",
-            "PORTAL_DATABASE_URL": url,
+            "PORTAL_DATABASE_URL": database_url,
             "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
             "PORTAL_SMTP_URL": sink.url,
         }

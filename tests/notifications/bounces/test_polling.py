@@ -45,25 +45,30 @@ def sink() -> Iterator[SmtpSink]:
 
 
 @pytest.fixture(scope="module")
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with databases.empty(request.config.getoption("--database-url"), tmp_path_factory.mktemp("data")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 def installation(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, imap: ImapServer, sink: SmtpSink
+    database_url: str, tmp_path_factory: pytest.TempPathFactory, imap: ImapServer, sink: SmtpSink
 ) -> Iterator[Outbox]:
     """An outbox whose mails come back to that server."""
     folder = tmp_path_factory.mktemp("returning")
-    with databases.empty(request.config.getoption("--database-url"), folder) as url:
-        environment = {
-            "PORTAL_INSTANCE": str(folder),
-            "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
-            "PORTAL_BASE_URL": "http://admin.portal.test",
-            "PORTAL_MAIL_DOMAIN": "portal.test",
-            "PORTAL_DATABASE_URL": url,
-            "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
-            "PORTAL_SMTP_URL": sink.url,
-            "PORTAL_BOUNCE_ADDRESS": reports.BOUNCES,
-            "PORTAL_BOUNCE_IMAP_URL": imap.url(),
-        }
-        with opened(environment) as outbox:
-            yield outbox
+    environment = {
+        "PORTAL_INSTANCE": str(folder),
+        "PORTAL_SECRET_KEY": secrets.token_urlsafe(48),
+        "PORTAL_BASE_URL": "http://admin.portal.test",
+        "PORTAL_MAIL_DOMAIN": "portal.test",
+        "PORTAL_DATABASE_URL": database_url,
+        "PORTAL_REDIS_URL": f"unix://{folder}/nobody.sock",
+        "PORTAL_SMTP_URL": sink.url,
+        "PORTAL_BOUNCE_ADDRESS": reports.BOUNCES,
+        "PORTAL_BOUNCE_IMAP_URL": imap.url(),
+    }
+    with opened(environment) as outbox:
+        yield outbox
 
 
 @pytest.fixture
