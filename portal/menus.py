@@ -28,9 +28,14 @@ def address_in_menu(target: str, *areas: str) -> str | None:
     return url_for(endpoint)
 
 
+PART_OF = {"admin_notices": "admin_broadcasts"}
+"""Screens that have no entry of their own, with the entry they belong to."""
+
+
 def is_here(*targets: str) -> bool:
     """Whether the page being shown belongs to one of these entries."""
-    return request.endpoint in targets or request.blueprint in targets
+    place = request.blueprint or ""
+    return request.endpoint in targets or place in targets or PART_OF.get(place) in targets
 
 
 def _entrance(blueprint: str) -> str | None:

@@ -142,6 +142,7 @@ def _render(found: Broadcast, fragment: str, now: datetime) -> Response:
         "figures": figures,
         "time_left": outlook.time_left(found, figures.waiting, figures.per_second, now) if figures.waiting else None,
         "is_open": found.state in {BroadcastState.EXPANDING, BroadcastState.SENDING, BroadcastState.PAUSED},
+        "is_worth_sending": found.expires_at > now,
         "relays": queries.relays_in_trouble() if figures.open else (),
         "may_steer": may(access.signed_in().role, Permission.BROADCASTS_STEER),
         "shown": _shown(),

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, cast
+
+AnyText = TypeVar("AnyText", bound=str)
 
 
 class NoticeState(StrEnum):
@@ -169,12 +171,11 @@ class Kept:
     text: str
     marks: Mapping[str, str]
 
-    def back(self, text: str) -> str:
-        """What was made of it, with the variables in their places again."""
-        if not self.marks:
-            return text
-        mark = re.compile("|".join(sorted(self.marks, key=len, reverse=True)))
-        return mark.sub(lambda found: "{{" + self.marks[found[0]] + "}}", text)
+    def back(self, text: AnyText) -> AnyText:
+        """What was made of it, with the variables in their places again; markup stays markup."""
+        for mark, name in self.marks.items():
+            text = cast(AnyText, text.replace(mark, f"{{{{{name}}}}}"))
+        return text
 
     def names_in(self, text: str) -> list[str]:
         """The names of the variables whose marks stand in this."""

@@ -13,6 +13,7 @@ from portal.catalogue.notices import mails, queries
 from portal.catalogue.notices.rules import TOPIC, Chosen, Unreached
 from portal.extensions import db
 from portal.notifications.actions import suppress, unsubscribe
+from portal.notifications.kinds import Recipient
 from portal.notifications.models import CompanyPreference, Preference
 from portal.notifications.rules import EVERY_TOPIC, SuppressionReason
 from portal.notifications.wishes import declined
@@ -38,10 +39,10 @@ CHOICES: dict[str, tuple[Choose, set[str]]] = {
 }
 
 
-def told(chosen: Chosen, limit: int = 1000) -> list[mails.Recipient]:
+def told(chosen: Chosen, limit: int = 1000) -> list[Recipient]:
     """Everybody a frozen choice expands to, `limit` at a time."""
     selector = {**chosen.stored(), "at": NOW.isoformat(), "variables": ["services"]}
-    found: list[mails.Recipient] = []
+    found: list[Recipient] = []
     cursor = None
     while True:
         some, cursor = mails.recipients(selector, cursor, limit, LATER)

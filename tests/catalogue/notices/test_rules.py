@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.catalogue.notices.letters import beginning_of, body_of, filled, one_form
+from portal.catalogue.notices.letters import beginning_of, body_of, filled, filled_body, one_form
 from portal.catalogue.notices.rules import (
     BODY_LENGTH,
     PLACEHOLDERS_AT_MOST,
@@ -123,6 +123,8 @@ def test_values_are_text_in_html_and_never_filled_again() -> None:
     found = filled(wording, values)
     assert found["html"] == "<p>&lt;b&gt;{{company}}&lt;/b&gt;<br>x {{unknown}}</p>"
     assert found["text"] == "<b>{{company}}</b>\nx Alder"
+    body = filled_body(body_of("**{{name}}** & {{services}}")[0], values)
+    assert body == "<p><strong>&lt;b&gt;{{company}}&lt;/b&gt;\nx</strong> &amp; {{services}}</p>\n"
 
 
 @given(st.text(alphabet="ab {}", max_size=160).map(lambda text: text.replace("{{", "{") + " {{portal_url}} tail" * 6))

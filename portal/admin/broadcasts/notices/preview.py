@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from portal.catalogue.notices import queries
 from portal.catalogue.notices.actions import Wordings, checked_wordings
-from portal.catalogue.notices.letters import body_of, content_of, filled, wording_for
+from portal.catalogue.notices.letters import body_of, content_of, filled, filled_body, wording_for
 from portal.catalogue.notices.mails import NOTICE, recipients_among
 from portal.catalogue.notices.queries import Addressee, Reach
 from portal.catalogue.notices.rules import FIRST, TOPIC, Chosen
@@ -108,5 +108,5 @@ def letter_to(reader: Recipient, wordings: Wordings, *, language: str | None = N
     values = values_of(reader, TOPIC, home, settings)
     values["unsubscribe_url"] = values["portal_url"] + NO_WAY_OUT
     whole = filled(content_of({spoken: wordings[spoken]})[spoken], values)
-    body = filled({"subject": "", "text": "", "html": body_of(wordings[spoken]["body"])[0]}, values)["html"]
-    return Letter(spoken, whole["subject"], Markup(body), whole["text"], whole["html"])  # noqa: S704 (clean, values escaped)
+    body = filled_body(body_of(wordings[spoken]["body"])[0], values)
+    return Letter(spoken, whole["subject"], body, whole["text"], whole["html"])
