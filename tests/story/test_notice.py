@@ -43,7 +43,8 @@ def test_from_the_first_word_to_the_last_mail(visit: Visits, business: Portal, s
     staff.locator("#ledger summary").first.click()
     expect(staff.locator("#ledger details[open]")).to_contain_text("The server said")
     staff.get_by_role("searchbox", name=re.compile("Search by address")).fill("huber")
-    expect(staff.locator("#ledger .ledger-row")).to_have_count(smtp_to(mailed, "huber"))
+    expect(staff.locator("#ledger .ledger-row").filter(has_not_text=re.compile("huber", re.I))).to_have_count(0)
+    expect(staff.locator("#ledger .ledger-row").first).to_be_visible()
     assert violations(staff) == []
 
 
@@ -92,8 +93,3 @@ def figures(staff: Page) -> dict[str, int]:
     lines = staff.locator("#progress .progress-legend li").all_inner_texts()
     found = [re.fullmatch(r"([\d,]+) (.+)", " ".join(line.split())) for line in lines]
     return {each[2]: int(each[1].replace(",", "")) for each in found if each}
-
-
-def smtp_to(mailed: dict[str, int], part: str) -> int:
-    """To how many addresses that hold this something was mailed."""
-    return sum(part in address for address in mailed)
