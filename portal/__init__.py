@@ -96,16 +96,16 @@ def _make_known() -> None:
     import portal.catalogue.exports
     import portal.catalogue.forgetting
     import portal.catalogue.imports
-    import portal.catalogue.topics
     import portal.catalogue.notices.mails
+    import portal.catalogue.topics
     import portal.domains.exports
     import portal.domains.imports
     import portal.incidents.exports
     import portal.incidents.mails
     import portal.notifications.account_mails
+    import portal.notifications.bounces.records
     import portal.notifications.channels.alarms
     import portal.notifications.channels.records
-    import portal.notifications.bounces.records
     import portal.notifications.exports
     import portal.notifications.forgetting
     import portal.records.forgetting  # noqa: F401
