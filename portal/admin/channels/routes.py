@@ -84,7 +84,7 @@ def new_channel() -> Response:
 def channel(channel_id: int) -> Response:
     """One channel: how it fares, what it was last told, and what may be changed of it."""
     wanted = _channel(channel_id, to_change=request.method == "POST")
-    if request.method == "GET":
+    if request.method != "POST":
         return _page(wanted, _form_of(wanted))
     access.require_recent_password()
     form = ChannelForm()

@@ -62,6 +62,7 @@ def test_a_new_channel_stands_in_the_list_on_its_page_and_with_its_company(admin
     assert "Their NOC" in admin.get("/admin/channels?q=alder").text
     assert "Their NOC" not in admin.get("/admin/channels?q=birch").text
     assert admin.get("/admin/channels?page=2").status_code == 404
+    assert admin.head(f"/admin/channels/{channel.id}").status_code == 200
 
 
 def test_one_of_the_staff_hears_alarms_and_nothing_of_customers(admin: FlaskClient) -> None:
