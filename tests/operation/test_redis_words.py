@@ -30,7 +30,7 @@ def redis(app: Flask, session: None) -> Iterator[RedisServer]:
     [
         (("maxmemory", "1"), "maxmemory"),
         (("min-replicas-to-write", "1"), "replicas"),
-        (("requirepass", "another password"), "Authentication"),
+        (("requirepass", "another password"), "authenticated"),
     ],
     ids=["full", "read-only", "wrong password"],
 )
