@@ -107,7 +107,6 @@ def _suppressions(condition: Any) -> Iterator[Told]:
             Suppression.scope.label("topic"),
             Suppression.reason,
             Suppression.source,
-            Suppression.detail,
             Suppression.created_at.label("since"),
             Suppression.until,
         )

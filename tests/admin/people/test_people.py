@@ -363,9 +363,11 @@ def test_mails_are_told_and_a_suppression_is_lifted(cast: Cast, sign_in: SignIn)
     assert "550 no such user" in text
     assert f"{base}/suppressions/{bounced}/lift" in text
     assert f"{base}/suppressions/{left}/lift" not in text
-    assert post(client, f"{LIST}/{cast.bob.id}/suppressions/{bounced}/lift")[0] == 404
-    assert post(client, f"{base}/suppressions/{left}/lift")[0] == 422
-    assert post(client, f"{base}/suppressions/{bounced}/lift")[0] == 303
+    why = "The mailbox is back."
+    assert post(client, f"{LIST}/{cast.bob.id}/suppressions/{bounced}/lift", why=why)[0] == 404
+    assert post(client, f"{base}/suppressions/{left}/lift", why=why)[0] == 422
+    assert post(client, f"{base}/suppressions/{bounced}/lift")[0] == 422
+    assert post(client, f"{base}/suppressions/{bounced}/lift", why=why)[0] == 303
     assert db.session.scalars(select(Suppression.id)).all() == [left]
     (entry,) = audited("suppression.lift")
     assert entry.before is not None
