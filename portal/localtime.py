@@ -66,9 +66,7 @@ def moment_of(wall: datetime, zone: tzinfo, reading: Reading | None = None) -> d
     if len(found) == 1:
         return found[0]
     if reading is None:
-        raise TwiceError(
-            f"Clocks in {zone} go back that day, so {written} comes twice. Say which of the two you mean."
-        )
+        raise TwiceError(f"Clocks in {zone} go back that day, so {written} comes twice. Say which of the two you mean.")
     return found[0] if reading is Reading.FIRST else found[-1]
 
 

@@ -169,7 +169,7 @@ def _plant_channel(world: World) -> None:
     """A webhook of company A; its address is for nobody's eyes."""
     channel, _secret = add_channel(
         ChannelKind.WEBHOOK,
-        canary(STAFF_ONLY, "channelname"),
+        canary(ONLY_A, "channelname"),
         f"https://hooks.invalid/{canary(NOBODY, 'channeladdress')}",
         ["incidents"],
         company_id=world.cast.a.id,

@@ -40,7 +40,7 @@ def choose_for_person(
             db.session.execute(
                 update(Preference).filter_by(**key).values(wanted=word, changed_at=now), execution_options=RAW
             )
-    _audit("person", person.id, {topic: before.get(topic) for topic in changed}, changed, by, now)
+    _audit("person", person.id, {topic: before.get(topic) for topic in changed}, changed, by=by, now=now)
     return len(changed)
 
 
@@ -50,7 +50,7 @@ def follow_company(person: Person, *, by: Actor, now: datetime) -> int:
     db.session.execute(
         delete(Preference).where(Preference.person_id == person.id, Preference.channel == MAIL), execution_options=RAW
     )
-    _audit("person", person.id, before, dict.fromkeys(before), by, now)
+    _audit("person", person.id, before, dict.fromkeys(before), by=by, now=now)
     return len(before)
 
 
@@ -68,7 +68,7 @@ def choose_for_company(company: Company, wanted: Mapping[str, bool], *, by: Acto
     )
     for topic in sorted(topic for topic, word in changed.items() if not word):
         insert_new(CompanyPreference, company_id=company.id, topic=topic, channel=MAIL, wanted=False, changed_at=now)
-    _audit("company", company.id, {topic: before.get(topic, True) for topic in changed}, changed, by, now)
+    _audit("company", company.id, {topic: before.get(topic, True) for topic in changed}, changed, by=by, now=now)
     return len(changed)
 
 
@@ -105,6 +105,7 @@ def _audit(
     row_id: int,
     before: Mapping[str, bool | None],
     after: Mapping[str, bool | None],
+    *,
     by: Actor,
     now: datetime,
 ) -> None:

@@ -59,8 +59,12 @@ def test_pages_keep_the_filters_and_end(world: World, cast: Cast, sign_in: SignI
         assert client.get(f"/admin/incidents?page={wrong}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/admin/incidents", "/admin/"])
-def test_the_statements_of_a_page_do_not_follow_the_rows(world: World, cast: Cast, sign_in: SignIn, path: str) -> None:
+@pytest.mark.parametrize(("path", "most"), [("/admin/incidents", 26), ("/admin/", 42)])
+def test_the_statements_of_a_page_do_not_follow_the_rows(
+    world: World, cast: Cast, sign_in: SignIn, path: str, most: int
+) -> None:
+    """The mails of these reports are late, so the overview looks into relays and what waits twice: itself, and for
+    the bar on every page."""
     client = sign_in(cast.ada)
 
     def cost() -> int:
@@ -74,7 +78,7 @@ def test_the_statements_of_a_page_do_not_follow_the_rows(world: World, cast: Cas
     for number in range(8):
         report(f"Noise {number}", {world.trunk.id: SLOW, world.fibre.id: SLOW}, notify=True)
     assert cost() == few
-    assert few <= 26
+    assert few <= most
 
 
 def test_every_staff_page_leads_to_what_is_open(world: World, cast: Cast, sign_in: SignIn) -> None:
