@@ -16,13 +16,13 @@ from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents.rules import Severity
-from portal.notifications.models import Delivery
+from portal.notifications.models import ContactChannel, Delivery
 from tests.conftest import NOW, SignIn, token_in
 from tests.security.rights import RIGHTS, For, address, routes
 from tests.security.world import A_HOST, B_HOST, ROLES, Role, World, client_of, publish
 
-BELONGS_TO_NO_AREA = {"customer_home", "customer_account"}
-"""Blueprints: the home shows what is open; the account is everybody's own."""
+BELONGS_TO_NO_AREA = {"customer_home", "customer_account", "customer_preferences"}
+"""Blueprints: the home shows what is open; the account is everybody's own, and so is what mails one."""
 
 AREAS = [Area.STATUS, Area.SERVICES]
 HTMX = {"HX-Request": "true"}
@@ -207,7 +207,8 @@ def test_t17_mails_of_the_area_stop_with_it(world: World, change: Callable[[Worl
     publish(world, "new", "All is down", "Everybody is hit.", {world.ids["north"]: Severity.MAJOR_OUTAGE})
     events.commit()
     addresses = {row.address for row in db.session.scalars(select(Delivery)) if row.id not in before}
-    of_a: set[str] = {person.email for person in _people(world.cast.alice, world.cast.bob)}
+    channel = db.session.get_one(ContactChannel, world.ids["channel"]).hint
+    of_a: set[str] = {channel, *[person.email for person in _people(world.cast.alice, world.cast.bob)]}
     assert addresses == ({world.cast.charlie.email} | of_a if are_mailed else {world.cast.charlie.email})
 
 

@@ -80,7 +80,8 @@ def pages(app: Flask, world: World, clients: dict[str, FlaskClient]) -> Iterator
                 continue
             path = address(app, world, rule, RIGHTS[rule.endpoint].ours)
             answer = client.get(path)
-            if answer.status_code == 200 and "html" in answer.content_type:
+            # A mail in its frame is styled as mails are, under a policy of its own: test_notices.py, I10.
+            if answer.status_code == 200 and "html" in answer.content_type and rule.endpoint != "admin_notices.mail":
                 yield f"{name} {path}", answer.get_data(as_text=True)
 
 
@@ -494,7 +495,7 @@ def test_a16_links_in_mails_lead_to_the_stored_address_whatever_host_was_asked(
     row = db.session.scalars(select(Broadcast).order_by(Broadcast.id.desc())).first()
     assert row is not None
     values = [each.values for each in db.session.scalars(select(Delivery).where(Delivery.broadcast_id == row.id))]
-    assert len(values) == 3
+    assert len(values) == 4, "three people, and the webhook of one company"
     everything = f"{row.content} {row.selector} {values}"
     assert "evil.test" not in everything
     assert ":99" not in everything

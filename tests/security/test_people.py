@@ -271,7 +271,10 @@ def test_view_as_may_send_nothing_whatever_the_route(app: Flask, world: World, s
     before, tried = checksum(), 0
     for rule in routes(app):
         for method in sorted(UNSAFE & (rule.methods or set())):
-            if rule.endpoint in {"accounts.sign_out", "public_view_as.stop"} or rule.rule.startswith("/api/"):
+            # What a server signs is nobody's session.
+            if rule.endpoint in {"accounts.sign_out", "public_view_as.stop"} or rule.rule.startswith(
+                ("/api/", "/inbound/")
+            ):
                 continue
             path = address(app, world, rule, RIGHTS[rule.endpoint].ours)
             for headers in ({}, {"HX-Request": "true"}):

@@ -19,7 +19,7 @@ from portal.incidents import actions as incidents
 from portal.incidents.models import Incident
 from portal.incidents.rules import Audience, Severity, State, Visibility
 from portal.live import read_token
-from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.models import Broadcast, ContactChannel, Delivery
 from tests.conftest import counted_queries
 from tests.security.conftest import check_headers, masked
 from tests.security.rights import RIGHTS, For, address, routes
@@ -190,7 +190,7 @@ def test_t07_the_same_in_public_does_leave_one(app: Flask, world: World, frozen:
         events.public_topic(world.cast.domain_b.id),
         events.service_topic(world.ids["service_internet"]),
     }
-    assert count(Delivery) == mails + 3
+    assert count(Delivery) == mails + 4, "three people, and the webhook of one company"
 
 
 def test_t07_what_is_for_the_affected_is_invisible_to_everybody_else(
@@ -214,7 +214,8 @@ def test_t07_what_is_for_the_affected_is_invisible_to_everybody_else(
         ).all()
         or db.session.scalars(select(Delivery.address).order_by(Delivery.id.desc()).limit(2)).all()
     )
-    assert set(mailed) == {world.cast.alice.email, world.cast.bob.email}
+    channel = db.session.get_one(ContactChannel, world.ids["channel"]).hint
+    assert set(mailed) == {world.cast.alice.email, world.cast.bob.email, channel}
 
 
 def test_t07_made_private_it_vanishes_at_once_with_its_waiting_mails(app: Flask, world: World) -> None:

@@ -84,7 +84,7 @@ def publish(staff: Page, address: str, picture: Callable[[Page, str], None]) -> 
 
 def watch_the_mails(staff: Page, smtp_sink: SmtpSink, told: int) -> None:
     """From the report to the progress page, until it says that all is sent; the server has just as many."""
-    staff.get_by_role("link", name=re.compile("mail|progress", re.I)).first.click()
+    staff.locator("main").get_by_role("link", name=re.compile("mail|progress", re.I)).first.click()
     staff.wait_for_url(re.compile(r"/admin/broadcasts/\d+"))
     expect(staff.locator("#progress")).to_contain_text("Done", timeout=60_000)
     smtp_sink.wait_for(told, 60)
