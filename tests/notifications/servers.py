@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.support.in_thread import in_thread
 
 DAY = timedelta(days=1)
 
@@ -90,29 +91,11 @@ def serving(
         "auth_exclude_mechanism": list(without),
         **tls,
     }
-    loop = asyncio.new_event_loop()
-    ports: list[int] = []
-    ready, over = threading.Event(), asyncio.Event()
 
-    async def serve() -> None:
-        server = await loop.create_server(
+    async def start() -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
             lambda: SMTP(inbox, **options), "127.0.0.1", 0, ssl=context if implicit else None
         )
-        ports.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        await over.wait()
-        server.close()
-        others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(30)
-    try:
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(30)
-        loop.close()
+    with in_thread(start) as port:
+        yield port

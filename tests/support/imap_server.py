@@ -4,7 +4,6 @@ import asyncio
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 from imap_tools import MailBoxUnencrypted
 
+from tests.support.in_thread import in_thread
 from tests.support.processes import Server, free_port
 
 USER, PASSWORD = "bounces@mail.portal.test", "p/w: d%"
@@ -92,9 +92,6 @@ def behind_tls(port: int, key: Path, certificate: Path) -> Iterator[int]:
     """A port that speaks TLS from the first byte on and hands everything to another port of this machine."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    loop = asyncio.new_event_loop()
-    ports: list[int] = []
-    ready, over = threading.Event(), asyncio.Event()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.CancelledError):
@@ -108,23 +105,5 @@ def behind_tls(port: int, key: Path, certificate: Path) -> Iterator[int]:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
 
-    async def serve() -> None:
-        server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=context)
-        ports.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        await over.wait()
-        server.close()
-        others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield ports[0]
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(10)
-        loop.close()
+    with in_thread(lambda: asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=context)) as served:
+        yield served

@@ -1,6 +1,6 @@
 """`/admin/suppressions`: whom nothing is sent to, why and how we know, stopping by hand and letting mails go again."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from flask import Blueprint, abort, flash, request
 from werkzeug.wrappers import Response
@@ -77,8 +77,8 @@ def lift(suppression_id: int) -> Response:
     return redirect_to(LIST)
 
 
-def _end_of(day: object) -> datetime:
-    return datetime.combine(day, time(), UTC) + timedelta(days=1)  # type: ignore[arg-type]
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC) + timedelta(days=1)
 
 
 def _list_page(refused: LiftForm | None = None, refused_id: int | None = None, status: int = 200) -> Response:
