@@ -116,6 +116,9 @@ def test_the_look_is_shared_for_a_moment_and_no_longer(
 ) -> None:
     moment = 1000.0
     monkeypatch.setattr("portal.kept.time.monotonic", lambda: moment)
+    # At the turn of a minute the kept page would die by itself.
+    standing = clock.utcnow().replace(second=30)
+    monkeypatch.setattr(clock, "utcnow", lambda: standing)
     kept = pages(app)
     kept.look_every = LOOK_EVERY
     visitor(HOST).get("/status")
