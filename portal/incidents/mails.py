@@ -182,6 +182,8 @@ def tell(selector: dict[str, Any], listeners: Sequence[Listener], now: datetime)
         names = list(dict.fromkeys(one.label for one in held))
         about = {service_topic(one.service_id) for one in held}
         about |= {component_topic(component) for one in held for component in hits.get(one.holding_id, ())}
+        if not hit and wanted.hits_somebody:
+            about = {ELSEWHERE}
         told[each.id] = Told(
             company_ids=tuple(hit or theirs),
             values=_values(known(each.language), each.time_zone, names, wanted),

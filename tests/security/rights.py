@@ -101,6 +101,7 @@ API_IDS = {
     "maintenance_id": "@maintenance_affected",
     "broadcast_id": "#broadcast",
     "delivery_id": "#delivery",
+    "webhook_id": "#channel",
     "entry_id": "#audit_entry",
     "area": "status",
     "language": "en",
@@ -133,6 +134,13 @@ NO_SESSION: dict[str, Any] = {
     "missing": {"session_id": NO_ID},
     "answers": frozenset({404}),
 }
+NO_CHANNEL: dict[str, Any] = {
+    "ours": {"channel_id": "#channel"},
+    "missing": {"channel_id": NO_ID},
+    "answers": frozenset({404}),
+}
+"""A channel of one's own only its owner may end, one of the company nobody of its people; tests/customer/preferences
+has who does."""
 
 RIGHTS: dict[str, Entry] = {
     # Machines
@@ -279,6 +287,24 @@ RIGHTS: dict[str, Entry] = {
         },
     ),
     **api("deliveries", {"list_deliveries": "", "read_delivery": "delivery_id"}),
+    **api(
+        "webhooks",
+        {
+            "list_webhooks": "",
+            "add_webhook": "",
+            **dict.fromkeys(
+                (
+                    "read_webhook",
+                    "change_webhook",
+                    "renew_webhook_secret",
+                    "end_old_webhook_secret",
+                    "test_webhook",
+                    "remove_webhook",
+                ),
+                "webhook_id",
+            ),
+        },
+    ),
     **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
@@ -344,6 +370,7 @@ RIGHTS: dict[str, Entry] = {
     "customer_preferences.preferences": Entry(For.CUSTOMERS),
     "customer_preferences.follow": Entry(For.CUSTOMERS),
     "customer_preferences.again": Entry(For.CUSTOMERS),
+    "customer_preferences.stop_channel": Entry(For.CUSTOMERS, **NO_CHANNEL),
     # For a contact of the company alone; who is none is told so, in tests/customer/preferences.
     "customer_preferences.company": Entry(For.CUSTOMERS, answers=frozenset({200, 403})),
     "customer_account.account": Entry(For.CUSTOMERS),

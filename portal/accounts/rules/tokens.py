@@ -35,6 +35,7 @@ class Scope(StrEnum):
     COMPANIES = "companies"
     PORTALS = "portals"
     BROADCASTS = "broadcasts"
+    WEBHOOKS = "webhooks"
     AUDIT = "audit"
 
 
@@ -52,6 +53,7 @@ class Resource(StrEnum):
     HOLDINGS = "holdings"
     BROADCASTS = "broadcasts"
     DELIVERIES = "deliveries"
+    WEBHOOKS = "webhooks"
     AUDIT = "audit"
 
 
@@ -66,7 +68,8 @@ class Right(IntEnum):
 _CATALOGUE = (Resource.COMPONENTS, Resource.COMPONENT_GROUPS, Resource.SERVICES, Resource.HOLDINGS)
 _STATUS = (Resource.INCIDENTS, Resource.MAINTENANCES)
 _PLAIN = (*_CATALOGUE, *_STATUS, Resource.COMPANIES, Resource.PORTALS, Resource.BROADCASTS)
-"""What `read` reads. People and deliveries hold addresses and the audit trail holds everything: they take more."""
+"""What `read` reads. People and deliveries hold addresses, the audit trail holds everything, and webhooks say who is
+told of what elsewhere: they take more."""
 
 
 def _reads(*resources: Resource) -> dict[Resource, Right]:
@@ -86,12 +89,13 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.COMPANIES: _reads(*_CATALOGUE, Resource.PORTALS) | _writes(Resource.COMPANIES, Resource.PEOPLE),
     Scope.PORTALS: _reads(Resource.COMPANIES) | _writes(Resource.PORTALS),
     Scope.BROADCASTS: _reads(Resource.DELIVERIES) | _writes(Resource.BROADCASTS),
+    Scope.WEBHOOKS: _reads(Resource.COMPANIES) | _writes(Resource.WEBHOOKS),
     Scope.AUDIT: _reads(Resource.AUDIT),
 }
 """What each scope may do with each resource; what is not named it may not touch."""
 
 SCOPE_WORDS: dict[Scope, str] = {
-    Scope.READ: "Reads everything but people, deliveries and the audit trail, so no e-mail address.",
+    Scope.READ: "Reads everything but people, deliveries, webhooks and the audit trail, so no e-mail address.",
     Scope.WRITE: "Reads the same; changes incidents, components, services and holdings, sends and steers broadcasts.",
     Scope.ADMIN: "Everything, addresses and the audit trail too.",
     Scope.INCIDENTS: "Incidents and maintenance; reads components, services and holdings.",
@@ -99,6 +103,7 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.COMPANIES: "Companies and their people, addresses too; reads portals, services and holdings.",
     Scope.PORTALS: "Portal domains and what each shows; reads companies.",
     Scope.BROADCASTS: "Broadcasts and their deliveries, addresses too.",
+    Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
     Scope.AUDIT: "Reads the audit trail.",
 }
 

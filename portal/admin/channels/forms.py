@@ -45,9 +45,12 @@ class NewChannelForm(StaffForm):
     """Whose channel, of which kind, where it leads and what it hears of."""
 
     whose = RadioField(
-        "Whose", choices=choices_of([("company", "A customer company"), ("staff", "Our own staff")]), default="company"
+        "Whose",
+        choices=choices_of([("company", "A customer company"), ("person", "One person"), ("staff", "Our own staff")]),
+        default="company",
     )
     company = StringField("Company", validators=[Length(max=200, message="That is no company’s name.")])
+    person = StringField("Person", validators=[Length(max=254, message="That is no e-mail address.")])
     kind = RadioField("Kind", choices=choices_of((each.value, KIND_WORDS[each]) for each in ChannelKind))
     label = _label()
     address = StringField(
@@ -62,7 +65,7 @@ class NewChannelForm(StaffForm):
 
 
 class ChannelForm(VersionedForm):
-    """What of a channel may be changed. An empty address keeps the one there is."""
+    """What of a channel may be changed. An empty address keeps the one there is; `finer` narrows the topics."""
 
     label = _label()
     address = StringField(
@@ -73,4 +76,5 @@ class ChannelForm(VersionedForm):
         ],
     )
     topics = _topics()
+    finer = SelectMultipleField("Only what touches", validate_choice=False)
     language = _language()

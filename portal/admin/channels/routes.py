@@ -1,13 +1,14 @@
-"""`/admin/channels`: where companies and the staff are told beside mail: texts, Slack, Teams, webhooks."""
+"""`/admin/channels`: where companies, people and the staff are told beside mail: texts, Slack, Teams, webhooks."""
 
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, abort, current_app, flash, request
 from werkzeug.wrappers import Response
 
-from portal import access, clock, events, sealing
+from portal import access, clock, events
+from portal.accounts.queries import person_by_email
 from portal.accounts.queries.listings import company_by_id
+from portal.accounts.queries.people import person_for_staff
 from portal.accounts.queries.tokens import companies_called
 from portal.accounts.rules import Permission
 from portal.admin.channels.forms import KIND_HINTS, KIND_WORDS, ChannelForm, NewChannelForm
@@ -16,9 +17,9 @@ from portal.config import Settings
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.notifications.channels import actions, gateway, queries
-from portal.notifications.channels.lane import secrets_of
-from portal.notifications.channels.rules import ChannelKind, ChannelState, Outcome, Owner, webhook_id
-from portal.notifications.channels.sealed import ADDRESS, SECRET
+from portal.notifications.channels.choosing import offer_for
+from portal.notifications.channels.rules import ChannelKind, ChannelState, Outcome, Owner
+from portal.notifications.channels.trial import try_out
 from portal.notifications.kinds import told_beside_mail
 from portal.notifications.models import ContactChannel
 
@@ -26,7 +27,6 @@ blueprint = Blueprint("admin_channels", __name__, url_prefix="/admin/channels")
 access.staff(blueprint, Permission.CHANNELS_EDIT)
 
 LIST = "/admin/channels"
-TEST_TEXT = "This is a test from {brand}. Nothing is wrong."
 
 
 @blueprint.get("")
@@ -53,8 +53,7 @@ def new_channel() -> Response:
     form = NewChannelForm()
     _offer_topics(form)
     if not form.is_submitted():
-        named = company_by_id(request.args.get("company", type=int) or 0)
-        form.company.data = named.name if named else ""
+        _take_owner_from_address(form)
         form.topics.data = list(told_beside_mail())
     if not form.validate_on_submit():
         return _new_form(form, 422 if form.is_submitted() else 200)
@@ -65,6 +64,7 @@ def new_channel() -> Response:
             form.address.data or "",
             form.topics.data or [],
             company_id=_company_id(form.company.data or "") if form.whose.data == Owner.COMPANY else None,
+            person_id=_person_id(form.person.data or "") if form.whose.data == Owner.PERSON else None,
             language=form.language.data,
             by=access.actor(),
             now=clock.utcnow(),
@@ -88,14 +88,13 @@ def channel(channel_id: int) -> Response:
         return _page(wanted, _form_of(wanted))
     access.require_recent_password()
     form = ChannelForm()
-    _offer_topics(form)
     if not form.validate_on_submit():
         return _page(wanted, form, 422)
     try:
         actions.change_channel(
             wanted,
             form.label.data or "",
-            form.topics.data or [],
+            [*(form.topics.data or []), *(form.finer.data or [])],
             address=(form.address.data or "").strip() or None,
             language=form.language.data,
             **_version_and_actor(form.version.data),
@@ -111,21 +110,8 @@ def channel(channel_id: int) -> Response:
 
 @blueprint.post("/<int:channel_id>/test")
 def test(channel_id: int) -> Response:
-    """Send something now, and show what came back. No transaction is open meanwhile.
-
-    A channel that was given up may be tested: that is how it is mended.
-    """
-    wanted = _channel(channel_id)
-    settings = _settings()
-    if wanted.kind is ChannelKind.SMS and not settings.sms_url:
-        raise RuleViolation(gateway.NO_GATEWAY)
-    began = clock.utcnow()
-    try:
-        parcel = _test_parcel(wanted, began)
-    except sealing.Unreadable:
-        raise RuleViolation("Its address was sealed with a secret key that is gone. Enter it anew.") from None
-    events.rollback()
-    outcome = gateway.send(parcel, gateway.Guard(settings), began)
+    """Send something now, and show what came back. No transaction is open meanwhile."""
+    outcome = try_out(_channel(channel_id), clock.utcnow())
     tested = _channel(channel_id, to_change=True)
     actions.note_test(tested, outcome, by=access.actor(), now=clock.utcnow())
     events.commit()
@@ -165,27 +151,18 @@ def remove(channel_id: int) -> Response:
     return redirect_to(LIST)
 
 
-def _test_parcel(channel: ContactChannel, now: datetime) -> gateway.Parcel:
-    text = TEST_TEXT.format(brand=_settings().mail_domain)
-    return gateway.Parcel(
-        channel.kind,
-        sealing.unseal(channel.address, ADDRESS),
-        text,
-        gateway.webhook_body("test", {"text": text}, now),
-        webhook_id(f"test{channel.id}x{int(now.timestamp() * 1000)}"),
-        [sealing.unseal(each, SECRET) for each in secrets_of(channel, now)],
-    )
-
-
 def _form_of(channel: ContactChannel) -> ChannelForm:
     """The form with what is stored; the address stays where it is."""
     form = ChannelForm(formdata=None, obj=channel)
-    _offer_topics(form)
-    form.address.data, form.topics.data = "", list(channel.topics)
+    form.address.data = ""
+    form.topics.data = form.finer.data = list(channel.topics)
     return form
 
 
 def _page(channel: ContactChannel, form: ChannelForm, status: int = 200, *, outcome: Outcome | None = None) -> Response:
+    offer = offer_for(channel, clock.utcnow())
+    form.topics.choices = choices_of((key, str(label)) for key, label in offer.kinds.items())
+    names = {topic.key: topic.label for group in offer.finer for topic in group.topics}
     return render(
         "admin/channels/channel.html",
         "admin/channels/_channel.html",
@@ -197,7 +174,9 @@ def _page(channel: ContactChannel, form: ChannelForm, status: int = 200, *, outc
         messages=queries.messages_of(channel.id),
         waiting=queries.waiting_for(channel.id),
         kind_words=KIND_WORDS,
-        topic_words=told_beside_mail(),
+        offer=offer,
+        hears=[str(label) for key, label in offer.kinds.items() if key in channel.topics],
+        only=[names[key] for key in channel.topics if key in names],
         form=form,
         outcome=outcome,
         at=LIST,
@@ -231,7 +210,17 @@ def _secret(channel_id: int, label: str, secret: str) -> Response:
     return response
 
 
-def _offer_topics(form: NewChannelForm | ChannelForm) -> None:
+def _take_owner_from_address(form: NewChannelForm) -> None:
+    """Whose channel it is, where a company's or a person's page leads here."""
+    company = company_by_id(request.args.get("company", type=int) or 0)
+    person = person_for_staff(request.args.get("person", type=int) or 0)
+    form.company.data = company.name if company else ""
+    form.person.data = person.email if person else ""
+    if person is not None:
+        form.whose.data, form.label.data, form.language.data = Owner.PERSON.value, person.name, person.language
+
+
+def _offer_topics(form: NewChannelForm) -> None:
     form.topics.choices = choices_of((key, str(label)) for key, label in told_beside_mail().items())
 
 
@@ -244,6 +233,15 @@ def _company_id(name: str) -> int:
         several = ", ".join(each.name for each in found[:3])
         raise RuleViolation(f"Several companies are called like that: {several} … Type the whole name.", "company")
     return found[0].id
+
+
+def _person_id(typed: str) -> int:
+    """The person with this e-mail address."""
+    found = person_by_email(typed.strip()) if typed.strip() else None
+    if found is None:
+        sentence = "Nobody here has this e-mail address." if typed.strip() else "Say whose it is, by e-mail address."
+        raise RuleViolation(sentence, "person")
+    return found.id
 
 
 def _channel(channel_id: int, *, to_change: bool = False) -> ContactChannel:

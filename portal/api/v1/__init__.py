@@ -28,6 +28,7 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.incidents.maintenances import blueprint as maintenances
     from portal.api.v1.notifications.broadcasts import blueprint as broadcasts
     from portal.api.v1.notifications.deliveries import blueprint as deliveries
+    from portal.api.v1.notifications.webhooks import blueprint as webhooks
 
     return [
         incidents,
@@ -41,5 +42,6 @@ def resources() -> list[Blueprint]:
         portals,
         broadcasts,
         deliveries,
+        webhooks,
         audit,
     ]

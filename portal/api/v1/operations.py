@@ -18,7 +18,7 @@ import flask_smorest  # type: ignore[import-untyped]
 from flask import Response, current_app, g, request
 from marshmallow import Schema, fields
 
-from portal import access, clock, events
+from portal import access, clock, events, sealing
 from portal.accounts.actions import tokens as token_actions
 from portal.accounts.queries.tokens import answer_to
 from portal.accounts.rules.tokens import Resource
@@ -38,6 +38,8 @@ GONE = 204
 
 KEPT_KEY = "This key was used for another request less than a day ago. A new request takes a new key."
 HELD_KEY = "A request with this key is being worked on at this moment. Ask again in a second."
+LOST_ANSWER = "It was done, and its answer cannot be read any more: the secret key has changed since."
+KEPT_ANSWER = "kept answer of the API"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,25 @@ class Answer:
 
 
 View = TypeVar("View", bound=Callable[..., Answer | Piece[Any] | None])
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is particular about a POST: what it asks `outside` before it writes, and whether its answer `is_secret`."""
+
+    outside: Callable[..., Any] | None = None
+    is_secret: bool = False
+
+    def kept(self, body: str) -> str:
+        """An answer as it is written down for its key."""
+        return sealing.seal(body, KEPT_ANSWER) if self.is_secret else body
+
+    def given_again(self, kept: str) -> str:
+        """An answer as it was given; Refusal where a secret one cannot be read any more."""
+        try:
+            return sealing.unseal(kept, KEPT_ANSWER) if self.is_secret else kept
+        except sealing.Unreadable:
+            raise Refusal(409, LOST_ANSWER) from None
 
 
 class Resources(flask_smorest.Blueprint):
@@ -73,10 +94,19 @@ class Resources(flask_smorest.Blueprint):
         return self._operation("GET", rule, _piece_shape(answers), LISTED, query=query, summary=summary, about=about)
 
     def makes(
-        self, rule: str, body: type[Schema], answers: type[Schema], *, summary: str, about: str = ""
+        self,
+        rule: str,
+        body: type[Schema],
+        answers: type[Schema],
+        *,
+        summary: str,
+        about: str = "",
+        is_secret: bool = False,
     ) -> Callable[[View], View]:
-        """POST that makes something: 201 with its Location."""
-        return self._operation("POST", rule, answers, MADE, body=body, summary=summary, about=about)
+        """POST that makes something: 201 with its Location. What `is_secret` is kept sealed for its Idempotency-Key."""
+        return self._operation(
+            "POST", rule, answers, MADE, body=body, summary=summary, about=about, way=Way(is_secret=is_secret)
+        )
 
     def does(
         self,
@@ -87,10 +117,24 @@ class Resources(flask_smorest.Blueprint):
         about: str = "",
         body: type[Schema] | None = None,
         of_version: bool = True,
+        is_secret: bool = False,
+        outside: Callable[..., Any] | None = None,
     ) -> Callable[[View], View]:
-        """POST that does one thing to what is there; `of_version` when it takes If-Match."""
+        """POST that does one thing to what is there; `of_version` when it takes If-Match.
+
+        `outside` is called with what the path names before anything is written, and may end the transaction: that is
+        where somebody else is asked, who may be slow. What it returns is given to the view as `found`.
+        """
         return self._operation(
-            "POST", rule, answers, DONE, body=body, of_version=of_version, summary=summary, about=about
+            "POST",
+            rule,
+            answers,
+            DONE,
+            body=body,
+            of_version=of_version,
+            summary=summary,
+            about=about,
+            way=Way(outside, is_secret),
         )
 
     def changes(
@@ -130,6 +174,7 @@ class Resources(flask_smorest.Blueprint):
         query: type[Schema] | None = None,
         body: type[Schema] | None = None,
         of_version: bool = False,
+        way: "Way | None" = None,
     ) -> Callable[[View], View]:
         shape = answers() if answers else None
         reading = _Reading((query or Nothing)(), body() if body else None)
@@ -139,7 +184,12 @@ class Resources(flask_smorest.Blueprint):
             def operate(**path: Any) -> Response:
                 arguments = reading.arguments()
                 if method == "POST":
-                    return _once(lambda: _answer(view(**path, **arguments), shape, status), arguments)
+                    return _once(
+                        lambda **more: _answer(view(**path, **arguments, **more), shape, status),
+                        arguments,
+                        path,
+                        way or Way(),
+                    )
                 response = _answer(view(**path, **arguments), shape, status)
                 if method != "GET":
                     events.commit()
@@ -196,23 +246,23 @@ def home_address() -> str:
     return settings.base_url
 
 
-def _once(answered: Callable[[], Response], arguments: dict[str, Any]) -> Response:
+def _once(answered: Callable[..., Response], arguments: dict[str, Any], path: dict[str, Any], way: Way) -> Response:
     """Do it and commit; with an Idempotency-Key the same request again is given the same answer and does nothing."""
     key, now = idempotency_key(), clock.utcnow()
     if key is None:
-        response = answered()
+        response = answered(**_from_outside(way, path))
         events.commit()
         return response
     token_id, asked = access.key().token_id, _request_hash(arguments)
-    if not token_actions.claim_key(token_id, key):
+    # What was answered is not asked outside again; and whoever came in between is found once the key is held.
+    again = _given_before(token_id, key, asked, now, way) if way.outside else None
+    found = _from_outside(way, path) if again is None else {}
+    if again is None and not token_actions.claim_key(token_id, key):
         raise Refusal(409, HELD_KEY)
-    if known := answer_to(token_id, key, now):
-        if known.request_hash != asked:
-            raise Refusal(422, KEPT_KEY, [{"detail": KEPT_KEY, "header": "Idempotency-Key"}])
-        replayed = _response(known.body, known.status, known.location, known.etag)
-        replayed.headers["Idempotent-Replayed"] = "true"
-        return replayed
-    response = answered()
+    again = again or _given_before(token_id, key, asked, now, way)
+    if again is not None:
+        return again
+    response = answered(**found)
     token_actions.keep_answer(
         token_id,
         key,
@@ -220,11 +270,27 @@ def _once(answered: Callable[[], Response], arguments: dict[str, Any]) -> Respon
         status=response.status_code,
         location=response.headers.get("Location"),
         etag=response.headers.get("ETag"),
-        body=response.get_data(as_text=True),
+        body=way.kept(response.get_data(as_text=True)),
         now=now,
     )
     events.commit()
     return response
+
+
+def _from_outside(way: Way, path: dict[str, Any]) -> dict[str, Any]:
+    return {"found": way.outside(**path)} if way.outside else {}
+
+
+def _given_before(token_id: int, key: str, asked: str, now: datetime, way: Way) -> Response | None:
+    """The answer that was given to this key; Refusal where it was another request."""
+    known = answer_to(token_id, key, now)
+    if known is None:
+        return None
+    if known.request_hash != asked:
+        raise Refusal(422, KEPT_KEY, [{"detail": KEPT_KEY, "header": "Idempotency-Key"}])
+    replayed = _response(way.given_again(known.body), known.status, known.location, known.etag)
+    replayed.headers["Idempotent-Replayed"] = "true"
+    return replayed
 
 
 def _request_hash(arguments: dict[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 from typing import cast
 
-from flask import Blueprint, abort, flash
+from flask import Blueprint, abort, current_app, flash, request
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
 from portal import access, clock, events
@@ -12,6 +13,9 @@ from portal.accounts.queries import person_by_id
 from portal.accounts.queries.listings import company_by_id
 from portal.fragments import redirect_to, render
 from portal.notifications import actions
+from portal.notifications.channels.actions import remove_channel
+from portal.notifications.channels.queries import channel_by_id, channels_of
+from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.choosing import choice_of_company, choice_of_person, own_words
 from portal.notifications.queries import left_lists, suppressions_of
 from portal.notifications.rules import EVERY_TOPIC, SuppressionReason
@@ -20,6 +24,14 @@ from portal.wish_form import WishForm
 
 blueprint = Blueprint("customer_preferences", __name__, url_prefix="/preferences")
 access.customers(blueprint, is_personal=True)
+
+CHANNEL_WORDS = {
+    ChannelKind.SMS: lazy_gettext("Text message"),
+    ChannelKind.SLACK: "Slack",
+    ChannelKind.TEAMS: "Microsoft Teams",
+    ChannelKind.WEBHOOK: "Webhook",
+}
+"""What each kind of channel is called for those who are told by it."""
 
 
 @blueprint.route("", methods=["GET", "POST"])
@@ -45,6 +57,8 @@ def preferences() -> Response:
         has_left_all=EVERY_TOPIC in left_lists(person.email),
         is_stopped=any(each.reason is not SuppressionReason.UNSUBSCRIBED for each in stopped),
         is_contact=is_contact(person.id, company_id),
+        channels=channels_of(current_app.config["SETTINGS"], person_id=person.id),
+        channel_words=CHANNEL_WORDS,
     )
 
 
@@ -64,6 +78,21 @@ def again() -> Response:
     actions.subscribe_again(person.email, EVERY_TOPIC, person.id, now=clock.utcnow())
     events.commit()
     flash(_("Mails are sent to you again."))
+    return redirect_to("/preferences")
+
+
+@blueprint.post("/channels/<int:channel_id>/stop")
+def stop_channel(channel_id: int) -> Response:
+    """Be told there no more. Staff set channels up; whoever is told by one may end it."""
+    channel = channel_by_id(channel_id, to_change=True)
+    version = request.form.get("version", "")
+    if channel is None or channel.person_id != access.signed_in().person_id:
+        abort(404)
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        abort(422)
+    remove_channel(channel, version=int(version), by=access.actor(), now=clock.utcnow())
+    events.commit()
+    flash(_("You are not told there any more."))
     return redirect_to("/preferences")
 
 

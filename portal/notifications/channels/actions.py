@@ -9,6 +9,7 @@ from flask import current_app
 from sqlalchemy import select
 
 from portal import events, sealing
+from portal.accounts.models import Company, Membership, Person
 from portal.accounts.rules import one_line
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
@@ -17,6 +18,7 @@ from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.language import known
 from portal.notifications.channels import lane
+from portal.notifications.channels.choosing import chosen_topics
 from portal.notifications.channels.gateway import check_address
 from portal.notifications.channels.rules import (
     LABEL_LENGTH,
@@ -30,11 +32,7 @@ from portal.notifications.channels.rules import (
     secret_text,
 )
 from portal.notifications.channels.sealed import ADDRESS, SECRET, fingerprint
-from portal.notifications.kinds import told_beside_mail
 from portal.notifications.models import ContactChannel
-
-ALARMS = "alarms"
-"""The topic staff channels hear: what goes wrong here."""
 
 
 def add_channel(
@@ -51,8 +49,10 @@ def add_channel(
 ) -> tuple[ContactChannel, str | None]:
     """A new channel of a company, a person or, with neither, the staff; and the secret a webhook is signed with.
 
-    The secret is returned here and never again. RuleViolation where nothing could ever be sent to the address.
+    The secret is returned here and never again. RuleViolation where nothing could ever be sent to the address, or where
+    there is nobody who would be told.
     """
+    _check_owner(company_id, person_id)
     channel = ContactChannel(
         kind=kind,
         company_id=company_id,
@@ -60,7 +60,7 @@ def add_channel(
         language=known(language),
         created_at=now,
         created_by_id=by.person_id,
-        topics=_topics(topics, is_staff=company_id is None and person_id is None),
+        topics=chosen_topics(topics, company_id=company_id, person_id=person_id, now=now),
         state=ChannelState.WORKING,
         failures=0,
     )
@@ -96,7 +96,9 @@ def change_channel(
     before = _told(channel)
     channel.label = _label(label)
     channel.language = known(language)
-    channel.topics = _topics(topics, is_staff=channel.company_id is None and channel.person_id is None)
+    channel.topics = chosen_topics(
+        topics, company_id=channel.company_id, person_id=channel.person_id, now=now, kept=channel.topics
+    )
     if address:
         _aim(channel, address)
         _begin_anew(channel)
@@ -163,6 +165,26 @@ def note_test(channel: ContactChannel, outcome: Outcome, *, by: Actor, now: date
     )
 
 
+def _check_owner(company_id: int | None, person_id: int | None) -> None:
+    """Refuse a channel of somebody who is told nothing."""
+    if company_id is not None:
+        company = db.session.get(Company, company_id)
+        if company is None:
+            raise RuleViolation(f"There is no company {company_id}.", "company")
+        if company.archived_at is not None:
+            raise RuleViolation(f"{company.name} is archived, so it is told nothing any more.", "company")
+    elif person_id is not None:
+        person = db.session.get(Person, person_id)
+        if person is None:
+            raise RuleViolation(f"There is no person {person_id}.", "person")
+        if person.deactivated_at is not None:
+            raise RuleViolation(f"{person.name} is deactivated, so they are told nothing any more.", "person")
+        acts = select(Membership.id).join(Company, Company.id == Membership.company_id)
+        acts = acts.where(Membership.person_id == person_id, Company.archived_at.is_(None)).limit(1)
+        if db.session.scalar(acts) is None:
+            raise RuleViolation(f"{person.name} acts for no company, so there is nothing to tell them of.", "person")
+
+
 def _aim(channel: ContactChannel, typed: str) -> None:
     settings: Settings = current_app.config["SETTINGS"]
     try:
@@ -197,16 +219,6 @@ def _label(typed: str) -> str:
     if not 0 < len(label) <= LABEL_LENGTH:
         raise RuleViolation(f"Give it a name of at most {LABEL_LENGTH} characters.", "label")
     return label
-
-
-def _topics(chosen: Collection[str], *, is_staff: bool) -> list[str]:
-    if is_staff:
-        return [ALARMS]
-    offered = told_beside_mail()
-    found = [each for each in offered if each in chosen]
-    if not found:
-        raise RuleViolation("Choose what it hears of.", "topics")
-    return found
 
 
 def _told(channel: ContactChannel) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from portal.accounts.models import Person
 from portal.accounts.rules import Role
 from portal.extensions import db
 from portal.notifications.actions import queue_broadcast
-from portal.notifications.channels.actions import ALARMS
+from portal.notifications.channels.choosing import ALARMS
 from portal.notifications.channels.queries import owner_name
 from portal.notifications.kinds import Cursor, Kind, Listener, Recipient, Told, register
 from portal.notifications.models import Broadcast, ContactChannel

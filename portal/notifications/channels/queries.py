@@ -13,6 +13,7 @@ from portal.accounts.rules import text_key
 from portal.config import Settings
 from portal.errors import NotFound
 from portal.extensions import db
+from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.notifications.channels.gateway import NO_GATEWAY
 from portal.notifications.channels.rules import ChannelKind, ChannelState, Owner
 from portal.notifications.models import Broadcast, ContactChannel, Delivery
@@ -88,6 +89,32 @@ def channels_page(
     )
     lines = [ChannelLine(channel, owner, why_unreachable(channel, settings)) for channel, owner in rows]
     return Page(lines, page, pages, total)
+
+
+WEBHOOK_ORDERS = {"id": Order((ContactChannel.id,)), "-id": Order((ContactChannel.id,), is_descending=True)}
+
+
+def webhooks(
+    wanted: Wanted,
+    *,
+    company_id: int | None = None,
+    person_id: int | None = None,
+    owner: Owner | None = None,
+    state: ChannelState | None = None,
+) -> Piece[ContactChannel]:
+    """The webhooks among the channels, a piece at a time, narrowed by what is not None. One query."""
+    statement = select(ContactChannel).where(ContactChannel.kind == ChannelKind.WEBHOOK)
+    if company_id is not None:
+        statement = statement.where(ContactChannel.company_id == company_id)
+    if person_id is not None:
+        statement = statement.where(ContactChannel.person_id == person_id)
+    if owner is not None:
+        has_company, has_person = ContactChannel.company_id.is_not(None), ContactChannel.person_id.is_not(None)
+        of_owner = {Owner.COMPANY: has_company, Owner.PERSON: has_person, Owner.STAFF: ~(has_company | has_person)}
+        statement = statement.where(of_owner[owner])
+    if state is not None:
+        statement = statement.where(ContactChannel.state == state)
+    return piece_of(statement, wanted)
 
 
 def counts() -> Counts:

@@ -14,6 +14,8 @@ from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Severity, State
 from portal.keyset import Order
+from portal.notifications.channels.actions import add_channel
+from portal.notifications.channels.rules import ChannelKind
 from tests.api.v1.conftest import MakeMachine, refusal
 from tests.conftest import Cast, counted_queries
 
@@ -29,6 +31,7 @@ LISTS = (
     "maintenances",
     "broadcasts",
     "deliveries",
+    "webhooks",
     "audit",
 )
 
@@ -54,6 +57,8 @@ def gather(count: int) -> None:
         service = catalogue.add_service(f"Service {n:03}", by=SYSTEM, now=now)
         catalogue.set_dependencies(service, [ring.id], by=SYSTEM, now=now)
         catalogue.add_component(f"Component {n:03}", by=SYSTEM, now=now)
+        url = f"https://hooks.example.com/{n}"
+        add_channel(ChannelKind.WEBHOOK, f"Hook {n:03}", url, [], by=SYSTEM, now=now)
         catalogue.add_holding(company, service, component_ids=[ring.id], by=SYSTEM, now=now)
         incidents.publish(
             f"Report {n:03}",
