@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, abort, flash, request
+from flask import Blueprint, abort, current_app, flash, request
 from werkzeug.wrappers import Response
 
 from portal import access, clock, events
@@ -33,6 +33,7 @@ from portal.domains.queries import home_of
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.notifications.actions import lift_suppression
+from portal.notifications.channels.queries import channels_of
 from portal.notifications.choosing import own_words
 from portal.notifications.queries import history_of_address, suppression_of, suppressions_of
 
@@ -426,7 +427,7 @@ def _person_page(
     matches: Any = (),
 ) -> Response:
     now, role = clock.utcnow(), access.signed_in().role
-    may_edit = may(role, Permission.PEOPLE_EDIT)
+    may_edit, may_connect = may(role, Permission.PEOPLE_EDIT), may(role, Permission.CHANNELS_EDIT)
     refuses, wants = own_words(wanted.id)
     return render(
         "admin/people/person.html",
@@ -444,6 +445,7 @@ def _person_page(
         refuses=refuses,
         wants=wants,
         may_choose=may(role, Permission.SUPPRESSIONS_EDIT),
+        channels=channels_of(current_app.config["SETTINGS"], person_id=wanted.id) if may_connect else None,
         role_form=role_form or RoleForm(formdata=None, role=wanted.role or "customer", version=wanted.version),
         company_form=company_form or CompanyNameForm(formdata=None),
         matches=matches,

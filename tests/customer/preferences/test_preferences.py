@@ -11,6 +11,8 @@ from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.notifications import actions
+from portal.notifications.channels.actions import add_channel
+from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.models import CompanyPreference, Preference
 from portal.notifications.queries import left_lists
 from portal.notifications.rules import EVERY_TOPIC, SuppressionReason
@@ -152,3 +154,26 @@ def test_the_page_takes_a_bounded_number_of_queries(cast: Cast, world: World, si
     with counted_queries() as statements:
         page(client)
     assert len(statements) <= 34
+
+
+def test_who_is_told_beside_mail_sees_where_and_may_end_it(cast: Cast, sign_in: SignIn) -> None:
+    hers, _secret = add_channel(
+        ChannelKind.WEBHOOK, "Note of the staff", "https://hooks.example.com/in/secret", ["incidents"],
+        person_id=cast.alice.id, by=SYSTEM, now=NOW,
+    )  # fmt: skip
+    db.session.commit()
+    alice, bob = sign_in(cast.alice), sign_in(cast.bob)
+    path, version = f"{HERE}/channels/{hers.id}/stop", hers.version
+    text = page(alice)
+    assert "https://hooks.example.com/…" in text
+    assert "Note of the staff" not in text
+    assert path not in page(bob)
+    token = token_in(bob, HERE)
+    assert bob.post(path, data={"csrf_token": token, "version": version}).status_code == 404
+    token = token_in(alice, HERE)
+    assert alice.post(path, data={"csrf_token": token}).status_code == 422
+    assert alice.post(path, data={"csrf_token": token, "version": version + 1}).status_code == 409
+    assert alice.post(path, data={"csrf_token": token, "version": version}).status_code == 303
+    assert path not in page(alice)
+    told = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "channel.remove")).one()
+    assert told.actor_id == cast.alice.id
