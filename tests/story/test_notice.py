@@ -26,7 +26,8 @@ def test_from_the_first_word_to_the_last_mail(visit: Visits, business: Portal, s
     [trial] = smtp_sink.to(STATUS)
     assert trial.headers["Subject"].startswith("[Test]")
 
-    staff.get_by_role("button", name=re.compile(r"^Send to [\d,]+ people at [\d,]+ companies$")).click()
+    words = re.compile(r"^Send to [\d,]+ people( and [\d,]+ channels?)? at [\d,]+ companies$")
+    staff.get_by_role("button", name=words).click()
     staff.wait_for_url(re.compile(r"/admin/broadcasts/\d+$"))
     expect(staff.locator("#progress")).to_contain_text("Done", timeout=WAIT)
     shown = figures(staff)

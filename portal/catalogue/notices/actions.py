@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask import current_app
+
 from portal import events
 from portal.accounts.models import Person
 from portal.accounts.rules import one_line, paragraphs, text_key
@@ -33,6 +35,7 @@ from portal.catalogue.notices.rules import (
     placeholders,
     schedule_refusal,
 )
+from portal.config import Settings
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.language import LANGUAGES, zone
@@ -256,8 +259,10 @@ def send(notice: Notice, *, version: int, by: Actor, now: datetime) -> Broadcast
         return _broadcast_of(notice)
     _must_be(notice, version)
     _must_reach_somebody(notice)
-    if not queries.reach_of(notice.to, now).people:
-        raise RuleViolation("Nobody of those you chose can be reached by mail. Their page says why.", "chosen")
+    if not _reaches_somebody(notice.to, now):
+        raise RuleViolation(
+            "Nobody of those you chose can be reached, by mail or otherwise. Their page says why.", "chosen"
+        )
     notice.due_at, notice.due_zone = None, None
     return _start(notice, by=by, now=now)
 
@@ -283,7 +288,7 @@ def start_due(notice_id: int, now: datetime) -> None:
             f"It was due more than {hours} hours before anything could start it, so it was not sent. "
             "Look whether it is still true."
         )
-    elif not queries.reach_of(notice.to, now).people:
+    elif not _reaches_somebody(notice.to, now):
         trouble = "When it was due nobody was left whom it would have reached, so it was not sent."
     if trouble:
         _miss(notice, trouble, now)
@@ -346,6 +351,12 @@ def _must_be(notice: Notice, version: int) -> None:
         raise RuleViolation("It has been sent, so it stays as it is. Duplicate it to write another.")
     if notice.version != version:
         raise StaleEdit
+
+
+def _reaches_somebody(chosen: Chosen, now: datetime) -> bool:
+    """Whether a notice would be told to anybody, by mail or on a channel. Nine queries at most."""
+    settings: Settings = current_app.config["SETTINGS"]
+    return bool(queries.reach_of(chosen, now).people or queries.channels_of(chosen, now, settings).total)
 
 
 def _must_reach_somebody(notice: Notice) -> None:

@@ -14,9 +14,11 @@ from portal.catalogue.models import Component, Holding, HoldingDependency, Servi
 from portal.catalogue.notices.models import Notice
 from portal.catalogue.notices.rules import TOPIC, Chosen, NoticeState, Unreached
 from portal.catalogue.queries import company_reached_select, is_valid
+from portal.config import Settings
 from portal.domains.models import Admission, PortalDomain
 from portal.errors import NotFound
 from portal.extensions import db
+from portal.notifications.channels.reaching import ChannelReach, channels_reached
 from portal.notifications.models import Broadcast, CompanyPreference, Preference, Suppression
 from portal.notifications.queries import suppresses
 from portal.notifications.rules import SuppressionReason
@@ -336,6 +338,13 @@ def reach_of(chosen: Chosen, now: datetime) -> Reach:
         silent=silent_count,
         silent_named=_first_of(silent) if silent_count else (),
     )
+
+
+def channels_of(chosen: Chosen, now: datetime, settings: Settings) -> ChannelReach:
+    """The channels beside mail that a notice to these would be told to, and those it would not. Two queries."""
+    if chosen.is_nobody:
+        return ChannelReach()
+    return channels_reached(companies_chosen(chosen, now), TOPIC, settings)
 
 
 def _silent(companies: Select[int]) -> Select[int]:

@@ -17,6 +17,7 @@ from portal.config import Settings
 from portal.errors import RuleViolation
 from portal.notifications.actions import values_of
 from portal.notifications.arrival import Arrival
+from portal.notifications.channels.reaching import ChannelReach
 from portal.notifications.kinds import Recipient
 from portal.notifications.outlook import arrival
 from portal.notifications.queries import homes_of
@@ -43,8 +44,8 @@ class Letter:
 class Preview:
     """Everything staff see before they send. `trouble` is why there is no letter, where it is the text's fault.
 
-    `arrival` is when its mails will have gone out; it `is_too_slow` if some would still wait when the notice is given
-    up.
+    `channels` are those beside mail. `arrival` is when its mails will have gone out; it `is_too_slow` if some would
+    still wait when the notice is given up.
     """
 
     reader: Recipient | None
@@ -52,6 +53,7 @@ class Preview:
     letter: Letter | None
     trouble: str
     reach: Reach
+    channels: ChannelReach
     arrival: Arrival
 
     @property
@@ -78,7 +80,7 @@ def preview_of(
     reader_id: int | None = None,
     language: str | None = None,
 ) -> Preview:
-    """The preview of a notice, read by whoever is called so, else by the first it reaches. At most fourteen queries."""
+    """The preview of a notice, read by whoever is called so, else by the first it reaches. At most sixteen queries."""
     reach = queries.reach_of(chosen, now)
     people, found = readers_of(chosen, now, text=reader, only=reader_id)
     letter, trouble = None, ""
@@ -86,7 +88,10 @@ def preview_of(
         letter = letter_to(found or SAMPLE, checked_wordings(wordings), language=language)
     except RuleViolation as violation:
         trouble = violation.sentence
-    return Preview(found, people, letter, trouble, reach, arrival(reach.people, now, priority=NOTICE.priority))
+    channels = queries.channels_of(chosen, now, current_app.config["SETTINGS"])
+    return Preview(
+        found, people, letter, trouble, reach, channels, arrival(reach.people, now, priority=NOTICE.priority)
+    )
 
 
 def readers_of(
