@@ -21,8 +21,16 @@ SLACK = "https://hooks.slack.com/services/T0/B0/" + "c" * 20
 WORDS = {"en": {"subject": "News", "body": "Text"}}
 
 
-def channel(kind: ChannelKind, label: str, address: str, topics: tuple[str, ...] = ("notices",), **whose: int) -> None:
-    add_channel(kind, label, address, topics, by=SYSTEM, now=NOW, **whose)
+def channel(
+    kind: ChannelKind,
+    label: str,
+    address: str,
+    topics: tuple[str, ...] = ("notices",),
+    *,
+    company_id: int | None = None,
+    person_id: int | None = None,
+) -> None:
+    add_channel(kind, label, address, topics, company_id=company_id, person_id=person_id, by=SYSTEM, now=NOW)
 
 
 def test_channels_are_counted_by_what_becomes_of_them(app: Flask, firm: Firm) -> None:
