@@ -67,8 +67,10 @@
 
   document.addEventListener("keydown", (event) => {
     const isK = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+    // Focus leaves the field of a palette that was closed only when the page is drawn again.
+    const isElsewhere = !isTyping(event.target) || palette.contains(event.target);
     const isSlash =
-      event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target) && remembered();
+      event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && isElsewhere && remembered();
     if (!isK && !(isSlash && !palette.open)) return;
     event.preventDefault();
     open();
@@ -108,11 +110,11 @@
     showSlash();
   });
 
-  // New options: the first one is chosen, so that Enter opens the best find.
-  document.addEventListener("htmx:after:swap", () => {
+  // New options: the first one is chosen, so that Enter opens the best find. They may be those of before, of which
+  // none is chosen any more, when somebody typed a letter and took it back.
+  palette.addEventListener("htmx:after:swap", () => {
     const list = palette.querySelector("#options");
-    if (!palette.open || palette.dataset.seen === list.dataset.text) return;
-    palette.dataset.seen = list.dataset.text;
+    if (!palette.open) return;
     const all = options();
     input.setAttribute("aria-expanded", String(all.length > 0));
     choose(all[0]);

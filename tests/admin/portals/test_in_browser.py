@@ -1,7 +1,7 @@
 """A portal domain's screens in a real browser: the preview follows the form, exceptions change in place, axe agrees."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +12,9 @@ from portal.domains.queries.hosts import hosts_of
 from portal.domains.rules import Area
 from portal.domains.rules.hosts import Finding
 from portal.extensions import db
-from tests.admin.styleguide.test_in_browser import AXE, UNTRUSTED, answer
 from tests.conftest import NOW, STAFF_HOST, Cast, SignIn
+from tests.story.conftest import violations
+from tests.support.browser import answered_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,20 +30,9 @@ def open_page(browser: "Browser", cast: Cast, sign_in: SignIn) -> Open:
     """Opens a screen of A's portal domain as an admin; leaving the block fails on what the console complained of."""
     client = sign_in(cast.root)
 
-    @contextmanager
-    def opened(path: str) -> "Iterator[Page]":
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.route("**/*", lambda route: answer(route, client))
-        # There is no hub here: a stream that says nothing stands in for it.
-        page.route("**/live?**", lambda route: route.fulfill(content_type="text/event-stream", body=": quiet\n\n"))
-        page.goto(f"http://{STAFF_HOST}/admin/settings/portals/{cast.domain_a.id}{path}")
-        yield page
-        context.close()
-        assert [text for text in complaints if not text.startswith(UNTRUSTED)] == []
+    def opened(path: str) -> "AbstractContextManager[Page]":
+        address = f"http://{STAFF_HOST}/admin/settings/portals/{cast.domain_a.id}{path}"
+        return answered_page(browser, client, address, viewport={"width": 1280, "height": 900})
 
     return opened
 
@@ -102,16 +92,13 @@ def test_screens_that_no_crawl_reaches_are_accessible_and_fit(open_page: Open, c
     actions.store_check(hosts_of(cast.domain_a)[0].id, Finding.REACHES_US, "It leads here.", NOW, now=NOW)
     actions.store_check(long.id, Finding.UNRESOLVED, "There is no record.", None, now=NOW)
     db.session.commit()
-    flaws = []
+    flaws: list[tuple[str, int, str]] = []
     for path in ("?area=status&q=a", "/hosts", "/wording", "/companies?q=b", "/exceptions/status"):
         with open_page(path) as page:
-            page.evaluate(AXE.read_text(encoding="utf-8"))
             for width, scheme in ((1280, "light"), (360, "dark")):
                 page.set_viewport_size({"width": width, "height": 800})
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                page.evaluate("Promise.all(document.getAnimations().map(each => each.finished)).then(() => 0)")
-                found = page.evaluate("axe.run().then(result => result.violations)")
-                flaws += [(path, width, each["id"], [node["target"] for node in each["nodes"]]) for each in found]
+                flaws += [(path, width, each) for each in violations(page)]
                 if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-                    flaws.append((path, width, "overflows", []))
+                    flaws.append((path, width, "overflows"))
     assert flaws == []

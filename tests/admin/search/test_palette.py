@@ -3,16 +3,16 @@
 The browser's requests are answered by the test client, so that the page lives in the test's own transaction.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from portal.accounts.models import Company
-from tests.admin.styleguide.test_in_browser import UNTRUSTED, answer
 from tests.conftest import STAFF_HOST, Cast, SignIn
 from tests.story.conftest import violations
+from tests.support.browser import answered_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -27,21 +27,11 @@ def open_page(browser: "Browser", town: Company, cast: Cast, sign_in: SignIn) ->
     """Opens a staff page, signed in; leaving the block fails on anything the console complained of."""
     client = sign_in(cast.root)
 
-    @contextmanager
     def opened(
         path: str = "/admin/companies", width: int = 1280, scheme: Literal["light", "dark"] = "light", **options: Any
-    ) -> "Iterator[Page]":
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, **options)
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.route("**/*", lambda route: answer(route, client))
-        page.route("**/live?*", lambda route: route.fulfill(status=204))  # no hub runs here: no stream
-        page.goto(f"http://{STAFF_HOST}{path}")
-        yield page
-        context.close()
-        assert [text for text in complaints if not text.startswith(UNTRUSTED)] == []
+    ) -> "AbstractContextManager[Page]":
+        options |= {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+        return answered_page(browser, client, f"http://{STAFF_HOST}{path}", **options)
 
     return opened
 
@@ -82,6 +72,37 @@ def test_it_is_opened_steered_and_followed_by_keyboard(open_page: Open, town: Co
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/admin/companies/{town.id}")
+
+
+def test_the_slash_opens_it_again_at_once(open_page: Open) -> None:
+    """Focus is still in the field of a palette that has just been closed: the page was not drawn since."""
+    closed_and_asked = """() => {
+        const palette = document.querySelector("#palette");
+        palette.close();
+        const asked = new KeyboardEvent("keydown", { key: "/", bubbles: true, cancelable: true });
+        document.activeElement.dispatchEvent(asked);
+        return [document.activeElement.id, asked.defaultPrevented, palette.open];
+    }"""
+    with open_page() as page:
+        page.keyboard.press("/")
+        page.keyboard.press("/")
+        assert page.input_value("#palette-input") == "/", "what is typed into the open palette is text"
+        assert page.evaluate(closed_and_asked) == ["palette-input", True, True]
+
+
+def test_a_letter_that_is_taken_back_leaves_the_best_find_chosen(open_page: Open) -> None:
+    with open_page() as page:
+        page.route("**/options?q=oaks", lambda _route: None)  # still on its way when it is not wanted any more
+        page.keyboard.press("/")
+        search(page, "oak")
+        with page.expect_request("**/options?q=oaks"):
+            page.keyboard.type("s")
+        with page.expect_event("requestfinished", lambda request: request.url.endswith("/options?q=oak")):
+            page.keyboard.press("Backspace")
+        page.wait_for_selector('#options[data-text="oak"] [role=option][aria-selected=true]')
+        assert chosen(page) == "Oak"
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/admin/companies/*")
 
 
 def test_the_box_in_the_header_opens_it_and_focus_goes_back(open_page: Open) -> None:

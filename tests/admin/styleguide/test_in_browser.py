@@ -3,23 +3,20 @@
 The browser's requests are answered by the test client, so that the page lives in the test's own transaction.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 import pytest
-from flask.testing import FlaskClient
 
 from tests.conftest import REPOSITORY, STAFF_HOST, Cast, SignIn
+from tests.support.browser import answered_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.browser
 AXE = REPOSITORY / "node_modules/axe-core/axe.min.js"
-UNTRUSTED = "The Cross-Origin-Opener-Policy header has been ignored"
-"""What Chromium says of every page that comes by plain HTTP from a name that is not localhost."""
 
 Open = Callable[..., Any]
 
@@ -29,31 +26,13 @@ def open_page(browser: "Browser", cast: Cast, sign_in: SignIn) -> Open:
     """Opens the style guide, signed in; leaving the block fails on anything the console complained of."""
     client = sign_in(cast.ada)
 
-    @contextmanager
-    def opened(width: int = 1280, scheme: Literal["light", "dark"] = "light", **options: Any) -> "Iterator[Page]":
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, **options)
-        page = context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.route("**/*", lambda route: answer(route, client))
-        page.route("**/live?*", lambda route: route.fulfill(status=204))  # no hub runs here: no stream
-        page.goto(f"http://{STAFF_HOST}/admin/styleguide")
-        yield page
-        context.close()
-        assert [text for text in complaints if not text.startswith(UNTRUSTED)] == []
+    def opened(
+        width: int = 1280, scheme: Literal["light", "dark"] = "light", **options: Any
+    ) -> "AbstractContextManager[Page]":
+        options |= {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+        return answered_page(browser, client, f"http://{STAFF_HOST}/admin/styleguide", **options)
 
     return opened
-
-
-def answer(route: "Route", client: FlaskClient) -> None:
-    request = route.request
-    address = urlsplit(request.url)
-    headers = {name: value for name, value in request.headers.items() if name not in {"cookie", "accept-encoding"}}
-    response = client.open(
-        f"{address.path}?{address.query}", method=request.method, data=request.post_data_buffer, headers=headers
-    )
-    route.fulfill(status=response.status_code, headers=dict(response.headers), body=response.data)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
