@@ -38,30 +38,34 @@ def poll(settings: Settings, is_stopping: Callable[[], bool]) -> bool:
         return False
     try:
         with opened(Place.of(settings.bounce_imap_url)) as waiting:
-            is_more = _take_all(waiting, is_stopping)
+            is_more, left = _take_all(waiting, is_stopping)
     except MailboxTrouble as trouble:
         events.rollback()
         log.warning("the mailbox of reports is left alone for a while: %s", trouble)
         polling.rest(settings, owner, str(trouble), utcnow())
         events.commit()
         return False
-    polling.end(settings, owner, utcnow(), is_more=is_more)
+    polling.end(settings, owner, utcnow(), is_more=is_more, unread=left)
     events.commit()
     return is_more
 
 
-def _take_all(waiting: Waiting, is_stopping: Callable[[], bool]) -> bool:
+def _take_all(waiting: Waiting, is_stopping: Callable[[], bool]) -> tuple[bool, int]:
+    """Read what one look takes; whether there is more to read now, and how many reports are left where they were."""
     began, uids = time.monotonic(), waiting.uids()
+    left = len(uids)
     for uid in uids[:MOST_AT_ONCE]:
         if is_stopping() or time.monotonic() - began > LOOK_SECONDS:
-            return True
+            return True, left
         raw = waiting.read(uid)
         if raw is None:
+            left -= 1
             continue
         outcome = _take(raw)
         if outcome is not None:
             waiting.put_away(uid, UNCLEAR if outcome in FOR_A_HUMAN else PROCESSED)
-    return len(uids) > MOST_AT_ONCE
+            left -= 1
+    return len(uids) > MOST_AT_ONCE, left
 
 
 def _take(raw: bytes) -> Outcome | None:

@@ -29,13 +29,16 @@ from portal.operation.rules import (
     disk_finding,
     incident_mail_finding,
     late,
+    mailbox_finding,
     metrics_finding,
     outbox_finding,
     relays_finding,
+    returns_finding,
     schema_finding,
     sending_finding,
     skew_finding,
     sqlite_finding,
+    texts_finding,
     wal_finding,
 )
 
@@ -52,7 +55,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 @click.command()
 def doctor() -> int:
-    """Check database, migrations, sending, backups, Redis, relays, clocks, secret key and disk.
+    """Check database, migrations, sending, backups, Redis, relays, returned mails, texts, clocks, secret key and disk.
 
     Each line is ok, warn or fail, with what to do. Exit status 1 if anything fails.
     """
@@ -75,7 +78,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("Settings", Verdict.FAIL, str(problem))
         return
     yield Finding("Secret key", Verdict.OK, "present and long enough")
-    for check in (_database, _redis, _relay, _disk):
+    for check in (_database, _redis, _relay, _mailbox, _texts, _disk):
         yield from check(settings)
     yield metrics_finding(has_token=bool(settings.metrics_token))
 
@@ -127,6 +130,7 @@ def _figures(now: datetime) -> Iterator[Finding]:
     yield outbox_finding(found.waiting, mail.oldest_due, now, is_paused=found.paused_since is not None)
     yield incident_mail_finding(late(mail.incidents, now, patience()), now)
     yield relays_finding(found.relays)
+    yield returns_finding(found.returns, now)
     yield audit_finding(found.audit_unsealed)
     yield backup_finding(found.backed_up_at, now)
 
@@ -204,6 +208,27 @@ def _greeted(route: Route) -> smtplib.SMTP:
     if route.user:
         connection.login(route.user, route.password)
     return connection
+
+
+def _mailbox(settings: Settings) -> Iterator[Finding]:
+    """The mailbox of reports is signed in to and counted; nothing in it is read or moved."""
+    from portal.notifications.bounces.mailbox import MailboxTrouble, Place, opened
+
+    if not settings.bounce_imap_url:
+        return
+    try:
+        with opened(Place.of(settings.bounce_imap_url)) as waiting:
+            yield mailbox_finding("", len(waiting.uids()))
+    except MailboxTrouble as trouble:
+        yield mailbox_finding(str(trouble), None)
+
+
+def _texts(settings: Settings) -> Iterator[Finding]:
+    """The gateway for text messages is understood and reached; no text is sent."""
+    from portal.notifications.channels.gateway import sms_trouble
+
+    if settings.sms_url:
+        yield texts_finding(sms_trouble(settings))
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

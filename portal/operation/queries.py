@@ -18,8 +18,10 @@ from portal import events
 from portal.accounts.models import Person, Session
 from portal.accounts.rules import LIFETIMES
 from portal.audit.models import UNSEALED, AuditEntry
+from portal.config import Settings
 from portal.extensions import db
 from portal.incidents.models import Incident
+from portal.notifications.bounces.queries import mailbox
 from portal.notifications.endings import STOPPED_BY_ITSELF
 from portal.notifications.models import IS_MAIL, IS_PENDING, Broadcast, Delivery, Outbound, Relay, Slice, Suppression
 from portal.notifications.outlook import Health, health_of, relays_in_order
@@ -27,7 +29,7 @@ from portal.notifications.queries import Pause, pause_of_all
 from portal.notifications.relays import IN_USE
 from portal.notifications.rules import ACTIVE, OPEN_STATES, BroadcastState, DeliveryState
 from portal.operation.models import MailAlarm
-from portal.operation.rules import INCIDENT_KINDS, REDIS_AWAY, Flow, Late, Schema, late
+from portal.operation.rules import INCIDENT_KINDS, REDIS_AWAY, Flow, Late, Returns, Schema, late
 
 RECENT = timedelta(days=1)
 """How old a finished broadcast may be for its deliveries to be counted still; a year of them would take seconds."""
@@ -53,6 +55,7 @@ class Measures:
     backed_up_at: datetime | None
     backup_bytes: int | None
     revision: str
+    returns: Returns
 
     @property
     def waiting(self) -> int:
@@ -61,7 +64,7 @@ class Measures:
 
 
 def measure(now: datetime) -> Measures:
-    """All of it. Eight queries and two looks at the disk."""
+    """All of it. Nine queries and two looks at the disk."""
     counted = _counted(now)
     deliveries = db.session.execute(
         select(Delivery.state, func.count())
@@ -88,6 +91,24 @@ def measure(now: datetime) -> Measures:
         backed_up_at=outbound.backed_up_at,
         backup_bytes=outbound.backup_bytes,
         revision=revision(),
+        returns=returns(),
+    )
+
+
+def returns() -> Returns:
+    """How what comes back is read. One query, where a mailbox is polled."""
+    settings: Settings = current_app.config["SETTINGS"]
+    is_posted = bool(settings.bounce_http_secrets)
+    if not settings.bounce_imap_url:
+        return Returns(False, is_posted, None, None, "", None)
+    found = mailbox()
+    return Returns(
+        True,
+        is_posted,
+        found.polled_at,
+        found.failing_since,
+        found.last_answer,
+        found.unread,
     )
 
 

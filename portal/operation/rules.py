@@ -251,6 +251,68 @@ def relays_finding(states: Mapping[str, int]) -> Finding:
     )
 
 
+MAILBOX_SILENT = timedelta(minutes=15)
+"""For how long the mailbox of reports may have been left unread; it is looked into every minute."""
+
+REPORTS_MANY = 1000
+"""Reports that lie unread above which they come in faster than they are read."""
+
+
+@dataclass(frozen=True)
+class Returns:
+    """How what comes back is read. `is_polled` when a mailbox is, `is_posted` when reports are taken over HTTP.
+
+    `read_at` is when the mailbox was last read, `failing_since` since when it cannot be, with the words of `answer`;
+    `unread` is how many reports lay in it then (None: nobody has looked yet).
+    """
+
+    is_polled: bool
+    is_posted: bool
+    read_at: datetime | None
+    failing_since: datetime | None
+    answer: str
+    unread: int | None
+
+
+def returns_finding(found: Returns, now: datetime) -> Finding:
+    """What to say about the reports of mails that did not arrive."""
+    if not found.is_polled:
+        todo = "PORTAL_BOUNCE_IMAP_URL or PORTAL_BOUNCE_HTTP_SECRET has them read"
+        text = "taken over HTTP" if found.is_posted else f"nobody reads what comes back; {todo}"
+        return Finding("Reports", Verdict.OK, text)
+    if found.failing_since is not None:
+        since = f"their mailbox could not be read since {found.failing_since:%Y-%m-%d %H:%M} UTC"
+        return Finding("Reports", Verdict.WARN, f"{since}. {found.answer} See Returned mails.")
+    if found.read_at is None:
+        return Finding("Reports", Verdict.OK, "their mailbox was not looked into yet")
+    return _read_finding(found, found.read_at, now)
+
+
+def _read_finding(found: Returns, read_at: datetime, now: datetime) -> Finding:
+    shown = f"their mailbox was read {_age(max(now - read_at, timedelta()))} ago"
+    if now - read_at > MAILBOX_SILENT:
+        return Finding("Reports", Verdict.WARN, f"{shown}: see whether `portal worker` and `portal pulse` run.")
+    if (found.unread or 0) > REPORTS_MANY:
+        return Finding("Reports", Verdict.WARN, f"{shown}, and {found.unread:,} lie unread: more come than are read.")
+    left = f"{found.unread:,} unread" if found.unread else "none unread"
+    return Finding("Reports", Verdict.OK, f"{shown}, {left}")
+
+
+def mailbox_finding(trouble: str, waiting: int | None) -> Finding:
+    """What to say after signing in to the mailbox of reports: what went wrong, or how many reports lie in it."""
+    if trouble:
+        todo = "check PORTAL_BOUNCE_IMAP_URL"
+        return Finding("Mailbox", Verdict.FAIL, f"cannot be read ({trouble.rstrip('.')}); {todo}.")
+    return Finding("Mailbox", Verdict.OK, f"signed in, {waiting or 0:,} waiting")
+
+
+def texts_finding(trouble: str) -> Finding:
+    """What to say about the gateway for text messages, which was asked nothing but whether it answers."""
+    if trouble:
+        return Finding("Texts", Verdict.FAIL, f"cannot be sent ({trouble.rstrip('.')}); check PORTAL_SMS_URL.")
+    return Finding("Texts", Verdict.OK, "their gateway answers; whether it knows the login a channel’s test shows")
+
+
 def redis_finding(trouble: str) -> Finding:
     """What to say about Redis: "" when it takes what it is given, "away" when it does not answer, else what it says."""
     if not trouble:

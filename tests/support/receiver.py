@@ -49,7 +49,7 @@ class Receiver:
             def do_POST(self) -> None:
                 receiver._answer(self)
 
-            do_GET = do_POST  # noqa: N815 (the name http.server calls)
+            do_GET = do_HEAD = do_POST  # noqa: N815 (the names http.server calls)
 
             def log_message(self, *_arguments: Any) -> None:
                 pass
@@ -114,4 +114,5 @@ class Receiver:
                 handler.send_header(name, value)
             handler.send_header("Content-Length", str(len(reply.body)))
             handler.end_headers()
-            handler.wfile.write(reply.body)
+            if handler.command != "HEAD":
+                handler.wfile.write(reply.body)

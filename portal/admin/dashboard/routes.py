@@ -15,7 +15,7 @@ from portal.incidents.models import Incident
 from portal.incidents.queries import last_public_update_at, open_incidents, open_maintenance
 from portal.incidents.rules import OPEN_MAINTENANCE, maintenance_state, update_due_at
 from portal.notifications.queries import broadcasts, progress_of_many
-from portal.operation.queries import outgoing
+from portal.operation.queries import outgoing, returns
 from portal.operation.rules import late
 from portal.operation.watch import patience
 
@@ -51,6 +51,7 @@ def overview() -> Response:
         components=all_components(),
         mail=mail,
         late=late(mail.incidents, now, patience()),
+        returns=returns(),
         unreached=count_nobody_reached(now),
         may_steer=may(person.role, Permission.OPERATION_STEER),
         may_publish=may(person.role, Permission.INCIDENTS_PUBLISH),

@@ -1,7 +1,7 @@
 """files and messages
 
 Revision ID: 0018
-Revises: 0015
+Revises: 0017
 
 Every step looks whether it was done already: SQLite keeps what an interrupted migration had changed.
 """
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

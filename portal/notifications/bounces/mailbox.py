@@ -69,9 +69,9 @@ class Waiting:
         self._folders: set[str] = set()
 
     def uids(self) -> list[str]:
-        """What lies in the folder, oldest first, so many as are read in one look and one more."""
+        """What lies in the folder, oldest first."""
         with _told():
-            return sorted(self._box.uids("UNDELETED", charset=None), key=int)[: MOST_AT_ONCE + 1]
+            return sorted(self._box.uids("UNDELETED", charset=None), key=int)
 
     def read(self, uid: str) -> bytes | None:
         """The beginning of a mail, as much as is looked at; None when it is no longer there. It stays unread."""

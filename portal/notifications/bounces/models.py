@@ -41,7 +41,8 @@ class BounceMailbox(Base):
 
     `owner` polls it until `leased_until`, and nobody else. `fingerprint` is a hash of the address and login last used,
     so that corrected ones are tried at once. `failing_since` is when it last stopped answering, `last_answer` with
-    which words; `pause_seconds` is how long it rests then. `polled_at` is when it was last read to its end.
+    which words; `pause_seconds` is how long it rests then. `polled_at` is when it was last read, and `unread`
+    how many reports lay in it afterwards still (None: nobody has looked yet).
     """
 
     __tablename__ = "bounce_mailbox"
@@ -56,3 +57,4 @@ class BounceMailbox(Base):
     failing_since: Mapped[datetime | None]
     last_answer: Mapped[str | None] = mapped_column(String(500))
     polled_at: Mapped[datetime | None]
+    unread: Mapped[int | None]

@@ -39,22 +39,28 @@ class Line(NamedTuple):
 
 
 class Mailbox(NamedTuple):
-    """How the mailbox fares: since when it has failed and with which words, when it was read and will be again."""
+    """How the mailbox fares: since when it has failed and with which words, when it was read and will be again, and how
+    many reports lay in it unread then (None: nobody has looked yet)."""
 
     polled_at: datetime | None
     failing_since: datetime | None
     last_answer: str
     next_poll_at: datetime | None
+    unread: int | None
 
 
 def mailbox() -> Mailbox:
     """How the mailbox fares. One query."""
     row = db.session.execute(
         select(
-            BounceMailbox.polled_at, BounceMailbox.failing_since, BounceMailbox.last_answer, BounceMailbox.next_poll_at
+            BounceMailbox.polled_at,
+            BounceMailbox.failing_since,
+            BounceMailbox.last_answer,
+            BounceMailbox.next_poll_at,
+            BounceMailbox.unread,
         )
     ).one()
-    return Mailbox(row.polled_at, row.failing_since, row.last_answer or "", row.next_poll_at)
+    return Mailbox(row.polled_at, row.failing_since, row.last_answer or "", row.next_poll_at, row.unread)
 
 
 def counts(since: datetime) -> Mapping[Outcome, int]:

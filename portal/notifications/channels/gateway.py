@@ -11,11 +11,12 @@ import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from portal import outside
 from portal.config import SMS_GATEWAYS, Settings
@@ -327,6 +328,43 @@ def _sms(number: str, settings: Settings) -> Any:
     if not parts:
         raise AddressError("PORTAL_SMS_URL is no address its gateway understands.")
     return found(**{**parts, "targets": [number], "asset": _asset()})
+
+
+@dataclass(frozen=True)
+class _Noting(Guard):
+    """A way outside that nobody goes: it notes what would have been asked."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, url: str, method: str, headers: Mapping[str, str], body: bytes | None) -> outside.Answer:
+        self.asked.append(url)
+        raise outside.OutsideError("only looked at")
+
+
+NOBODYS_NUMBER = "+493023125000"
+"""Stands for a number where the gateway is only looked at. Of those that films may use, so that it is nobody's."""
+
+
+def sms_trouble(settings: Settings, lookup: outside.Lookup | None = None) -> str:
+    """Why no text could be sent now, as a sentence; "" where the gateway answers. Takes SECONDS at most.
+
+    Nothing is sent, so whether the gateway knows the login only a text shows: that is what a channel's test is for.
+    """
+    try:
+        plugin = _plugin(ChannelKind.SMS, NOBODYS_NUMBER, settings)
+    except AddressError as refusal:
+        return str(refusal)
+    noting = _Noting(settings)
+    _through_apprise(Parcel(ChannelKind.SMS, NOBODYS_NUMBER, "x", b"", ""), plugin, noting)
+    if not noting.asked:
+        return "PORTAL_SMS_URL is no address its gateway can be asked with."
+    asked = urlsplit(noting.asked[0])
+    place = asked.netloc.rpartition("@")[2]
+    try:
+        Guard(settings, lookup).ask(f"{asked.scheme}://{place}/", "HEAD", {}, None)
+    except outside.OutsideError as trouble:
+        return str(trouble)
+    return ""
 
 
 def _through_apprise(parcel: Parcel, plugin: Any, guard: Guard) -> Outcome:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from portal.notifications.outlook import Health
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
 from portal.operation.queries import MailFigures, Measures
-from portal.operation.rules import INCIDENT_KINDS, Schema
+from portal.operation.rules import INCIDENT_KINDS, Returns, Schema
 
 PROCESS = CollectorRegistry()
 """What the web process that answers knows of itself: processor time, memory, open files, garbage collection."""
@@ -63,6 +63,8 @@ class Figures(Collector):
         yield _gauge("database_bytes", "Size of the database.", found.database_bytes)
         if found.wal_bytes is not None:
             yield _gauge("database_wal_bytes", "Size of SQLite's write-ahead log.", found.wal_bytes)
+        if found.returns.is_polled:
+            yield from _mailbox(found.returns)
         yield _gauge("sending_paused", "Whether this installation sends nothing.", found.paused_since is not None)
         if found.backed_up_at:
             made = found.backed_up_at.timestamp()
@@ -99,6 +101,16 @@ class Figures(Collector):
 
     def _age(self, since: datetime) -> float:
         return (self.now - since).total_seconds()
+
+
+def _mailbox(found: Returns) -> Iterator[Metric]:
+    """The mailbox reports of returned mails come to, where there is one."""
+    yield _gauge("bounce_mailbox_up", "Whether the mailbox of reports could be read.", found.failing_since is None)
+    if found.read_at:
+        at = found.read_at.timestamp()
+        yield _gauge("bounce_mailbox_read_timestamp_seconds", "When the mailbox of reports was last read.", at)
+    if found.unread is not None:
+        yield _gauge("bounce_reports_unread", "Reports that lay in the mailbox after the last look.", found.unread)
 
 
 def _relays(relays: Sequence[Health], now: datetime) -> Iterator[Metric]:
