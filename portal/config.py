@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -49,6 +49,9 @@ class Settings:
     bounce_address: str = ""
     bounce_imap_url: str = field(default="", repr=False)
     bounce_http_secrets: list[bytes] = field(default_factory=list, repr=False)
+    files_url: str = field(default="", repr=False)
+    file_megabytes: int = 10
+    company_files_megabytes: int = 1000
 
     @property
     def staff_host(self) -> str:
@@ -94,6 +97,9 @@ class Settings:
             bounce_address=_bounce_address(environ.get("PORTAL_BOUNCE_ADDRESS") or ""),
             bounce_imap_url=_imap_url(environ.get("PORTAL_BOUNCE_IMAP_URL") or ""),
             bounce_http_secrets=_webhook_secrets(environ.get("PORTAL_BOUNCE_HTTP_SECRET") or ""),
+            files_url=_files_url(environ.get("PORTAL_FILES_URL") or (instance / "files").as_uri()),
+            file_megabytes=int(_number(environ, "PORTAL_FILE_MEGABYTES", 10, least=1, most=FILE_MEGABYTES_AT_MOST)),
+            company_files_megabytes=int(_number(environ, "PORTAL_COMPANY_FILES_MEGABYTES", 1000, least=1)),
             outside_allow=_networks(environ.get("PORTAL_OUTSIDE_ALLOW") or ""),
             outside_ports=frozenset({80, 443}) | _ports(environ.get("PORTAL_OUTSIDE_PORTS") or ""),
             sms_url=_sms_url(environ.get("PORTAL_SMS_URL") or ""),
@@ -168,6 +174,31 @@ def _smtp_url(value: str) -> str:
         raise ConfigError(
             "PORTAL_SMTP_URL must look like smtp://user:password@host:port (or smtps://, smtp+starttls://)."
         )
+    return value
+
+
+FILE_MEGABYTES_AT_MOST = 20
+"""The most PORTAL_FILE_MEGABYTES may allow: a request is read to 25 MB, and a form brings more than its file."""
+
+
+def _files_url(value: str) -> str:
+    """Where uploads lie: file:///an/absolute/path, or a bucket as s3://[key:secret@]bucket/prefix?endpoint=…&region=…."""
+    sentence = (
+        "PORTAL_FILES_URL must look like file:///srv/portal/files or s3://bucket/prefix, with ?endpoint=https://… for a "
+        "store that is not Amazon's."
+    )
+    try:
+        parts = urlsplit(_one_line("PORTAL_FILES_URL", value))
+        query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
+        endpoints = [urlsplit(each) for each in query.get("endpoint", [])]
+    except ValueError:
+        raise ConfigError(sentence) from None
+    is_directory = parts.scheme == "file" and not parts.netloc and len(parts.path) > 1 and not parts.query
+    is_bucket = parts.scheme == "s3" and parts.hostname and set(query) <= {"endpoint", "region"}
+    if not is_directory and not is_bucket:
+        raise ConfigError(sentence)
+    if not all(each.scheme in {"http", "https"} and each.hostname for each in endpoints):
+        raise ConfigError("The endpoint in PORTAL_FILES_URL must begin with https:// or http://.")
     return value
 
 
@@ -270,7 +301,7 @@ def _maintenance_indicator(value: str) -> str:
     return value
 
 
-def _number(environ: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+def _number(environ: Mapping[str, str], name: str, default: float, *, least: float, most: float = 999_999_999) -> float:
     raw = environ.get(name)
     if not raw:
         return default
@@ -280,4 +311,6 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, least: flo
         raise ConfigError(f"{name} must be a number, not {raw!r}.") from None
     if not least <= value < 1e9:
         raise ConfigError(f"{name} must be at least {least:g}, not {raw}.")
+    if value > most:
+        raise ConfigError(f"{name} must be at most {most:g}, not {raw}.")
     return value

@@ -80,6 +80,11 @@ def import_topic(run_id: int) -> str:
     return f"import:{run_id}"
 
 
+def item_topic(kind: str, key: str) -> str:
+    """Rings the open pages of customers that show one thing of theirs: a job, say, by the text its address has."""
+    return f"item:{kind}:{key}"
+
+
 def session_topic(token_hash: str) -> str:
     """Rings once, when this session has ended."""
     return f"session:{token_hash}"

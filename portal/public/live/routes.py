@@ -5,9 +5,11 @@ import re
 from flask import Blueprint, Response, abort, current_app, json, request
 
 from portal import access, clock, events
+from portal.accounts.rules import Viewpoint
 from portal.catalogue.queries import services_held
 from portal.domains.queries import is_admitted
 from portal.domains.rules import Area
+from portal.files import subjects
 from portal.headers import live_origin, page_origin
 from portal.kept import LOOK_EVERY
 from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
@@ -22,9 +24,10 @@ AFTER_LOOK = int(LOOK_EVERY * 1000) + 50
 """Milliseconds a signed-out page waits after a bell: by then every process has looked for a new version of its copy."""
 
 MOST_WANTED = 10
-"""Topics a staff page may ask for beside the one of all staff."""
+"""Topics a page may ask for beside those its viewer hears anyway."""
 
 _BY_ITEM = re.compile(r"(?:broadcast|import):[1-9]\d{0,18}")
+_OF_CUSTOMER = re.compile(r"item:[a-z_]{1,24}:[A-Za-z0-9-]{1,40}")
 
 
 @blueprint.get("/live-token")
@@ -65,8 +68,16 @@ def _topics() -> list[str]:
     domain, areas = access.portal(), access.areas()
     everybody = [events.public_topic(domain.id)]
     is_ours = viewpoint.company_id is not None and is_admitted(viewpoint.company_id, domain.id)
+    items = _items(viewpoint, areas) if is_ours else []
     if viewpoint.company_id is not None and is_ours and {Area.STATUS, Area.SERVICES} & areas:
         held = {each.service_id for each in services_held(viewpoint.company_id, clock.utcnow())}
         own = [events.company_topic(viewpoint.company_id)]
-        return everybody + own + [events.service_topic(service_id) for service_id in sorted(held)]
-    return everybody if Area.PUBLIC_STATUS in areas else []
+        return everybody + own + items + [events.service_topic(service_id) for service_id in sorted(held)]
+    return (everybody if Area.PUBLIC_STATUS in areas else []) + items
+
+
+def _items(viewpoint: Viewpoint, areas: frozenset[Area]) -> list[str]:
+    """Those of the topics the page asks for that are about something its viewer may see."""
+    asked = [topic for topic in request.args.getlist("topic") if _OF_CUSTOMER.fullmatch(topic)]
+    wanted = list(dict.fromkeys(asked))[:MOST_WANTED]
+    return [topic for topic in wanted if subjects.may_hear(viewpoint, topic, areas)]

@@ -44,10 +44,10 @@
     delete timers[name];
   }
 
-  // Topics a page names beside what its viewer hears anyway: those of a broadcast, or an import, under way.
+  // Topics a page names beside what its viewer hears anyway: those of a broadcast or an import under way, or of a job.
   function named() {
     const topics = new Set([...live()].flatMap(topicsOf));
-    return [...topics].filter((topic) => /^(broadcast|import):/.test(topic)).sort();
+    return [...topics].filter((topic) => /^(broadcast|import|item):/.test(topic)).sort();
   }
 
   // ---- refreshing ----------------------------------------------------------------------------------------

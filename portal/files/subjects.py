@@ -1,0 +1,94 @@
+"""What files and messages may belong to: things of upper capabilities, known down here by kind and id only.
+
+A lower capability must not know an upper one, so each of those registers its kinds of subject when it is loaded, and
+says who may see one.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from portal import events
+from portal.accounts.rules import Viewpoint
+from portal.domains.rules import Area
+
+
+@dataclass(frozen=True)
+class Ref:
+    """One subject: its kind, and the id of its row among that kind."""
+
+    kind: str
+    id: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What must be known of a subject somebody may see: whose it is, what they call it, where its page is.
+
+    `title` and `path` are those of whoever looks; `path` begins with a slash, on their own host.
+    """
+
+    company_id: int
+    title: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One kind of subject.
+
+    `kind` is at most 24 letters and stands in addresses, with the text `key` makes of an id; `find` gives the id of
+    such a text, None for nonsense. `seen` says what is known of a subject from a viewpoint, None for one that is missing
+    or not to be seen: the caller cannot tell them apart. It asks nothing of areas; `area` is the one that must be
+    open for customers, for the subject and everything that belongs to it.
+    """
+
+    kind: str
+    area: Area
+    seen: Callable[[Viewpoint, int], Known | None]
+    key: Callable[[int], str]
+    find: Callable[[str], int | None]
+
+
+_subjects: dict[str, Subject] = {}
+
+
+def register(subject: Subject) -> Subject:
+    """Make a kind of subject known; registering it again replaces it."""
+    _subjects[subject.kind] = subject
+    return subject
+
+
+def subject_of(kind: str) -> Subject | None:
+    """The registered kind of this name, if there is one."""
+    return _subjects.get(kind)
+
+
+def all_areas() -> frozenset[Area]:
+    """The areas files and messages can belong to."""
+    return frozenset(each.area for each in _subjects.values())
+
+
+def seen(viewpoint: Viewpoint, ref: Ref) -> Known | None:
+    """What is known of a subject from this viewpoint; None for what is missing, hidden, or of a kind nobody knows."""
+    subject = _subjects.get(ref.kind)
+    return subject.seen(viewpoint, ref.id) if subject else None
+
+
+def found(kind: str, key: str) -> Ref | None:
+    """The subject an address names, whether or not there is one."""
+    subject = _subjects.get(kind)
+    subject_id = subject.find(key) if subject else None
+    return None if subject_id is None else Ref(kind, subject_id)
+
+
+def topic_of(ref: Ref) -> str:
+    """The topic that rings customers' pages of a subject. Staff pages hear that of all staff."""
+    return events.item_topic(ref.kind, _subjects[ref.kind].key(ref.id))
+
+
+def may_hear(viewpoint: Viewpoint, topic: str, areas: Collection[Area]) -> bool:
+    """Whether somebody may listen for a topic that `topic_of` made: whether they may see what it is about."""
+    _item, _, name = topic.partition(":")
+    kind, _, key = name.partition(":")
+    ref = found(kind, key)
+    return ref is not None and _subjects[kind].area in areas and seen(viewpoint, ref) is not None
