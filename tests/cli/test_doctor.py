@@ -1,5 +1,6 @@
 """What the doctor says about an installation that is well, and about each thing that is not."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,25 @@ def test_tables_of_another_version_fail(database_url: str, redis_server: RedisSe
     assert done.returncode == 1
     assert "run `portal migrate`" in lines(done)["Migrations"]
     portal.__exit__()
+
+
+def test_a_mailbox_and_a_gateway_that_are_not_there_fail(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = socket.create_server(("127.0.0.1", 0))
+    port = nobody.getsockname()[1]
+    nobody.close()
+    more = {
+        "PORTAL_BOUNCE_IMAP_URL": f"imap://reports:secretword@127.0.0.1:{port}/",
+        "PORTAL_SMS_URL": f"smseagle://secretword@127.0.0.1:{port}",
+        "PORTAL_OUTSIDE_ALLOW": "127.0.0.1",
+        "PORTAL_OUTSIDE_PORTS": str(port),
+    }
+    monkeypatch.setattr(portal, "variables", {**portal.variables, **more})
+    done = portal.run("doctor")
+    assert done.returncode == 1
+    found = lines(done)
+    assert found["Mailbox"].startswith("fail cannot be read")
+    assert found["Texts"].startswith("fail cannot be sent")
+    assert "secretword" not in done.stdout + done.stderr
 
 
 def test_a_redis_that_is_gone_fails(portal: Portal, redis_server: RedisServer) -> None:

@@ -121,7 +121,7 @@ def gateway(app: Flask) -> Iterator[tuple[Receiver, Settings]]:
         app.config["SETTINGS"],
         sms_url=f"smseagle://token@127.0.0.1:{receiver.port}",
         outside_allow=(ip_network("127.0.0.1/32"),),
-        outside_ports=frozenset({receiver.port}),
+        outside_ports=frozenset({80, receiver.port}),
     )
     yield receiver, settings
     receiver.close()

@@ -325,9 +325,13 @@ def _sms(number: str, settings: Settings) -> Any:
         raise AddressError(NO_GATEWAY)
     found = plugin_class(settings.sms_url.partition("://")[0].lower())
     parts = found.parse_url(settings.sms_url)
-    if not parts:
-        raise AddressError("PORTAL_SMS_URL is no address its gateway understands.")
-    return found(**{**parts, "targets": [number], "asset": _asset()})
+    try:
+        if parts:
+            return found(**{**parts, "targets": [number], "asset": _asset()})
+    except TypeError:
+        # AppriseImproperlyConfigured is one: a part is missing.
+        pass
+    raise AddressError("PORTAL_SMS_URL is no address its gateway understands.")
 
 
 @dataclass(frozen=True)
