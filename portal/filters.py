@@ -450,6 +450,14 @@ def kept_piece(name: str, key: Hashable, make: Callable[[], str]) -> Markup:
 _kept_size = 0
 
 
+def forget_pieces() -> None:
+    """Keep nothing of what was made, as a process that has just started."""
+    global _kept_size  # noqa: PLW0603  # it says how large the pieces beside it are together
+    with _keeping:
+        _kept.clear()
+        _kept_size = 0
+
+
 def _keep(place: tuple[Hashable, ...], made: Markup) -> None:
     global _kept_size  # noqa: PLW0603  # it says how large the pieces beside it are together
     before = _kept.pop(place, None)

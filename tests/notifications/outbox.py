@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import func, select
@@ -83,6 +84,12 @@ TEST_KIND = kinds.register(
         expires_after=timedelta(hours=24),
     )
 )
+
+
+def known(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> Kind:
+    """Make a kind known until the end of this test: the registry is the process's, and pages list what is in it."""
+    monkeypatch.setitem(kinds._kinds, kind.name, kind)
+    return kind
 
 
 def queue(

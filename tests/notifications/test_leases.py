@@ -10,14 +10,14 @@ from sqlalchemy import func, select, update
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions, endings, kinds, leases, relays, results
+from portal.notifications import actions, endings, leases, relays, results
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.marks import Sent
 from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice
 from portal.notifications.results import Failed
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure
 from tests.conftest import NOW, counted_queries
-from tests.notifications.outbox import TEST_KIND, queue, states
+from tests.notifications.outbox import TEST_KIND, known, queue, states
 
 SOON = NOW + timedelta(seconds=1)
 LATER = NOW + timedelta(minutes=5)
@@ -108,8 +108,8 @@ def test_what_a_dead_process_was_sending_is_repeated_once_and_then_left_to_a_hum
     assert db.session.scalar(select(Broadcast.state)) is BroadcastState.DONE
 
 
-def test_a_kind_that_must_not_repeat_goes_to_a_human_at_once(outbox: Settings) -> None:
-    kinds.register(replace(TEST_KIND, name="once", repeat_in_doubt=False))
+def test_a_kind_that_must_not_repeat_goes_to_a_human_at_once(outbox: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(monkeypatch, replace(TEST_KIND, name="once", repeat_in_doubt=False))
     queue("incident:1", 1, now=NOW, kind="once")
     found = claim(outbox)
     mark(found, *found.deliveries)

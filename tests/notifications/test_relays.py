@@ -14,7 +14,7 @@ from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.errors import NotFound, RuleViolation, StaleEdit
 from portal.extensions import db
-from portal.notifications import actions, kinds, leases, outlook, relays, results
+from portal.notifications import actions, leases, outlook, relays, results
 from portal.notifications.actions.relays import (
     MOST_RELAYS,
     Address,
@@ -33,13 +33,17 @@ from portal.notifications.models import RELAY_PASSWORD, Broadcast, Delivery, Rel
 from portal.notifications.profiles import Profile, Security
 from portal.notifications.rules import DeliveryState, Failure, RelayState
 from tests.conftest import NOW, counted_queries
-from tests.notifications.outbox import TEST_KIND, queue, states
+from tests.notifications.outbox import TEST_KIND, known, queue, states
 
 SERVER = Address("smtp.example.com", None, Security.STARTTLS, "me", "right")
 NO_LOGIN = Address("smtp.example.com")
 
-kinds.register(replace(TEST_KIND, name="report", priority=10))
-kinds.register(replace(TEST_KIND, name="newsletter", topic="news", priority=60))
+
+@pytest.fixture(autouse=True)
+def lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind that is more urgent than the usual one and one that is less."""
+    known(monkeypatch, replace(TEST_KIND, name="report", priority=10))
+    known(monkeypatch, replace(TEST_KIND, name="newsletter", topic="news", priority=60))
 
 
 @pytest.fixture

@@ -14,17 +14,21 @@ from portal import events
 from portal.audit.rules import SYSTEM
 from portal.database import read_only
 from portal.extensions import db
-from portal.notifications import kinds, relays
+from portal.notifications import relays
 from portal.notifications.actions.relays import Address, Load, add_relay, switch_relay
 from portal.notifications.models import Relay, RelayUse, Slice
 from portal.notifications.profiles import Profile, Security
 from portal.notifications.sending import Sender
-from tests.notifications.outbox import TEST_KIND, Outbox
+from tests.notifications.outbox import TEST_KIND, Outbox, known
 from tests.support.processes import wait_until
 from tests.support.smtp_sink import At, SmtpSink, Step
 
-kinds.register(replace(TEST_KIND, name="report", priority=10))
-kinds.register(replace(TEST_KIND, name="newsletter", topic="news", priority=60))
+
+@pytest.fixture(autouse=True)
+def lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind that is more urgent than the usual one and one that is less."""
+    known(monkeypatch, replace(TEST_KIND, name="report", priority=10))
+    known(monkeypatch, replace(TEST_KIND, name="newsletter", topic="news", priority=60))
 
 
 def people(count: int, mark: str) -> list[dict[str, Any]]:

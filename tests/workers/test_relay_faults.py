@@ -17,10 +17,10 @@ from sqlalchemy import select
 from portal import events
 from portal.database import read_only
 from portal.extensions import db
-from portal.notifications import endings, kinds, smtp
+from portal.notifications import endings, smtp
 from portal.notifications.models import Delivery, Relay, Slice
 from portal.notifications.rules import BroadcastState, DeliveryState, RelayState, Stage
-from tests.notifications.outbox import TEST_KIND, Outbox, relay_to
+from tests.notifications.outbox import TEST_KIND, Outbox, known, relay_to
 from tests.support.processes import wait_until
 from tests.support.smtp_sink import At, SmtpSink, Step
 
@@ -148,10 +148,12 @@ def test_r33_a_server_that_answers_byte_by_byte_is_slow_and_nothing_else(
     assert db.session.scalars(select(Relay.state)).all() == [RelayState.UP]
 
 
-def test_r34_after_a_day_without_a_relay_everything_goes_out_in_its_order(outbox: Outbox, smtp_sink: SmtpSink) -> None:
+def test_r34_after_a_day_without_a_relay_everything_goes_out_in_its_order(
+    outbox: Outbox, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Looked at every hour. What lets somebody in is of no use after half an hour; a newsletter waits for reports."""
     for name, priority, lasts in (("way in", 5, 0.5), ("report", 10, 48), ("newsletter", 60, 72)):
-        kinds.register(replace(TEST_KIND, name=name, priority=priority, expires_after=timedelta(hours=lasts)))
+        known(monkeypatch, replace(TEST_KIND, name=name, priority=priority, expires_after=timedelta(hours=lasts)))
     smtp_sink.refuse("*", "421 4.3.2 Down", at=At.CONNECT)
     ids = {
         name: outbox.queue(f"{name}:1", addresses(20, name.replace(" ", "")), kind=name)

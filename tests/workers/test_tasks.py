@@ -14,10 +14,10 @@ from sqlalchemy import select
 from portal import clock, events
 from portal.extensions import db
 from portal.notifications import leases, relays
-from portal.notifications.kinds import Kind, register
+from portal.notifications.kinds import Kind
 from portal.notifications.models import Delivery
 from portal.notifications.rules import BroadcastState
-from tests.notifications.outbox import TEST_KIND, Outbox, queue
+from tests.notifications.outbox import Outbox, known, queue
 from tests.support.redis_server import RedisServer
 from tests.support.smtp_sink import SmtpSink
 from workers import pulse, tasks, timetable
@@ -84,15 +84,14 @@ def test_mails_of_a_dead_process_are_taken_up_by_the_next_beat(outbox: Outbox, s
 
 
 def test_recipients_that_cannot_be_worked_out_stop_only_their_own_broadcast(
-    outbox: Outbox, smtp_sink: SmtpSink
+    outbox: Outbox, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_arguments: object) -> tuple[list[object], None]:
         raise LookupError("no such company")
 
-    register(TEST_KIND)
     queue("incident:1", 1200, now=clock.utcnow())
     bad = queue("incident:2", 1200, now=clock.utcnow())
-    bad.kind = register(Kind("broken", "incidents", "Broken", recipients=broken)).name  # type: ignore[arg-type]
+    bad.kind = known(monkeypatch, Kind("broken", "incidents", "Broken", recipients=broken)).name  # type: ignore[arg-type]
     events.commit()
     tasks.work_off()
     assert outbox.states() == {"sent": 1200}
