@@ -100,8 +100,12 @@ def _make_known() -> None:
     import portal.catalogue.topics
     import portal.domains.exports
     import portal.domains.imports
+    import portal.files.exports
+    import portal.files.forgetting
     import portal.incidents.exports
     import portal.incidents.mails
+    import portal.messages.exports
+    import portal.messages.forgetting
     import portal.notifications.account_mails
     import portal.notifications.bounces.records
     import portal.notifications.channels.alarms

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from portal import events
-from portal.accounts.rules import Viewpoint
+from portal.accounts.rules import Permission, Viewpoint
 from portal.domains.rules import Area
 
 
@@ -37,9 +37,10 @@ class Subject:
     """One kind of subject.
 
     `kind` is at most 24 letters and stands in addresses, with the text `key` makes of an id; `find` gives the id of
-    such a text, None for nonsense. `seen` says what is known of a subject from a viewpoint, None for one that is missing
-    or not to be seen: the caller cannot tell them apart. It asks nothing of areas; `area` is the one that must be
-    open for customers, for the subject and everything that belongs to it.
+    such a text, None for nonsense. `seen` says what is known of a subject from a viewpoint, None for one that is
+    missing or not to be seen: the caller cannot tell them apart. It asks nothing of areas; `area` is the one that must
+    be open for customers, for the subject and everything that belongs to it. `permission` is what staff need to write
+    about it or to give it files; all staff may read.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Subject:
     seen: Callable[[Viewpoint, int], Known | None]
     key: Callable[[int], str]
     find: Callable[[str], int | None]
+    permission: Permission = Permission.STAFF_ENTER
 
 
 _subjects: dict[str, Subject] = {}
