@@ -9,6 +9,7 @@ from portal import events
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
 from portal.notifications import actions
+from portal.notifications.channels.alarms import tell_of_stopped
 from portal.notifications.models import (
     IS_PENDING,
     RAW,
@@ -30,7 +31,10 @@ STOPPED_BY_ITSELF = "Stopped by itself"
 
 
 def trip_breaker(broadcast_id: int, now: datetime) -> bool:
-    """Pause a broadcast in which relays refuse too much by policy; nobody's address is at fault. Whether it was."""
+    """Pause a broadcast in which relays refuse too much by policy, and tell the staff; nobody's address is at fault.
+
+    Returns whether it was.
+    """
     broadcast = db.session.get(Broadcast, broadcast_id)
     if broadcast is None or broadcast.state not in ACTIVE:
         return False
@@ -57,6 +61,7 @@ def trip_breaker(broadcast_id: int, now: datetime) -> bool:
     )
     note = f"{STOPPED_BY_ITSELF}: too many mails were refused by policy. The last answer was: {answer}"
     actions.pause(broadcast, note, by=SYSTEM, now=now)
+    tell_of_stopped(broadcast, answer, now)
     events.ring(events.STAFF)
     return True
 

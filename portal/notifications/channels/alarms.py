@@ -55,6 +55,24 @@ def tell_of_disabled(channel_id: int, now: datetime) -> Broadcast | None:
     )
 
 
+def tell_of_stopped(broadcast: Broadcast, answer: str | None, now: datetime) -> Broadcast | None:
+    """Tell the staff that a broadcast stopped by itself because servers refuse its mails by policy.
+
+    By mail too: the alarm is a broadcast of its own, and what one server has against many mails it seldom has against
+    one. An alarm that is refused itself raises no other, so that none follows from the next.
+    """
+    if broadcast.kind == KIND:
+        return None
+    return tell_staff(
+        f"breaker:{broadcast.id}:{now.isoformat()}",
+        f"Stopped by itself: {broadcast.title}",
+        "Servers refused too many of its mails by policy, so the rest waits. No address is at fault, and none was "
+        f"suppressed. The last answer was: {answer or 'none'} Once that is mended, let the broadcast go on.",
+        path=f"/admin/broadcasts/{broadcast.id}",
+        now=now,
+    )
+
+
 def _recipients(
     selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime
 ) -> tuple[Sequence[Recipient], Cursor | None]:
