@@ -56,7 +56,7 @@ def test_what_the_doctor_says_after_signing_in() -> None:
 
 @pytest.fixture
 def polled(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    settings = replace(
+    settings: Settings = replace(
         app.config["SETTINGS"], bounce_imap_url="imaps://reports:word@mail.example.com", metrics_token=TOKEN
     )
     monkeypatch.setitem(app.config, "SETTINGS", settings)

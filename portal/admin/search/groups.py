@@ -13,6 +13,7 @@ from flask import url_for
 from portal import access
 from portal.accounts.queries.search import CompanyHit, PersonHit, search_companies, search_people
 from portal.accounts.rules import STAFF, Role, may
+from portal.catalogue.notices.searching import NoticeHit, search_notices
 from portal.catalogue.queries.search import (
     ComponentHit,
     GroupHit,
@@ -149,6 +150,11 @@ def _broadcast(hit: BroadcastHit) -> Find:
     return Find(address, hit.title, _told(str(look("broadcast", hit.state).label), f"{hit.created_at:%d %b %Y}"))
 
 
+def _notice(hit: NoticeHit) -> Find:
+    address = url_for("admin_notices.notice", notice_id=hit.id)
+    return Find(address, hit.title, _told(str(look("notice", hit.state).label), f"{hit.updated_at:%d %b %Y}"))
+
+
 def _domain(hit: DomainHit) -> Find:
     return Find(url_for("admin_portals.portal", domain_id=hit.id), hit.brand, hit.host)
 
@@ -217,6 +223,14 @@ GROUPS = (
         "admin_broadcasts.broadcast",
         lambda text, limit, now, offset: search_broadcasts(STAFF, text, limit, offset),
         _broadcast,
+    ),
+    Group(
+        "notices",
+        "Notices",
+        "edit",
+        "admin_notices.notice",
+        lambda text, limit, now, offset: search_notices(STAFF, text, limit, offset),
+        _notice,
     ),
     Group(
         "portals",
