@@ -128,6 +128,15 @@ class WorkItem(Versioned, Base):
         Index("ix_work_item_company", "company_id", "kind", "id"),
         Index("ix_work_item_public", "company_id", "kind", "public_since", "id"),
         Index("ix_work_item_public_status", "public_status_id", "company_id"),
+        Index(
+            "ix_work_item_open",
+            "kind",
+            "status_id",
+            "public_status_id",
+            "company_id",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
         Index("ix_work_item_window", "kind", "starts_at", "id"),
         Index(
             "ix_work_item_assignee",

@@ -3,6 +3,7 @@
 Sources: DESIGN section 5, and the decisions on status mapping (work-alerts-tickets, section 5.1).
 """
 
+from portal.jobs.rules.changes import Carrying, carrying, looks_different
 from portal.jobs.rules.checks import NAME_LENGTH, STATUSES_AT_MOST, Problem, check, normal, warnings
 from portal.jobs.rules.colours import PALETTE, Swatch, normal_colour, text_colour
 from portal.jobs.rules.defaults import SYSTEM, SystemStatus, default_row, defaults
@@ -10,11 +11,14 @@ from portal.jobs.rules.kinds import (
     ARCHIVABLE,
     CATEGORIES,
     CATEGORY_WORDS,
+    PLURALS,
     ROLES,
     Category,
     Role,
     Showing,
     WorkKind,
+    number_of,
+    written_number,
 )
 from portal.jobs.rules.resolving import NEUTRAL_NAME, PublicStatus, Unseen, public_key, public_order, resolve
 from portal.jobs.rules.statuses import StatusRow, StatusTable
@@ -40,9 +44,11 @@ __all__ = [
     "NAME_LENGTH",
     "NEUTRAL_NAME",
     "PALETTE",
+    "PLURALS",
     "ROLES",
     "STATUSES_AT_MOST",
     "SYSTEM",
+    "Carrying",
     "Category",
     "KnownMove",
     "Move",
@@ -61,12 +67,15 @@ __all__ = [
     "Unseen",
     "Unveiling",
     "WorkKind",
+    "carrying",
     "check",
     "default_row",
     "defaults",
     "fold",
+    "looks_different",
     "normal",
     "normal_colour",
+    "number_of",
     "public_key",
     "public_order",
     "resolutions",
@@ -76,4 +85,5 @@ __all__ = [
     "unveiled",
     "view_of",
     "warnings",
+    "written_number",
 ]

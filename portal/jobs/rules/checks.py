@@ -1,12 +1,12 @@
 """What a table of work statuses must be before it is saved, in sentences its author can act on."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from portal.accounts.rules import one_line, text_key
 from portal.jobs.rules.colours import normal_colour
-from portal.jobs.rules.kinds import ARCHIVABLE, ROLES, Role, Showing, WorkKind
+from portal.jobs.rules.kinds import ARCHIVABLE, PLURALS, ROLES, Role, Showing, WorkKind
 from portal.jobs.rules.resolving import Unseen, resolve
 from portal.jobs.rules.statuses import StatusRow, StatusTable
 
@@ -15,8 +15,6 @@ NAME_LENGTH = 60
 
 STATUSES_AT_MOST = 200
 """Work statuses of a kind, archived ones included: more than any office can tell apart."""
-
-PLURALS: Mapping[WorkKind, str] = {WorkKind.JOB: "jobs", WorkKind.QUOTE: "quotes"}
 
 
 @dataclass(frozen=True)

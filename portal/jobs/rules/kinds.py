@@ -1,5 +1,6 @@
 """The kinds of work, and what a work status is behind its name."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -9,6 +10,23 @@ class WorkKind(StrEnum):
 
     JOB = "job"
     QUOTE = "quote"
+
+
+PREFIXES: Mapping[WorkKind, str] = {WorkKind.JOB: "J", WorkKind.QUOTE: "Q"}
+PLURALS: Mapping[WorkKind, str] = {WorkKind.JOB: "jobs", WorkKind.QUOTE: "quotes"}
+
+_NUMBER = re.compile(r"([JQ])-([1-9][0-9]{0,8})", re.IGNORECASE | re.ASCII)
+
+
+def written_number(kind: WorkKind, number: int) -> str:
+    """A number as everybody reads it, such as J-1042; it stands in addresses too."""
+    return f"{PREFIXES[kind]}-{number}"
+
+
+def number_of(kind: WorkKind, written: str) -> int | None:
+    """The number of a job written like J-1042, or of a quote like Q-1007; None for anything else."""
+    found = _NUMBER.fullmatch(written.strip())
+    return int(found[2]) if found and found[1].upper() == PREFIXES[kind] else None
 
 
 class Role(StrEnum):

@@ -183,6 +183,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("holding_id IS NOT NULL"),
         postgresql_where=sa.text("holding_id IS NOT NULL"),
     )
+    _index(
+        "ix_work_item_open",
+        "work_item",
+        ["kind", "status_id", "public_status_id", "company_id"],
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
     _index("ix_work_item_public", "work_item", ["company_id", "kind", "public_since", "id"])
     _index("ix_work_item_public_status", "work_item", ["public_status_id", "company_id"])
     _index("ix_work_item_status", "work_item", ["kind", "status_id", "id"])
