@@ -196,6 +196,21 @@ class Bell:
         """True while Redis is not answering: bells are late, nothing is lost."""
         return time.monotonic() < self._silent_until
 
+    def is_away(self) -> bool:
+        """Whether Redis is known not to answer, for whoever shows that. Costs nothing while it answers.
+
+        While it does not, it is asked again every few seconds, which takes a second at most.
+        """
+        if self._is_down and not self.is_delayed:
+            try:
+                self.redis.ping()
+            except (RedisError, OSError):
+                self._fall_silent({})
+            else:
+                self._is_down = False
+                log.info("Redis answers again")
+        return self._is_down
+
     def announce(self, versions: Mapping[str, int], tasks: Iterable[tuple[Any, ...]] = ()) -> None:
         """Ring these topics and wake these tasks. Takes a second at most, and raises nothing."""
         if self.is_delayed:

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock, events
 from portal.accounts.rules import STAFF, Permission, may
+from portal.admin.delays import done
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm
 from portal.admin.incidents.preview import VERBS, Preview, Shown, preview_of, shown_after
@@ -97,7 +98,7 @@ def new() -> Response:
         return _publish_page(form, now, 422)
     incident_id = incident.id
     events.commit()
-    flash("Published." if form.visibility.data == Visibility.PUBLIC else "Saved for staff only.")
+    flash(done("Published." if form.visibility.data == Visibility.PUBLIC else "Saved for staff only."))
     return redirect_to(url_for("admin_incidents.incident", incident_id=incident_id))
 
 
@@ -148,7 +149,7 @@ def post_update(incident_id: int) -> Response:
         return _incident_page(_incident(incident_id), form, now, 422)
     except (StaleEdit, StaleDataError):
         return _stale_update(incident_id, form, now)
-    flash("Noted for staff." if is_note else "Update posted.")
+    flash(done("Noted for staff." if is_note else "Update posted."))
     return redirect_to(url_for("admin_incidents.incident", incident_id=incident_id))
 
 

@@ -62,8 +62,14 @@ def sending() -> Response:
 
 @notice.app_context_processor
 def offer_pause() -> dict[str, Any]:
-    """`sending_pause()`, `late_mails()` and `may_resume()` for staff pages: read when asked, once a request."""
-    return {"sending_pause": _pause, "late_mails": _late, "may_resume": _may_resume}
+    """`sending_pause()`, `late_mails()`, `redis_away()` and `may_resume()` for staff pages: read when asked, once a
+    request."""
+    return {
+        "sending_pause": _pause,
+        "late_mails": _late,
+        "redis_away": events.bell().is_away,
+        "may_resume": _may_resume,
+    }
 
 
 def _pause() -> Pause | None:
