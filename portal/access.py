@@ -85,7 +85,7 @@ class Declaration:
 
 _declared: dict[str, Declaration] = {}
 
-_uploads: dict[str, tuple[Permission, int, str]] = {}
+_uploads: dict[str, tuple[Permission | None, int, Any]] = {}
 _on_every_name: set[str] = set()
 
 
@@ -137,10 +137,11 @@ def tokens(blueprint: Blueprint, resource: Resource, area: Area | None = None) -
     _declare(blueprint, Declaration(Audience.TOKENS, area=area, resource=resource), _token_guard)
 
 
-def takes_uploads(endpoint: str, permission: Permission, *, most_bytes: int, sentence: str) -> None:
-    """Let staff with this permission send so many bytes to this endpoint; everybody else what any form may have.
+def takes_uploads(endpoint: str, permission: Permission | None, *, most_bytes: int, sentence: Any) -> None:
+    """Let staff with this permission, or with None whoever is signed in and may enter, send so many bytes there.
 
-    `sentence` is the advice of the 413 for who sends more.
+    Everybody else may send what any form may have. `sentence` is the advice of the 413 for who sends more, lazily
+    translated where customers read it.
     """
     _uploads[endpoint] = (permission, most_bytes, sentence)
 
@@ -385,12 +386,14 @@ def _refuse_undeclared() -> None:
 def _take_uploads() -> Response | None:
     """Raise the limit of one request, for whoever may send that much there, before anything reads its body."""
     upload = _uploads.get(request.endpoint or "")
-    person = viewer() if upload and g.on_staff_host else None
-    if upload is None or person is None or not may(person.role, upload[0]):
+    person = viewer() if upload else None
+    if upload is None or person is None or person.is_view_as:
         return None
-    _permission, most_bytes, sentence = upload
+    permission, most_bytes, sentence = upload
+    if permission is not None and not (g.on_staff_host and may(person.role, permission)):
+        return None
     request.max_content_length = most_bytes
-    return answer(413, detail=sentence) if (request.content_length or 0) > most_bytes else None
+    return answer(413, detail=str(sentence)) if (request.content_length or 0) > most_bytes else None
 
 
 def _refuse_nul() -> None:

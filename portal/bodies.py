@@ -12,13 +12,21 @@ from typing import IO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, abort, request
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wsgi import ClosingIterator
 
 MOST_BYTES = 1_000_000
 """What a form or a call of the API may bring."""
 
-MOST_BYTES_UNDER = {"/admin/imports": 25_100_000}
+WITH_FILES = 25_100_000
+
+MOST_BYTES_UNDER = {
+    "/admin/imports": WITH_FILES,
+    "/admin/files": WITH_FILES,
+    "/admin/messages": WITH_FILES,
+    "/files": WITH_FILES,
+    "/messages": WITH_FILES,
+}
 """Where files are sent, by the beginning of the path: so much."""
 
 LARGE_AT_ONCE = 8
@@ -37,6 +45,12 @@ _PIECE = 65_536
 def most_bytes(path: str) -> int:
     """How many bytes a request to this path may bring."""
     return next((most for start, most in MOST_BYTES_UNDER.items() if path.startswith(start)), MOST_BYTES)
+
+
+class NoRoomError(HTTPException):
+    """What is longer than the memory takes has no place on the disk either."""
+
+    code = 507
 
 
 class Bodies:
@@ -71,6 +85,8 @@ def init_app(app: Flask) -> None:
         if code := request.environ.get(_REFUSAL):
             if code == 503:
                 raise ServiceUnavailable(retry_after=5)
+            if code == 507:
+                raise NoRoomError
             abort(code)
 
 
@@ -99,7 +115,7 @@ def _arrive(
             size += body.write(piece)
         except OSError:
             # The disk for what is too long for the memory is full.
-            environ[_REFUSAL] = 503
+            environ[_REFUSAL] = 507
             break
     else:
         if announced and size < int(announced):

@@ -182,10 +182,10 @@ FILE_MEGABYTES_AT_MOST = 20
 
 
 def _files_url(value: str) -> str:
-    """Where uploads lie: file:///an/absolute/path, or a bucket as s3://[key:secret@]bucket/prefix?endpoint=…&region=…."""
+    """Where uploads lie: file:///a/path, or a bucket as s3://[key:secret@]bucket/prefix?endpoint=…&region=…."""
     sentence = (
-        "PORTAL_FILES_URL must look like file:///srv/portal/files or s3://bucket/prefix, with ?endpoint=https://… for a "
-        "store that is not Amazon's."
+        "PORTAL_FILES_URL must look like file:///srv/portal/files or s3://bucket/prefix, with ?endpoint=https://… for "
+        "a store that is not Amazon's."
     )
     try:
         parts = urlsplit(_one_line("PORTAL_FILES_URL", value))

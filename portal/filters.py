@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import nh3
 from flask import Flask, g, has_app_context, request, url_for
-from flask_babel import force_locale, format_date, format_datetime, lazy_gettext, ngettext
+from flask_babel import force_locale, format_date, format_datetime, format_decimal, lazy_gettext, ngettext
 from flask_babel import gettext as _
 from jinja2.runtime import Macro
 from markdown_it import MarkdownIt
@@ -238,6 +238,7 @@ def init_app(app: Flask) -> None:
         markdown=markdown,
         iso=iso,
         day_name=day_name,
+        file_size=file_size,
     )
     env.globals.update(
         look=look,
@@ -307,6 +308,15 @@ def _own_words() -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=2048)
+def file_size(size: int) -> str:
+    """Bytes for people: "830 B", "12 kB", "3.4 MB", with the reader's decimal mark."""
+    if size < 1000:
+        return f"{size} B"
+    if size < 999_500:
+        return f"{format_decimal(round(size / 1000))} kB"
+    return f"{format_decimal(round(size / 1_000_000, 1))} MB"
+
+
 def markdown(text: str) -> Markup:
     """Markdown as clean HTML: no raw HTML, no images, links only to http, https and mailto.
 

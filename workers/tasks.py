@@ -21,6 +21,9 @@ from portal.config import Settings
 from portal.domains import actions as domains
 from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
+from portal.files import cleaning, store
+from portal.files.queries import cleaning_waits
+from portal.files.store import StoreTroubleError
 from portal.notifications import account_mails, actions, endings, leases, queries, relays
 from portal.notifications.bounces import polling
 from portal.notifications.channels import lane
@@ -143,6 +146,32 @@ def poll_bounces() -> None:
         events.commit()
 
 
+def clean_files() -> None:
+    """Take away the bytes of files that are gone, and files that were chosen for a form nobody sent."""
+    if cleaning.may_take_away(utcnow()):
+        while not _stopping().is_set() and cleaning.clean_some(store.of_app(), utcnow()):
+            pass
+
+
+def sweep_files() -> None:
+    """Look through the store for what has no row. A store that does not answer is looked through tomorrow."""
+    if not cleaning.may_take_away(utcnow()):
+        return
+    try:
+        cleaning.sweep(store.of_app(), utcnow())
+    except (OSError, StoreTroubleError) as trouble:
+        log.warning("the store of files cannot be looked through: %s", trouble)
+    finally:
+        events.rollback()
+
+
+def _clean_files_that_are_gone() -> None:
+    is_due = cleaning_waits(utcnow())
+    events.rollback()
+    if is_due:
+        clean_files()
+
+
 def bring_in(run_id: int) -> None:
     """Make the dry run of an import, or apply it, whichever it waits for; nothing when another process is at it."""
     settings: Settings = current_app.config["SETTINGS"]
@@ -176,6 +205,8 @@ def beat() -> None:
         events.wake("export", run_id)
     if polling.is_due(current_app.config["SETTINGS"], utcnow()):
         events.wake("poll_bounces")
+    if cleaning_waits(utcnow()):
+        events.wake("clean_files")
     events.commit()
 
 
@@ -185,6 +216,7 @@ def work_off() -> None:
     seal()
     if retention.due(utcnow()):
         tidy_up()
+    _clean_files_that_are_gone()
     is_more = True
     while is_more and not _stopping().is_set():
         write_account_mails()
@@ -243,6 +275,7 @@ def tidy_up() -> None:
     events.commit()
     for name in retention.due(utcnow()):
         _forget(name)
+    sweep_files()
 
 
 def _forget(name: str) -> None:

@@ -18,8 +18,10 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.dashboard.routes import blueprint as dashboard
     from portal.admin.erasure.routes import blueprint as erasure
     from portal.admin.exports.routes import blueprint as exports
+    from portal.admin.files.routes import blueprint as files
     from portal.admin.imports.routes import blueprint as imports
     from portal.admin.incidents.routes import blueprint as incidents
+    from portal.admin.messages.routes import blueprint as messages
     from portal.admin.operation.routes import blueprint as operation
     from portal.admin.operation.routes import notice as sending
     from portal.admin.people.routes import blueprint as people
@@ -59,4 +61,6 @@ def blueprints() -> list[Blueprint]:
         retention,
         erasure,
         styleguide,
+        files,
+        messages,
     ]

@@ -6,8 +6,10 @@ from flask import Blueprint
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
     from portal.customer.account.routes import blueprint as account
+    from portal.customer.files.routes import blueprint as files
     from portal.customer.home.routes import blueprint as home
+    from portal.customer.messages.routes import blueprint as messages
     from portal.customer.preferences.routes import blueprint as preferences
     from portal.customer.services.routes import blueprint as services
 
-    return [account, home, preferences, services]
+    return [account, files, home, messages, preferences, services]

@@ -18,6 +18,7 @@ from portal.files import actions, queries
 from portal.files.models import StoredFile
 from portal.files.rules import UNFINISHED_FOR
 from portal.files.store import FOLDERS, PREVIEW, Store, StoreTroubleError
+from portal.notifications.outbound import recognise
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,16 @@ AT_ONCE = 100
 
 ASKED_AT_ONCE = 500
 """Names the database is asked about by one statement."""
+
+
+def may_take_away(now: datetime) -> bool:
+    """Whether this is the one copy of the data that may take files away: while sending is paused nobody knows.
+
+    A copy of the database that was brought up beside its original would else empty the bucket of both.
+    """
+    paused = recognise(now)
+    events.commit()
+    return paused is None
 
 
 def clean_some(store: Store, now: datetime) -> bool:

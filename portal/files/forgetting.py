@@ -82,7 +82,7 @@ erasure.register(
         "files",
         "files, its own and those it was given",
         _count_of_company,
-        lambda company_id, now: actions.bin_of_company(company_id, now),
+        actions.bin_of_company,
         14,
     )
 )

@@ -166,10 +166,3 @@ def counted(size: int) -> int:
 def is_storage_name(name: str) -> bool:
     """Whether something in the store may be one of ours, whole or the small copy of one."""
     return re.fullmatch(r"[0-9a-f]{2}/[0-9a-f]{32}(?:\.small)?", name) is not None
-
-
-def human_size(size: int) -> str:
-    """Bytes for people: "830 B", "12 kB", "3.4 MB"."""
-    if size < 1000:
-        return f"{size} B"
-    return f"{size / 1000:,.0f} kB" if size < 999_500 else f"{size / 1_000_000:,.1f} MB"

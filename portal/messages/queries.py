@@ -36,8 +36,8 @@ class Conversation:
     """A part of a thread from one viewpoint, oldest first.
 
     `ref`, `kind` and `key` name its subject, `known` is what is known of that. `earlier` is the id of the first message
-    shown where there are older ones. `waits_since` is None for customers: only staff see who waits. `topic` rings when
-    a customer's page of it should look again.
+    shown where there are older ones, `before` that of the one these come before, None for the newest. `waits_since` is
+    None for customers: only staff see who waits. `topic` rings when a customer's page of it should look again.
     """
 
     ref: Ref
@@ -45,6 +45,7 @@ class Conversation:
     known: Known
     lines: Sequence[Line]
     earlier: str | None
+    before: str | None
     waits_since: datetime | None
     topic: str
     is_for_staff: bool
@@ -60,8 +61,8 @@ def conversation(
 ) -> Conversation | None:
     """What was written about a subject; its newest messages, or those before the message `earlier`.
 
-    None for a subject that is not there for this viewpoint, NotFound for an `earlier` that is not. Whether the areas are
-    open the caller has asked. Three queries, two where nothing was written, and what the subject asks.
+    None for a subject that is not there for this viewpoint, NotFound for an `earlier` that is not. Whether the areas
+    are open the caller has asked. Three queries, one where nothing was written, and what the subject asks.
     """
     known = subjects.seen(viewpoint, ref)
     subject = subjects.subject_of(ref.kind)
@@ -79,6 +80,7 @@ def conversation(
         known=known,
         lines=[_line(each, person_id, files.get(each.id, ())) for each in shown],
         earlier=shown[0].public_id if len(found) > limit else None,
+        before=earlier,
         waits_since=thread.waits_since if thread and viewpoint.is_staff else None,
         topic=subjects.topic_of(ref),
         is_for_staff=viewpoint.is_staff,
