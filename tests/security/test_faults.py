@@ -281,6 +281,8 @@ def test_r06_r08_r10_publishing_needs_no_redis(
 
 
 def test_r13_a_short_lock_is_waited_for_and_a_long_one_is_a_503(running: Running) -> None:
+    """Three seconds, and one that ends only after the answer: whether that takes the row's sixty or the five a request
+    waits, who holds it cannot be told apart."""
     url = make_url(running.portal.settings.database_url)
     if is_postgres(str(url)):
         return  # there a writer locks rows, and not everybody out
