@@ -4,12 +4,13 @@ Each save is a revision. Whoever saves first raises the version of the table, an
 item until the public statuses stored with the items are those of the new table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from portal import events
 from portal.audit import actions as audit
@@ -23,18 +24,22 @@ from portal.jobs.models import WorkItem, WorkStatus, WorkTable, WorkTableRevisio
 from portal.jobs.queries import Settings
 from portal.jobs.rules import (
     CATEGORIES,
-    PLURALS,
     Problem,
     Role,
     StatusRow,
     StatusTable,
     WorkKind,
     check,
-    default_row,
+    check_deleted,
+    differences,
     normal,
+    reset,
     unveiled,
+    without,
 )
 from portal.searching import key_of
+
+NOTHING: Mapping[int, int | None] = MappingProxyType({})
 
 RAW: Any = {"synchronize_session": False}
 
@@ -57,30 +62,36 @@ class Saved:
 
 
 def save_table(
-    kind: WorkKind, rows: Iterable[StatusRow], *, version: int, by: Actor, now: datetime, tell: bool = False
+    kind: WorkKind,
+    rows: Iterable[StatusRow],
+    *,
+    version: int,
+    by: Actor,
+    now: datetime,
+    deleted: Mapping[int, int | None] = NOTHING,
+    tell: bool = False,
 ) -> Saved:
     """Save all work statuses of a kind at once, in this order; rows with a negative id are new.
 
+    `deleted` takes statuses the office added out of use for good, each with the one its items and the mappings that
+    lead to it go to; None where there are neither. Their rows stay archived, because history names them.
     TableRefused says what is wrong with them. StaleEdit when somebody saved since `version`, or when the rows are not
     those that are there. With `tell` the customers whose public status changes are mailed; without nobody is.
     """
     number = _raise_version(kind, version)
     before = queries.settings_of(kind).table
     wanted = _fixed(StatusTable.of(kind, rows), before)
-    return _save(before, wanted, number=number, by=by, now=now, tell=tell)
-
-
-def reset_statuses(
-    kind: WorkKind, roles: Iterable[Role], *, version: int, by: Actor, now: datetime, tell: bool = False
-) -> Saved:
-    """Give system statuses back the name, colours and showing they began with; their order stays.
-
-    TableRefused where a status the office added has taken one of the names.
-    """
-    number, chosen = _raise_version(kind, version), set(roles)
-    before = queries.settings_of(kind).table
-    wanted = [default_row(row.role, row.id) if row.role in chosen and row.role else row for row in before.rows]
-    return _save(before, StatusTable.of(kind, wanted), number=number, by=by, now=now, tell=tell)
+    held = _held(kind, deleted)
+    refused = check_deleted(wanted, deleted, held)
+    after = without(normal(wanted), deleted)
+    if problems := [*refused, *check(after)]:
+        raise TableRefused(problems)
+    stored, ids = _store(after, now)
+    moving = {doomed: ids[target] for doomed, target in deleted.items() if target is not None}
+    items = _publish(before, stored, number=number, by=by, now=now, tell=tell, deleted=moving)
+    for doomed in held:
+        items += empty_status(kind, doomed, moving[doomed], Settings(stored, number), by=by, now=now, tell=tell)
+    return Saved(stored, number, items)
 
 
 def delete_status(
@@ -93,41 +104,28 @@ def delete_status(
     now: datetime,
     tell: bool = False,
 ) -> Saved:
-    """Take a status the office added out of use for good: its items, and the mappings that lead to it, go to another.
-
-    The row stays archived, because history names it. A replacement is only needed where something moves. Items are
-    moved without a word to their customers unless `tell`, and then only to those whose public status changes.
-    """
-    number = _raise_version(kind, version)
-    before = queries.settings_of(kind).table
-    doomed, other = before.by_id.get(status_id), before.by_id.get(replacement_id or 0)
-    if doomed is None:
+    """Delete one status and change nothing else, as `save_table` does it. NotFound if there is none."""
+    rows = queries.settings_of(kind).table.rows
+    if status_id not in {row.id for row in rows}:
         raise NotFound
-    if doomed.is_system:
-        raise RuleViolation(f"“{doomed.name}” is a system status: it can be renamed or hidden, and not deleted.")
-    leading = {row.id for row in before.rows if row.mapped_to_id == status_id}
-    held = _held(kind, status_id)
-    if other is None and (leading or held):
-        raise RuleViolation(f"Choose where its {PLURALS[kind]} and mappings go.", "replacement")
-    if other is not None and (other.id == status_id or other.is_archived):
-        raise RuleViolation("Choose a status that stays in use.", "replacement")
-
-    def without(row: StatusRow) -> StatusRow:
-        if row.id == status_id:
-            return replace(row, is_archived=True)
-        return replace(row, mapped_to_id=replacement_id) if row.id in leading else row
-
-    wanted = StatusTable.of(kind, [without(row) for row in before.rows])
-    saved = _save(before, wanted, number=number, by=by, now=now, tell=tell, verb="delete")
-    if not held or other is None:
-        return saved
-    moved = empty_status(kind, status_id, other.id, Settings(saved.table, saved.version), by=by, now=now, tell=tell)
-    return replace(saved, items=saved.items + moved)
+    return save_table(kind, rows, version=version, by=by, now=now, deleted={status_id: replacement_id}, tell=tell)
 
 
-def _held(kind: WorkKind, status_id: int) -> int:
-    wanted = select(func.count()).select_from(WorkItem).where(WorkItem.kind == kind, WorkItem.status_id == status_id)
-    return db.session.scalar(wanted) or 0
+def reset_statuses(
+    kind: WorkKind, roles: Iterable[Role], *, version: int, by: Actor, now: datetime, tell: bool = False
+) -> Saved:
+    """Give system statuses back the name, colours and showing they began with; their order stays.
+
+    TableRefused where a status the office added has taken one of the names.
+    """
+    rows = reset(queries.settings_of(kind).table, roles).rows
+    return save_table(kind, rows, version=version, by=by, now=now, tell=tell)
+
+
+def _held(kind: WorkKind, status_ids: Iterable[int]) -> frozenset[int]:
+    """Those of these statuses that items are in."""
+    wanted = select(WorkItem.status_id).where(WorkItem.kind == kind, WorkItem.status_id.in_(list(status_ids)))
+    return frozenset(db.session.scalars(wanted.distinct())) if status_ids else frozenset()
 
 
 def _raise_version(kind: WorkKind, version: int) -> int:
@@ -156,21 +154,18 @@ def _fixed(wanted: StatusTable, before: StatusTable) -> StatusTable:
     return StatusTable.of(wanted.kind, [fixed(row) for row in wanted.rows])
 
 
-def _save(
+def _publish(
     before: StatusTable,
-    wanted: StatusTable,
+    after: StatusTable,
     *,
     number: int,
     by: Actor,
     now: datetime,
     tell: bool,
-    verb: str = "edit",
-) -> Saved:
-    kind = before.kind
-    wanted = normal(wanted)
-    if problems := check(wanted):
-        raise TableRefused(problems)
-    after = _store(wanted, before, now)
+    deleted: Mapping[int, int],
+) -> int:
+    """Keep what was stored as a revision, and let every item follow; returns how many open ones look different."""
+    kind = after.kind
     db.session.add(
         WorkTableRevision(
             kind=kind,
@@ -184,43 +179,31 @@ def _save(
     db.session.flush()
     _settle_endings(before, after, now)
     items = carry(before, after, now=now, tell=tell)
-    changed = changes(before, after)
+    changed = differences(before, after)
     audit.record(
-        f"work_statuses.{verb}",
+        "work_statuses.edit",
         object_kind="work_statuses",
         object_id=None,
         by=by,
         now=now,
         before={"kind": kind.value, **{name: was for name, (was, _is) in changed.items()}},
-        after={"kind": kind.value, "items": items, **{name: now_is for name, (_was, now_is) in changed.items()}},
+        after={
+            "kind": kind.value,
+            **{name: now_is for name, (_was, now_is) in changed.items()},
+            "items": items,
+            "moved": {before.by_id[doomed].name: after.by_id[target].name for doomed, target in deleted.items()},
+            "told": tell,
+        },
     )
     events.ring(events.STAFF)
-    return Saved(after, number, items)
+    return items
 
 
-def changes(before: StatusTable, after: StatusTable) -> dict[str, tuple[Any, Any]]:
-    """What a save changed, by the name of the status: what was and what is, of those fields that differ."""
-    found: dict[str, tuple[Any, Any]] = {}
-    stored_before = {each["id"]: each for each in before.to_json()}
-    for row in after.to_json():
-        was = stored_before.get(row["id"])
-        if was is None:
-            found[row["name"]] = (None, row)
-        elif was != row:
-            differing = [name for name in row if row[name] != was[name]]
-            found[was["name"]] = ({name: was[name] for name in differing}, {name: row[name] for name in differing})
-    order_before = [row.name for row in before.rows if row.id in after.by_id]
-    order_after = [before.by_id[row.id].name for row in after.rows if row.id in before.by_id]
-    if order_before != order_after:
-        found["order"] = (order_before, order_after)
-    return found
-
-
-def _store(wanted: StatusTable, before: StatusTable, now: datetime) -> StatusTable:
-    """Write the rows; those that are new get their ids. Answers the table as it is stored."""
+def _store(wanted: StatusTable, now: datetime) -> tuple[StatusTable, dict[int, int]]:
+    """Write the rows; new ones get ids. Answers the table as it is stored, and each id by the one it was given as."""
     kind = wanted.kind
     stored = {each.id: each for each in db.session.scalars(select(WorkStatus).where(WorkStatus.kind == kind))}
-    if {row.id: key_of(row.name) for row in wanted.rows} != {row.id: key_of(row.name) for row in before.rows}:
+    if {row.id: key_of(row.name) for row in wanted.rows} != {each.id: each.name_key for each in stored.values()}:
         # Names may change places, and must not meet on the way.
         for each in stored.values():
             each.name_key = f"\x01{each.id}"
@@ -239,7 +222,8 @@ def _store(wanted: StatusTable, before: StatusTable, now: datetime) -> StatusTab
     for row in wanted.rows:
         stored[row.id].mapped_to_id = stored[row.mapped_to_id].id if row.mapped_to_id else None
     db.session.flush()
-    return queries.table_of(kind, sorted(stored.values(), key=lambda each: each.position))
+    table = queries.table_of(kind, sorted(stored.values(), key=lambda each: each.position))
+    return table, {given: status.id for given, status in stored.items()}
 
 
 def _settle_endings(before: StatusTable, after: StatusTable, now: datetime) -> None:

@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 
 from portal.accounts.models import Company
 from portal.extensions import db
 from portal.jobs.models import WorkItem
 from portal.jobs.queries.settings import NONE, Counted, Stored, open_counts, stored_counts
-from portal.jobs.rules import Problem, PublicStatus, StatusTable, Unseen, check, looks_different, resolutions, warnings
+from portal.jobs.rules import (
+    Problem,
+    PublicStatus,
+    StatusTable,
+    Unseen,
+    check,
+    check_deleted,
+    looks_different,
+    resolutions,
+    warnings,
+    without,
+)
+
+NOTHING: Mapping[int, int | None] = MappingProxyType({})
 
 NAMED_AT_MOST = 3
 """Companies that are named for each change, those with most items first."""
@@ -49,23 +63,30 @@ class Preview:
         return self.counts.get(status_id, NONE)
 
 
-def preview(before: StatusTable, edited: StatusTable) -> Preview:
-    """What saving `edited`, a normal table, over `before` would come to. Five queries at most."""
-    problems = tuple(check(edited))
-    changes, items, companies = _changes(before, edited)
+def preview(before: StatusTable, edited: StatusTable, deleted: Mapping[int, int | None] = NOTHING) -> Preview:
+    """What saving `edited`, a normal table, over `before` would come to, with some statuses deleted. Five queries."""
+    counts = open_counts(before.kind)
+    held = [status_id for status_id in deleted if counts.get(status_id, NONE).items]
+    after = without(edited, deleted)
+    problems = (*check_deleted(edited, deleted, held), *check(after))
+    changes, items, companies = _changes(before, after, deleted)
     return Preview(
-        seen=resolutions(edited),
-        counts=open_counts(before.kind),
+        seen=resolutions(after),
+        counts=counts,
         changes=changes,
         items=items,
         companies=companies,
         problems=problems,
-        warnings=() if problems else tuple(warnings(edited)),
+        warnings=() if problems else tuple(warnings(after)),
     )
 
 
-def _changes(before: StatusTable, edited: StatusTable) -> tuple[tuple[Change, ...], int, int]:
-    was, now = resolutions(before), resolutions(edited)
+def _changes(
+    before: StatusTable, edited: StatusTable, deleted: Mapping[int, int | None]
+) -> tuple[tuple[Change, ...], int, int]:
+    was, now = resolutions(before), dict(resolutions(edited))
+    # What is deleted is moved: its items are seen as those of the replacement are.
+    now |= {doomed: now[target] for doomed, target in deleted.items() if target in now}
     differing: dict[tuple[PublicStatus | None, Seen], list[Stored]] = {}
     for stored in stored_counts(before.kind):
         old = was.get(stored.public_status_id or 0)
@@ -118,14 +139,14 @@ def _is_one_of(stored: Sequence[Stored]) -> ColumnElement[bool]:
 
 def _whose(table: StatusTable, groups: Sequence[Sequence[Stored]]) -> dict[int, tuple[int, tuple[str, ...]]]:
     """For each group of items how many companies have some, and the names of a few. One query."""
-    number = case(*((_is_one_of(stored), place) for place, stored in enumerate(groups)))
+    number = case(*((_is_one_of(stored), literal(place)) for place, stored in enumerate(groups)))
     each = (
-        select(number.label("number"), WorkItem.company_id, func.count().label("items"))
+        select(number.label("number"), WorkItem.company_id, func.count().label("held"))
         .where(WorkItem.kind == table.kind, WorkItem.finished_at.is_(None), number.is_not(None))
         .group_by(number, WorkItem.company_id)
         .subquery()
     )
-    most_first = (each.c.items.desc(), each.c.company_id)
+    most_first = (each.c.held.desc(), each.c.company_id)
     ranked = select(
         each.c.number,
         each.c.company_id,

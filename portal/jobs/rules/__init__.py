@@ -3,7 +3,16 @@
 Sources: DESIGN section 5, and the decisions on status mapping (work-alerts-tickets, section 5.1).
 """
 
-from portal.jobs.rules.changes import Carrying, carrying, looks_different
+from portal.jobs.rules.changes import (
+    Carrying,
+    carrying,
+    check_deleted,
+    differences,
+    leading_to,
+    looks_different,
+    reset,
+    without,
+)
 from portal.jobs.rules.checks import NAME_LENGTH, STATUSES_AT_MOST, Problem, check, normal, warnings
 from portal.jobs.rules.colours import PALETTE, Swatch, normal_colour, text_colour
 from portal.jobs.rules.defaults import SYSTEM, SystemStatus, default_row, defaults
@@ -69,15 +78,19 @@ __all__ = [
     "WorkKind",
     "carrying",
     "check",
+    "check_deleted",
     "default_row",
     "defaults",
+    "differences",
     "fold",
+    "leading_to",
     "looks_different",
     "normal",
     "normal_colour",
     "number_of",
     "public_key",
     "public_order",
+    "reset",
     "resolutions",
     "resolve",
     "seen_in",
@@ -85,5 +98,6 @@ __all__ = [
     "unveiled",
     "view_of",
     "warnings",
+    "without",
     "written_number",
 ]

@@ -115,7 +115,7 @@ def _mapping_problems(table: StatusTable) -> Iterator[Problem]:
             continue
         target = table.by_id.get(row.mapped_to_id or 0)
         if target is None:
-            yield Problem("Choose the status it is shown as.", row.id, "showing")
+            yield Problem("Say what customers see: this status, another one, or nothing.", row.id, "showing")
         elif target.is_archived and not row.is_archived:
             sentence = f"“{target.name}” is archived. Choose a status that is in use."
             yield Problem(sentence, row.id, "showing")
