@@ -33,9 +33,7 @@ def _seen(kind: WorkKind) -> Callable[[Viewpoint, int], Known | None]:
             WorkItem.kind == kind, WorkItem.id == item_id
         )
         if not viewpoint.is_staff:
-            wanted = wanted.where(
-                WorkItem.company_id == viewpoint.company_id, WorkItem.public_status_id.is_not(None)
-            )
+            wanted = wanted.where(WorkItem.company_id == viewpoint.company_id, WorkItem.public_status_id.is_not(None))
         row = db.session.execute(wanted).one_or_none()
         if row is None:
             return None

@@ -28,6 +28,8 @@ class Permission(StrEnum):
     COMPANIES_READ = "companies:read"
     COMPANIES_EDIT = "companies:edit"
     COMPANIES_VIEW_AS = "companies:view-as"
+    WORK_EDIT = "work:edit"
+    WORK_SETTINGS_EDIT = "work-settings:edit"
     PORTALS_EDIT = "portals:edit"
     PEOPLE_EDIT = "people:edit"
     TOKENS_EDIT = "tokens:edit"
@@ -41,7 +43,15 @@ class Permission(StrEnum):
 
 
 ALLOWED: dict[Role, frozenset[Permission]] = {
-    Role.OFFICE: frozenset({Permission.STAFF_ENTER, Permission.COMPANIES_READ, Permission.COMPANIES_VIEW_AS}),
+    Role.OFFICE: frozenset(
+        {
+            Permission.STAFF_ENTER,
+            Permission.COMPANIES_READ,
+            Permission.COMPANIES_VIEW_AS,
+            Permission.WORK_EDIT,
+            Permission.WORK_SETTINGS_EDIT,
+        }
+    ),
     Role.STATUS: frozenset(
         {
             Permission.STAFF_ENTER,

@@ -37,6 +37,14 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "View as customer",
         "Open a portal as a company sees it, without being able to change anything there.",
     ),
+    Permission.WORK_EDIT: (
+        "Run the work",
+        "Make and change jobs and quotes, move them on, price them, and write to customers about them.",
+    ),
+    Permission.WORK_SETTINGS_EDIT: (
+        "Decide what customers see of work",
+        "Name, order and colour the statuses of jobs and quotes, for staff and in the portal.",
+    ),
     Permission.PORTALS_EDIT: ("Edit portals", "Set up portal domains: brand, host, areas, and exceptions from them."),
     Permission.PEOPLE_EDIT: (
         "Manage people",
