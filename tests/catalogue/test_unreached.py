@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 from portal.accounts import actions as accounts
 from portal.audit.rules import SYSTEM
@@ -94,6 +95,34 @@ def test_a_company_without_people_is_one_and_an_archived_one_is_not_counted(cast
     assert all(row.is_unreached for row in lists.companies_page(filters, 1, LATER).items)
     accounts.archive_company(empty, version=empty.version, by=SYSTEM, now=NOW)
     assert unreached.count_nobody_reached(LATER) == 0
+
+
+def test_the_count_of_a_page_is_kept_for_a_while_where_there_are_many(
+    app: Flask, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted() -> tuple[int, int]:
+        with counted_queries() as statements:
+            found = unreached.count_nobody_reached_lately(LATER)
+        return found, len(statements)
+
+    assert counted() == (0, 2)
+    _deactivate(cast)
+    db.session.flush()
+    assert counted() == (1, 2), "of few companies it is always the newest"
+    monkeypatch.setattr(unreached, "MANY_COMPANIES", 2)
+    monkeypatch.setitem(app.extensions, "nobody_reached", None)
+    assert counted() == (1, 2)
+    accounts.add_company("Cedar Clinic", by=SYSTEM, now=NOW)
+    db.session.flush()
+    assert counted() == (1, 1), "of many the one that is kept"
+    monkeypatch.setattr(unreached, "COUNT_LIVES", 0.0)
+    assert counted() == (2, 2)
+
+
+def test_a_company_that_says_no_and_has_nobody_is_counted_once(cast: Cast) -> None:
+    empty = accounts.add_company("Cedar Clinic", by=SYSTEM, now=NOW)
+    notifications.choose_for_company(empty, {TOPIC: False}, by=SYSTEM, now=NOW)
+    assert unreached.count_nobody_reached(LATER) == 1
 
 
 def test_the_preview_names_those_an_incident_hits(cast: Cast) -> None:

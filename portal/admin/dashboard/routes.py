@@ -8,8 +8,9 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock
 from portal.accounts.rules import STAFF, Permission, may
+from portal.admin.operation.routes import notice_knows
 from portal.catalogue.queries import all_components
-from portal.catalogue.queries.unreached import count_nobody_reached
+from portal.catalogue.queries.unreached import count_nobody_reached_lately
 from portal.fragments import render
 from portal.incidents.models import Incident
 from portal.incidents.queries import last_public_update_at, open_incidents, open_maintenance
@@ -35,6 +36,8 @@ def overview() -> Response:
     maintenance = open_maintenance(STAFF, now)
     person = access.signed_in()
     mail = outgoing(now)
+    found_late = late(mail.incidents, now, patience())
+    notice_knows(mail.pause, found_late)
     return render(
         "admin/dashboard/dashboard.html",
         "admin/dashboard/_overview.html",
@@ -50,9 +53,9 @@ def overview() -> Response:
         },
         components=all_components(),
         mail=mail,
-        late=late(mail.incidents, now, patience()),
+        late=found_late,
         returns=returns(),
-        unreached=count_nobody_reached(now),
+        unreached=count_nobody_reached_lately(now),
         may_steer=may(person.role, Permission.OPERATION_STEER),
         may_publish=may(person.role, Permission.INCIDENTS_PUBLISH),
         now=now,

@@ -81,12 +81,21 @@ def _pause() -> Pause | None:
 def _late() -> Late | None:
     """That mails of incidents are late, for those who can act: who steers broadcasts or the installation."""
     if "late_mails" not in g:
-        person = access.viewer()
-        acts = person is not None and (
-            may(person.role, Permission.BROADCASTS_STEER) or may(person.role, Permission.OPERATION_STEER)
-        )
-        g.late_mails = late_now(clock.utcnow(), patience()) if acts else None
+        g.late_mails = late_now(clock.utcnow(), patience()) if _acts() else None
     return cast(Late | None, g.late_mails)
+
+
+def _acts() -> bool:
+    person = access.viewer()
+    return person is not None and (
+        may(person.role, Permission.BROADCASTS_STEER) or may(person.role, Permission.OPERATION_STEER)
+    )
+
+
+def notice_knows(pause: Pause | None, found: Late | None) -> None:
+    """Tell the notice what a page has found out for itself, so that it is not looked up again for the same answer."""
+    g.sending_pause = pause
+    g.late_mails = found if _acts() else None
 
 
 def _may_resume() -> bool:

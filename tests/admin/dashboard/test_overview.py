@@ -1,15 +1,20 @@
 """The first page of staff."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 from portal import clock
+from portal.accounts import actions as accounts
+from portal.audit.rules import SYSTEM
 from portal.extensions import db
 from portal.incidents.models import Maintenance
 from portal.incidents.rules import MaintenanceState, Severity, Visibility
+from portal.notifications.bounces import polling
 from tests.admin.incidents.conftest import report, soup, world
-from tests.conftest import STAFF_HOST, Cast, SignIn
+from tests.conftest import STAFF_HOST, Cast, SignIn, counted_queries
 from tests.incidents.conftest import World
 
 __all__ = ["world"]
@@ -60,6 +65,29 @@ def test_mail_on_its_way_and_work_ahead_are_shown(world: World, cast: Cast, sign
     assert "In progress" in text
     assert "Tomorrow" in text
     assert "Over " not in text
+
+
+def test_a_look_costs_at_most_thirty_statements_while_everything_happens_at_once(
+    app: Flask, world: World, cast: Cast, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mails of an incident are late, the mailbox of reports is not read, a company cannot be reached."""
+    settings = replace(app.config["SETTINGS"], bounce_imap_url="imaps://reports:word@mail.example.com")
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    now = clock.utcnow()
+    for number in range(3):
+        at = now - timedelta(minutes=10 + number)
+        report(f"Down {number}", {world.trunk.id: Severity.MAJOR_OUTAGE}, notify=True, now=at)
+    assert polling.begin(settings, "me", now)
+    polling.rest(settings, "me", "The mail server refuses.", now)
+    accounts.add_company("Cedar Clinic", by=SYSTEM, now=now)
+    db.session.commit()
+    client = sign_in(cast.root)
+    client.get("/admin/")
+    with counted_queries() as statements:
+        page = client.get("/admin/").text
+    for sentence in ("Mails of incidents are late", "What comes back could not be read", "1 company"):
+        assert sentence in page
+    assert len(statements) <= 30, "\n".join(" ".join(each.split())[:150] for each in statements)
 
 
 def test_quick_publish_leads_to_the_filled_form(world: World, cast: Cast, sign_in: SignIn) -> None:
