@@ -225,3 +225,6 @@ def _let_go(target: Any) -> None:
         target.discard()
     except Exception:
         log.warning("a begun upload could not be given up; the bucket should expire such parts", exc_info=True)
+    finally:
+        # It would try once more to send what it holds when it is collected.
+        target.closed = True

@@ -20,6 +20,7 @@ from portal.extensions import db
 from portal.fragments import redirect_to
 from tests.conftest import Cast, HostClient
 from tests.security.world import World, plant
+from tests.support.cases import make_known
 
 probe = Blueprint("probe", __name__)
 access.anyone(probe)
@@ -133,8 +134,9 @@ def masked(response: TestResponse) -> str:
 
 
 @pytest.fixture
-def world(cast: Cast) -> World:
+def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
     """The world with its canaries."""
+    make_known(monkeypatch, {1: cast.a.id, 2: cast.b.id})
     return plant(cast)
 
 

@@ -142,6 +142,11 @@ NO_CHANNEL: dict[str, Any] = {
 """A channel of one's own only its owner may end, one of the company nobody of its people; tests/customer/preferences
 has who does."""
 
+NO_FILE = {"public_id": "0" * 26}
+CASE, NO_CASE = {"kind": "case", "key": "C1"}, {"kind": "case", "key": "C99"}
+OF_ONE_COMPANY = frozenset({200, 404})
+"""What is A's is there for A; B's must look missing to A."""
+
 RIGHTS: dict[str, Entry] = {
     # Machines
     "api_reference.reference": Entry(For.ANYONE, answers=frozenset({200, 404})),
@@ -362,6 +367,30 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),
     "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    "customer_messages.conversation": Entry(
+        For.CUSTOMERS,
+        CASE,
+        NO_CASE,
+        hidden=[{"kind": "nothing", "key": "1"}],
+        hidden_from_a=[{"kind": "case", "key": "C2"}],
+        answers=OF_ONE_COMPANY,
+        area=Area.MESSAGES,
+    ),
+    "customer_messages.write": Entry(
+        For.CUSTOMERS, CASE, NO_CASE, hidden_from_a=[{"kind": "case", "key": "C2"}], answers=OF_ONE_COMPANY
+    ),
+    "customer_files.upload": Entry(For.CUSTOMERS),
+    **{
+        f"customer_files.{endpoint}": Entry(
+            For.CUSTOMERS,
+            {"public_id": "@file_a"},
+            NO_FILE,
+            hidden=[{"public_id": "@file_a_note"}, {"public_id": "@file_b_note"}],
+            hidden_from_a=[{"public_id": "@file_b"}],
+            answers=OF_ONE_COMPANY,
+        )
+        for endpoint in ("file", "small", "discard")
+    },
     "customer_account.password": Entry(For.CUSTOMERS),
     "customer_account.email": Entry(For.CUSTOMERS),
     "customer_account.end_one_session": Entry(For.CUSTOMERS, **NO_SESSION),
@@ -538,6 +567,18 @@ RIGHTS: dict[str, Entry] = {
     "admin_notices.send": staff(For.PUBLISHERS, NOTICE),
     "admin_notices.duplicate": staff(For.PUBLISHERS, NOTICE),
     "admin_notices.delete": staff(For.PUBLISHERS, NOTICE),
+    "admin_messages.waiting": staff(For.STAFF),
+    "admin_messages.conversation": staff(For.STAFF, CASE, NO_CASE),
+    "admin_messages.write": staff(For.STAFF, CASE, NO_CASE),
+    "admin_messages.settle": staff(For.STAFF, CASE, NO_CASE),
+    "admin_messages.delete": staff(
+        For.STAFF, {**CASE, "public_id": "@message_a"}, {**NO_CASE, "public_id": "@message_a"}
+    ),
+    "admin_files.upload": staff(For.STAFF),
+    "admin_files.file": staff(For.STAFF, {"public_id": "@file_a"}, NO_FILE),
+    "admin_files.small": staff(For.STAFF, {"public_id": "@file_a"}, NO_FILE, answers=frozenset({404})),
+    "admin_files.discard": staff(For.STAFF, {"public_id": "@file_a"}, NO_FILE),
+    "admin_files.delete": staff(For.STAFF, {"public_id": "@file_a"}, NO_FILE),
     "admin_broadcasts.broadcasts": staff(For.STAFF),
     "admin_broadcasts.broadcast": staff(For.STAFF, BROADCAST),
     "admin_broadcasts.progress": staff(For.STAFF, BROADCAST),

@@ -42,6 +42,7 @@ from portal.notifications.rules import Failure
 from tests.conftest import Cast, SignIn, token_in
 from tests.security.test_outside import BAD_ADDRESSES, Authority, leads_to
 from tests.security.world import World, plant
+from tests.support.cases import make_known
 from tests.support.receiver import Receiver, Reply, Request
 
 HERE = ipaddress.ip_address("127.0.0.1")
@@ -400,7 +401,8 @@ def test_one_address_is_stored_once_for_one_owner(cast: Cast, app: Flask) -> Non
 
 
 @pytest.fixture
-def world(cast: Cast) -> World:
+def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
+    make_known(monkeypatch, {1: cast.a.id, 2: cast.b.id})
     return plant(cast)
 
 

@@ -1,6 +1,7 @@
 """A world in which every private text carries a canary, and the cast of all who may come knocking."""
 
 import hashlib
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,9 +30,13 @@ from portal.catalogue.notices.rules import Chosen
 from portal.domains.models import PortalHost
 from portal.domains.queries.hosts import hosts_of
 from portal.extensions import db
+from portal.files import store
+from portal.files.actions import Giver, keep
+from portal.files.taking import take
 from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
+from portal.messages.actions import write as write_message
 from portal.notifications.actions import set_contact, suppress
 from portal.notifications.actions.relays import Address as RelayAddress
 from portal.notifications.actions.relays import Load as RelayLoad
@@ -47,6 +52,7 @@ from portal.records.kinds import kind_named
 from portal.records.rules.exports import ExportKind
 from portal.records.working import Work
 from tests.conftest import STAFF_HOST, Cast, client_on
+from tests.support.cases import case
 
 A_HOST = "a.portal.test"
 B_HOST = "b.portal.test"
@@ -97,11 +103,37 @@ def plant(cast: Cast) -> World:
     _plant_import(world)
     _plant_notice(world)
     _plant_channel(world)
+    _plant_conversations(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay), ("audit_entry", AuditEntry)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
     events.commit()
     return world
+
+
+def _plant_conversations(world: World) -> None:
+    """About a case of each company: a message with a file, and a note of staff with another."""
+    now = clock.utcnow()
+    people = ((1, world.cast.a, world.cast.alice, ONLY_A, "a"), (2, world.cast.b, world.cast.charlie, ONLY_B, "b"))
+    for case_id, company, person, owner, name in people:
+        customer = Giver(person.id, person.name, company.id)
+        staff = Giver(world.cast.olaf.id, world.cast.olaf.name, None)
+        for giver, whose, suffix in ((customer, owner, ""), (staff, STAFF_ONLY, "_note")):
+            content = io.BytesIO(canary(whose, "filecontent").encode())
+            title = f"{canary(whose, 'filename')}.txt"
+            taken = take(content, title, store.of_app(), most_bytes=1_000_000)
+            file = keep(taken, giver, now)
+            message = write_message(
+                case(case_id),
+                canary(whose, "messagebody"),
+                giver,
+                key=f"world{suffix}",
+                file_ids=[file.public_id],
+                is_internal=whose == STAFF_ONLY,
+                now=now,
+            )
+            world.public_ids[f"file_{name}{suffix}"] = file.public_id
+            world.public_ids[f"message_{name}{suffix}"] = message.public_id
 
 
 def _plant_people(world: World) -> None:

@@ -23,6 +23,7 @@ from tests.conftest import STAFF_HOST, Cast
 from tests.security.rights import API_IDS, resolve
 from tests.security.test_sweep import taken_back
 from tests.security.world import World, plant
+from tests.support.cases import make_known
 
 BASE = f"http://{STAFF_HOST}"
 
@@ -45,7 +46,8 @@ class OneSession:
 
 
 @pytest.fixture
-def world(cast: Cast) -> World:
+def world(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> World:
+    make_known(monkeypatch, {1: cast.a.id, 2: cast.b.id})
     return plant(cast)
 
 
