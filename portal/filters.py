@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import nh3
 from flask import Flask, g, has_app_context, request, url_for
@@ -491,7 +492,10 @@ def bars_sentence(days: str, label: str = "") -> str:
 
 
 def page_address(number: int) -> str:
-    """This page's own address with another `page`, its other filters kept."""
-    kept: dict[str, Any] = {**request.args.to_dict(flat=False), **(request.view_args or {})}
-    kept["page"] = number if number > 1 else None
-    return url_for(request.endpoint or "", **kept)
+    """This page's own address with another `page`, its other filters kept.
+
+    What was asked for stays out of `url_for`, to which some names, such as `_method`, mean something else.
+    """
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name != "page"]
+    query = urlencode([*kept, ("page", str(number))] if number > 1 else kept)
+    return url_for(request.endpoint or "", **(request.view_args or {})) + (f"?{query}" if query else "")

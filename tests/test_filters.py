@@ -170,3 +170,9 @@ def test_the_address_of_another_page_keeps_the_filters(app: Flask) -> None:
     with app.test_request_context("/admin/styleguide?q=alder&state=a&state=b&page=3", base_url=f"http://{STAFF_HOST}"):
         assert page_address(4) == "/admin/styleguide?q=alder&state=a&state=b&page=4"
         assert page_address(1) == "/admin/styleguide?q=alder&state=a&state=b"
+
+
+@pytest.mark.parametrize("name", ["_method", "_external", "_scheme", "_anchor"])
+def test_a_filter_of_any_name_is_kept_as_it_is(app: Flask, name: str) -> None:
+    with app.test_request_context(f"/admin/styleguide?{name}=a&{name}=b", base_url=f"http://{STAFF_HOST}"):
+        assert page_address(2) == f"/admin/styleguide?{name}=a&{name}=b&page=2"

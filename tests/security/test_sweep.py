@@ -231,6 +231,7 @@ def taken_back(app: Flask) -> Iterator[None]:
         savepoint.rollback()
 
 
+@pytest.mark.usefixtures("frozen")
 def test_a20_no_form_is_taken_without_its_token(app: Flask, world: World) -> None:
     wrong = []
     before = checksum()
@@ -258,6 +259,7 @@ TAKES_NO_TOKEN: set[str] = {"public_unsubscribe.leave", "public_inbound.take_bou
 """One-click unsubscribing is posted by mailbox providers (RFC 8058), reports of mails by a server that signs them."""
 
 
+@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("who", ["admin", "Alice"])
 def test_a22_no_other_method_does_anything(app: Flask, world: World, who: str) -> None:
     role = next(each for each in ROLES if each.name == who)
@@ -277,6 +279,8 @@ def test_a22_no_other_method_does_anything(app: Flask, world: World, who: str) -
             if response.status_code not in {404, 405}:
                 wrong.append(f"{method} {paths[pattern]}: {response.status_code}")
         if "GET" in methods:
-            client.get(paths[pattern], query_string={"_method": "DELETE", "csrf_token": token})
+            response = client.get(paths[pattern], query_string={"_method": "DELETE", "csrf_token": token})
+            if response.status_code >= 500:
+                wrong.append(f"GET {paths[pattern]}: {response.status_code}")
     assert not wrong, "\n".join(wrong)
     assert checksum() == before
