@@ -282,7 +282,7 @@ def returns_finding(found: Returns, now: datetime) -> Finding:
         return Finding("Reports", Verdict.OK, text)
     if found.failing_since is not None:
         since = f"their mailbox could not be read since {found.failing_since:%Y-%m-%d %H:%M} UTC"
-        return Finding("Reports", Verdict.WARN, f"{since}. {found.answer} See Returned mails.")
+        return Finding("Reports", Verdict.WARN, f"{since}. {found.answer.rstrip('.')}. See Returned mails.")
     if found.read_at is None:
         return Finding("Reports", Verdict.OK, "their mailbox was not looked into yet")
     return _read_finding(found, found.read_at, now)

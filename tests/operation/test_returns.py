@@ -87,13 +87,13 @@ def test_how_the_mailbox_fares_is_seen_and_trouble_that_stays_is_told_once(
     assert "signalbox_bounce_mailbox_up 1.0" in shown
     assert "signalbox_bounce_reports_unread 7.0" in shown
     assert "7 unread" in root.get("/admin/operation").text
-    assert "What comes back could not be read" not in root.get("/admin/").text
+    assert "see what the mailbox says" not in root.get("/admin/").text
     for ago in (60, 50):
         look(polled, ago * MINUTE, "The mail server refuses: LOGIN failed")
     db.session.commit()
     assert "signalbox_bounce_mailbox_up 0.0" in figures(app)
     assert "LOGIN failed" in root.get("/admin/operation").text
-    assert "What comes back could not be read" in root.get("/admin/").text
+    assert "see what the mailbox says" in root.get("/admin/").text
     assert told() == [], "a hiccup is on screen, and troubles nobody"
     for ago in (40, 20):
         look(polled, ago * MINUTE, "The mail server refuses: LOGIN failed")

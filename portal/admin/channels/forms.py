@@ -46,7 +46,7 @@ class NewChannelForm(StaffForm):
 
     whose = RadioField(
         "Whose",
-        choices=choices_of([("company", "A customer company"), ("person", "One person"), ("staff", "Our own staff")]),
+        choices=choices_of([("company", "A customer company"), ("person", "One person"), ("staff", "Our own staff, who hear of alarms")]),
         default="company",
     )
     company = StringField("Company", validators=[Length(max=200, message="That is no company’s name.")])
