@@ -11,7 +11,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, abort, request
+from flask import Flask, Request, abort, request
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.wsgi import ClosingIterator
 
@@ -77,8 +77,33 @@ class Bodies:
         return ClosingIterator(answer, leave)
 
 
+class TidyRequest(Request):
+    """A request that closes the files it brought when it is over, those too of a form that could not be read."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        stream = super()._get_file_stream(total_content_length, content_type, filename, content_length)
+        self.__dict__.setdefault("brought", []).append(stream)
+        return stream
+
+    def close(self) -> None:
+        """Close every file of the form."""
+        for stream in self.__dict__.get("brought", ()):
+            stream.close()
+
+
 def init_app(app: Flask) -> None:
     """Refuse what the middleware could not read, in the words and with the headers of every other refusal."""
+    app.request_class = TidyRequest
+
+    @app.teardown_request
+    def _tidy(_error: BaseException | None) -> None:
+        request.close()
 
     @app.before_request
     def _refuse() -> None:

@@ -112,12 +112,12 @@ def test_f03_a_byte_too_many_is_refused_and_the_limit_itself_is_not(store: Store
 
 
 def test_f03_an_endless_stream_is_read_to_the_limit_and_in_bounded_memory(store: Store) -> None:
-    class Endless(io.RawIOBase):
+    class Endless(io.BytesIO):
         given = 0
 
-        def read(self, size: int = -1) -> bytes:
-            self.given += size
-            return b"%PDF-" + b"x" * (size - 5)
+        def read(self, size: int | None = -1) -> bytes:
+            self.given += size or 0
+            return b"%PDF-" + b"x" * ((size or 0) - 5)
 
     source = Endless()
     tracemalloc.start()
