@@ -21,6 +21,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.files.routes import blueprint as files
     from portal.admin.imports.routes import blueprint as imports
     from portal.admin.incidents.routes import blueprint as incidents
+    from portal.admin.jobs.routes import jobs, quotes
     from portal.admin.messages.routes import blueprint as messages
     from portal.admin.operation.routes import blueprint as operation
     from portal.admin.operation.routes import notice as sending
@@ -30,6 +31,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.relays.routes import blueprint as relays
     from portal.admin.retention.routes import blueprint as retention
     from portal.admin.search.routes import blueprint as search
+    from portal.admin.settings.routes import blueprint as work_settings
     from portal.admin.styleguide.routes import blueprint as styleguide
     from portal.admin.suppressions.routes import blueprint as suppressions
     from portal.admin.tokens.routes import blueprint as tokens
@@ -39,6 +41,8 @@ def blueprints() -> list[Blueprint]:
         account,
         sign_in,
         incidents,
+        jobs,
+        quotes,
         components,
         services,
         companies,
@@ -50,6 +54,7 @@ def blueprints() -> list[Blueprint]:
         preferences,
         portals,
         relays,
+        work_settings,
         tokens,
         channels,
         operation,

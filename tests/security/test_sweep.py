@@ -39,7 +39,12 @@ def test_t01_every_path_with_an_id_names_one_that_is_missing(app: Flask) -> None
         assert set(entry.ours) == set(entry.missing) == rule.arguments, rule.endpoint
 
 
-MAY_ENTER = {For.STAFF: {"olaf", "ada", "root"}, For.PUBLISHERS: {"ada", "root"}, For.ADMINS: {"root"}}
+MAY_ENTER = {
+    For.STAFF: {"olaf", "ada", "root"},
+    For.PUBLISHERS: {"ada", "root"},
+    For.OFFICE: {"olaf", "root"},
+    For.ADMINS: {"root"},
+}
 """Who of the cast may open the screens of an audience of staff."""
 
 

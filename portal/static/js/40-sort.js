@@ -10,7 +10,10 @@
   };
 
   const send = async (list) => {
-    if (!list.dataset.sortUrl) return;
+    if (!list.dataset.sortUrl) {
+      list.dispatchEvent(new Event("sorted", { bubbles: true }));
+      return;
+    }
     const target = document.querySelector(list.dataset.sortTarget || `#${CSS.escape(list.id)}`) ?? list;
     await window.htmx.ajax("POST", list.dataset.sortUrl, {
       source: list,

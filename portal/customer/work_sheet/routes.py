@@ -1,0 +1,27 @@
+"""`/work/<version>.css`: the colours of what customers see of jobs and quotes."""
+
+from flask import Blueprint, Response, abort, url_for
+
+from portal import access
+from portal.domains.rules import Area
+from portal.jobs.sheets import public_sheet
+
+blueprint = Blueprint("customer_work_sheet", __name__, url_prefix="/work")
+access.customers(blueprint)
+
+
+@blueprint.get("/<string(length=12):version>.css")
+def sheet(version: str) -> Response:
+    """The sheet of this version for good. An older page gets today's, to be asked for again."""
+    if not access.areas() & {Area.JOBS, Area.QUOTES}:
+        abort(404)
+    found = public_sheet()
+    response = Response(found.text, mimetype="text/css")
+    is_this = version == found.version
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable" if is_this else "private, no-cache"
+    return response
+
+
+def sheet_address() -> str:
+    """Where pages that show public statuses find their colours. Two queries."""
+    return url_for("customer_work_sheet.sheet", version=public_sheet().version)
