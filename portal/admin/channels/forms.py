@@ -23,6 +23,13 @@ KIND_HINTS = {
 }
 
 
+WHOSE = {
+    "company": "A customer company",
+    "person": "One person",
+    "staff": "Our own staff, who hear of alarms",
+}
+
+
 def _label() -> StringField:
     return StringField(
         "Name",
@@ -46,7 +53,7 @@ class NewChannelForm(StaffForm):
 
     whose = RadioField(
         "Whose",
-        choices=choices_of([("company", "A customer company"), ("person", "One person"), ("staff", "Our own staff, who hear of alarms")]),
+        choices=choices_of(WHOSE.items()),
         default="company",
     )
     company = StringField("Company", validators=[Length(max=200, message="That is no company’s name.")])
