@@ -7,6 +7,7 @@ to give up on a body, so who wants dawdlers thrown out puts a proxy in front (`c
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -94,7 +95,9 @@ class TidyRequest(Request):
     def close(self) -> None:
         """Close every file of the form."""
         for stream in self.__dict__.get("brought", ()):
-            stream.close()
+            # On a full disk closing fails as writing did; the file is gone all the same.
+            with suppress(OSError):
+                stream.close()
 
 
 def init_app(app: Flask) -> None:

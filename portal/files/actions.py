@@ -18,7 +18,7 @@ from portal.audit.rules import Actor
 from portal.config import Settings
 from portal.errors import RuleViolation
 from portal.extensions import db
-from portal.files import queries
+from portal.files import queries, subjects
 from portal.files.models import StoredFile
 from portal.files.rules import FILES_A_MESSAGE, UNFINISHED_AT_MOST, UNFINISHED_FOR, Refusal, counted
 from portal.files.subjects import Ref
@@ -145,6 +145,7 @@ def discard(file: StoredFile, now: datetime) -> None:
 
 def delete(file: StoredFile, *, by: Actor, now: datetime) -> None:
     """Delete a file of a subject, for everybody and for good; that it was there stays in the audit trail."""
+    ref = queries.ref_of(file)
     audit.record(
         "file.delete",
         object_kind="file",
@@ -152,7 +153,7 @@ def delete(file: StoredFile, *, by: Actor, now: datetime) -> None:
         company_id=file.company_id,
         by=by,
         now=now,
-        before={"file": file.name, "bytes": file.size, "of": f"{file.subject_kind} {file.subject_id}"},
+        before={"file": file.name, "bytes": file.size, "about": subjects.title_of(ref) if ref else ""},
     )
     file.deleted_at = now
     db.session.flush()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from portal import events
-from portal.accounts.rules import Permission, Viewpoint
+from portal.accounts.rules import STAFF, Permission, Viewpoint
 from portal.domains.rules import Area
 
 
@@ -74,6 +74,12 @@ def seen(viewpoint: Viewpoint, ref: Ref) -> Known | None:
     """What is known of a subject from this viewpoint; None for what is missing, hidden, or of a kind nobody knows."""
     subject = _subjects.get(ref.kind)
     return subject.seen(viewpoint, ref.id) if subject else None
+
+
+def title_of(ref: Ref) -> str:
+    """What staff call a subject, for the audit trail."""
+    known = seen(STAFF, ref)
+    return known.title if known else f"{ref.kind} {ref.id}"
 
 
 def found(kind: str, key: str) -> Ref | None:

@@ -132,12 +132,12 @@ def settle(ref: Ref, *, by: Actor, now: datetime) -> None:
         return
     audit.record(
         "thread.settle",
-        object_kind=ref.kind,
-        object_id=ref.id,
+        object_kind="thread",
+        object_id=thread.id,
         company_id=thread.company_id,
         by=by,
         now=now,
-        before={"waits_since": thread.waits_since.isoformat()},
+        before={"about": subjects.title_of(ref), "waits_since": thread.waits_since.isoformat()},
     )
     thread.waits_since = None
     db.session.flush()
@@ -150,12 +150,17 @@ def delete_message(message: Message, ref: Ref, *, by: Actor, now: datetime) -> N
     count = files.bin_of_messages([message.id], now)
     audit.record(
         "message.delete",
-        object_kind=ref.kind,
-        object_id=ref.id,
+        object_kind="message",
+        object_id=message.id,
         company_id=thread.company_id,
         by=by,
         now=now,
-        before={"name": message.author_name, "sent_at": message.sent_at.isoformat(), "files": count},
+        before={
+            "about": subjects.title_of(ref),
+            "person": message.author_name,
+            "sent_at": message.sent_at.isoformat(),
+            "files": count,
+        },
     )
     was_internal = message.is_internal
     db.session.delete(message)
