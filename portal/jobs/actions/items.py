@@ -36,7 +36,15 @@ from portal.jobs.rules.amounts import (
     totals,
 )
 
-EXTERNAL_LENGTH = 120
+LONGEST = {
+    "title": TITLE_LENGTH,
+    "site": SITE_LENGTH,
+    "external_number": 120,
+    "description": TEXT_LENGTH,
+    "terms": TEXT_LENGTH,
+}
+"""Characters of what is typed of an item."""
+
 LINE_LENGTH = 500
 
 PUBLIC_FIELDS = frozenset(
@@ -203,46 +211,51 @@ def _checked(kind: WorkKind, company_id: int, facts: Facts, item: WorkItem | Non
 
     People and holdings that an item has already may stay, whatever has become of them since.
     """
-    title, site = one_line(facts.title), one_line(facts.site)
-    if not title:
-        raise RuleViolation("Give it a title.", "title")
-    external = one_line(facts.external_number or "") or None
-    description, terms = paragraphs(facts.description), paragraphs(facts.terms)
-    for field, text, longest in (
-        ("title", title, TITLE_LENGTH),
-        ("site", site, SITE_LENGTH),
-        ("external_number", external or "", EXTERNAL_LENGTH),
-        ("description", description, TEXT_LENGTH),
-        ("terms", terms, TEXT_LENGTH),
-    ):
-        if len(text) > longest:
-            raise RuleViolation(f"At most {longest:,} characters, please.", field)
-    if facts.ends_at and not facts.starts_at:
-        raise RuleViolation("Say when it begins, too.", "starts_at")
-    if facts.starts_at and facts.ends_at and facts.ends_at < facts.starts_at:
-        raise RuleViolation("The end of the window lies before its beginning.", "ends_at")
+    texts = _texts(facts)
+    _check_window(facts)
     if facts.currency not in CURRENCIES:
         raise RuleViolation("Choose a currency of the list.", "currency")
     _check_belongs(company_id, facts, item)
     if item is None or facts.assignee_id != item.assignee_id:
         _assignee(facts.assignee_id)
-    if external:
-        _check_external(kind, external, item)
+    if texts["external_number"]:
+        _check_external(kind, texts["external_number"], item)
     is_quote = kind is WorkKind.QUOTE
     return {
-        "title": title,
+        **texts,
+        "external_number": texts["external_number"] or None,
         "contact_id": facts.contact_id,
-        "site": site,
         "holding_id": facts.holding_id,
-        "description": description,
         "starts_at": facts.starts_at,
         "ends_at": facts.ends_at,
         "assignee_id": facts.assignee_id,
-        "external_number": external,
         "valid_until": facts.valid_until if is_quote else None,
-        "terms": terms if is_quote else "",
+        "terms": texts["terms"] if is_quote else "",
         "currency": facts.currency,
     }
+
+
+def _texts(facts: Facts) -> dict[str, str]:
+    texts = {
+        "title": one_line(facts.title),
+        "site": one_line(facts.site),
+        "external_number": one_line(facts.external_number or ""),
+        "description": paragraphs(facts.description),
+        "terms": paragraphs(facts.terms),
+    }
+    if not texts["title"]:
+        raise RuleViolation("Give it a title.", "title")
+    for field, text in texts.items():
+        if len(text) > LONGEST[field]:
+            raise RuleViolation(f"At most {LONGEST[field]:,} characters, please.", field)
+    return texts
+
+
+def _check_window(facts: Facts) -> None:
+    if facts.ends_at and not facts.starts_at:
+        raise RuleViolation("Say when it begins, too.", "starts_at")
+    if facts.starts_at and facts.ends_at and facts.ends_at < facts.starts_at:
+        raise RuleViolation("The end of the window lies before its beginning.", "ends_at")
 
 
 def _check_belongs(company_id: int, facts: Facts, item: WorkItem | None) -> None:
