@@ -186,10 +186,10 @@ def _publish(
         object_id=None,
         by=by,
         now=now,
-        before={"kind": kind.value, **{name: was for name, (was, _is) in changed.items()}},
+        before={"statuses": {name: was for name, (was, _is) in changed.items()}},
         after={
             "kind": kind.value,
-            **{name: now_is for name, (_was, now_is) in changed.items()},
+            "statuses": {name: now_is for name, (_was, now_is) in changed.items()},
             "items": items,
             "moved": {before.by_id[doomed].name: after.by_id[target].name for doomed, target in deleted.items()},
             "told": tell,

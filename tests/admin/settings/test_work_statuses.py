@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from portal.admin.audit.sentences import lines
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
@@ -295,9 +296,10 @@ def test_a_save_is_written_down(olaf: FlaskClient, cast: Cast) -> None:
     held = role(Role.ON_HOLD).id
     send(olaf, opened(olaf) | {f"name.{held}": "Parked"})
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "work_statuses.edit")).one()
-    assert (entry.actor, entry.before) == (cast.olaf.email, {"kind": "job", "On hold": {"name": "On hold"}})
+    assert (entry.actor, entry.before) == (cast.olaf.email, {"statuses": {"On hold": {"name": "On hold"}}})
     assert entry.after is not None
-    assert entry.after["On hold"] == {"name": "Parked"}
+    assert (entry.after["kind"], entry.after["statuses"]) == ("job", {"On hold": {"name": "Parked"}})
+    assert [line.sentence for line in lines([entry])] == ["Olaf saved the statuses of jobs"]
 
 
 def test_the_preview_of_a_hundred_statuses_is_one_round_trip_of_few_queries(olaf: FlaskClient, cast: Cast) -> None:
