@@ -23,6 +23,7 @@ class For(Enum):
 
     STAFF = "everybody of staff"
     PUBLISHERS = "status and admin"
+    OFFICE = "office and admin"
     ADMINS = "admin"
     CUSTOMERS = "people signed in for a company"
     READERS = "whoever may read the status pages, signed in or not"
@@ -146,6 +147,20 @@ NO_FILE = {"public_id": "0" * 26}
 CASE, NO_CASE = {"kind": "case", "key": "C1"}, {"kind": "case", "key": "C99"}
 OF_ONE_COMPANY = frozenset({200, 404})
 """What is A's is there for A; B's must look missing to A."""
+
+
+def of_a(kind: str, area: Area) -> Entry:
+    """A page about a job or a quote of company A that is in the portal; one is hidden, one is B's."""
+    return Entry(
+        For.CUSTOMERS,
+        {"number": f"@{kind}_a"},
+        {"number": f"{kind[0].upper()}-999999"},
+        hidden=[{"number": f"@{kind}_hidden"}],
+        hidden_from_a=[{"number": f"@{kind}_b"}],
+        answers=OF_ONE_COMPANY,
+        area=area,
+    )
+
 
 RIGHTS: dict[str, Entry] = {
     # Machines
@@ -366,7 +381,14 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.home": Entry(For.CUSTOMERS),
     "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),
     "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    "customer_work_sheet.sheet": Entry(For.CUSTOMERS, {"version": "0" * 12}, {"version": "short"}),
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    "customer_home.your_jobs": Entry(For.CUSTOMERS, area=Area.JOBS),
+    "customer_home.your_quotes": Entry(For.CUSTOMERS, area=Area.QUOTES),
+    "customer_jobs.jobs": Entry(For.CUSTOMERS, area=Area.JOBS),
+    "customer_jobs.job": of_a("job", Area.JOBS),
+    "customer_quotes.quotes": Entry(For.CUSTOMERS, area=Area.QUOTES),
+    "customer_quotes.quote": of_a("quote", Area.QUOTES),
     "customer_messages.conversation": Entry(
         For.CUSTOMERS,
         CASE,
@@ -549,6 +571,10 @@ RIGHTS: dict[str, Entry] = {
     "admin_incidents.preview_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),
     "admin_incidents.edit": staff(For.PUBLISHERS, {"incident_id": "#public"}),
     "admin_incidents.edit_update": staff(For.PUBLISHERS, {"incident_id": "#public", "update_id": "#update"}),
+    "admin_work_settings.job_statuses": staff(For.OFFICE),
+    "admin_work_settings.quote_statuses": staff(For.OFFICE),
+    "admin_work_settings.preview": staff(For.OFFICE, {"place": "job-statuses"}, {"place": "no-statuses"}),
+    "admin_work_settings.sheet": staff(For.OFFICE, {"version": "0" * 12}, {"version": "short"}),
     "admin_operation.operation": staff(For.ADMINS),
     "admin_operation.pause": staff(For.ADMINS),
     "admin_operation.resume": staff(For.ADMINS),

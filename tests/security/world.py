@@ -4,7 +4,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from flask import Flask
@@ -17,7 +17,7 @@ from portal.accounts.actions.tokens import make_token
 from portal.accounts.models import Company, Person, Session
 from portal.accounts.rules.tokens import Scope
 from portal.audit.models import AuditEntry
-from portal.audit.rules import SYSTEM
+from portal.audit.rules import SYSTEM, Actor
 from portal.catalogue.models import (
     Component,
     ComponentGroup,
@@ -36,6 +36,10 @@ from portal.files.taking import take
 from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
+from portal.jobs.actions import create_item, move, save_table
+from portal.jobs.queries import settings_of
+from portal.jobs.rules import Role as WorkRole
+from portal.jobs.rules import Showing, WorkKind, written_number
 from portal.messages.actions import write as write_message
 from portal.notifications.actions import set_contact, suppress
 from portal.notifications.actions.relays import Address as RelayAddress
@@ -104,11 +108,53 @@ def plant(cast: Cast) -> World:
     _plant_notice(world)
     _plant_channel(world)
     _plant_conversations(world)
+    plant_work(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay), ("audit_entry", AuditEntry)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
     events.commit()
     return world
+
+
+def plant_work(world: World) -> None:
+    """Work statuses whose internal names, reasons and people are for staff; of each kind an item of A, one of B and one
+    of A that customers never saw."""
+    now, office = clock.utcnow(), Actor(canary(STAFF_ONLY, "movedby"))
+    for kind in WorkKind:
+        settings = settings_of(kind)
+        hidden = WorkRole.ON_HOLD
+        rows = [
+            replace(
+                row,
+                name=canary(STAFF_ONLY, f"status{kind.value}{row.role}"),
+                color=f"#{100 + place:02x}ab{100 + place:02x}",
+                portal_color="#2457d6",
+                showing=Showing.HIDDEN if row.role is hidden else row.showing,
+            )
+            for place, row in enumerate(settings.table.rows)
+        ]
+        save_table(kind, rows, version=settings.version, by=office, now=now)
+        table = settings_of(kind).table
+        for name, company, role, owner in (
+            ("a", world.cast.a, WorkRole.REQUESTED, ONLY_A),
+            ("hidden", world.cast.a, hidden, STAFF_ONLY),
+            ("b", world.cast.b, WorkRole.REQUESTED, ONLY_B),
+        ):
+            item = create_item(
+                kind,
+                canary(owner, f"{kind.value}title"),
+                company_id=company.id,
+                status_id=table.with_role(role).id,
+                site=canary(owner, "site"),
+                description=canary(owner, "description"),
+                external_number=canary(STAFF_ONLY, f"external{name}"),
+                assignee_id=world.cast.olaf.id,
+                by=office,
+                now=now,
+            )
+            move(item, table.with_role(hidden).id, by=office, now=now, reason=canary(STAFF_ONLY, "reason"))
+            world.ids[f"{kind.value}_{name}"] = item.id
+            world.public_ids[f"{kind.value}_{name}"] = written_number(kind, item.number)
 
 
 def _plant_conversations(world: World) -> None:

@@ -6,15 +6,22 @@ from typing import Any
 
 from portal.accounts.queries import Viewer
 from portal.domains.rules import Area
+from portal.jobs.queries.public import public_lines
+from portal.jobs.queries.zones import today_of
+from portal.jobs.rules import WorkKind
 from portal.services.queries import CompanyPicture, ServiceLine, company_picture, service_lines
 from portal.services.rules import ServiceStatus
 
 SHOWN = 8
 """How many services the home names; the others are a link away."""
 
+WORK_SHOWN = 5
+"""How many jobs, and how many quotes, the home names: those that wait for the customer, then those under way."""
+
 
 def home_view(viewer: Viewer, areas: Collection[Area], now: datetime) -> dict[str, Any]:
-    """The banners and the services of the viewer's company. `picture` is None where Status is off."""
+    """The banners, services, jobs and quotes of the viewer's company. `picture` is None where Status is off, `jobs` and
+    `quotes` are where their areas are."""
     company_id = viewer.company_id or 0
     picture = company_picture(company_id, now) if Area.STATUS in areas else None
     lines = picture.lines if picture else service_lines(company_id, now, shows_incidents=False)
@@ -24,9 +31,16 @@ def home_view(viewer: Viewer, areas: Collection[Area], now: datetime) -> dict[st
         "shows_services": Area.SERVICES in areas,
         "lines": sorted(lines, key=_worst_first)[:SHOWN],
         "total": len(lines),
+        "jobs": _work(WorkKind.JOB, company_id, now) if Area.JOBS in areas else None,
+        "quotes": _work(WorkKind.QUOTE, company_id, now) if Area.QUOTES in areas else None,
         "checked_at": now.replace(second=0, microsecond=0),
         "now": now,
     }
+
+
+def _work(kind: WorkKind, company_id: int, now: datetime) -> dict[str, Any]:
+    lines, total = public_lines(kind, company_id, today_of(company_id, now), WORK_SHOWN)
+    return {"lines": lines, "total": total}
 
 
 def _is_all_well(picture: CompanyPicture) -> bool:

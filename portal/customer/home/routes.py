@@ -41,6 +41,20 @@ def your_services() -> Response:
     return _answer("customer/home/_your_services.html")
 
 
+@blueprint.get("/your-jobs")
+def your_jobs() -> Response:
+    """The home's list of jobs, for an open page."""
+    access.require_area(Area.JOBS)
+    return _answer("customer/home/_your_jobs.html")
+
+
+@blueprint.get("/your-quotes")
+def your_quotes() -> Response:
+    """The home's list of quotes, for an open page."""
+    access.require_area(Area.QUOTES)
+    return _answer("customer/home/_your_quotes.html")
+
+
 def _answer(fragment: str) -> Response:
     view = home_view(access.signed_in(), access.areas(), clock.utcnow())
     return render("customer/home/home.html", fragment, **view)

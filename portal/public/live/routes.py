@@ -69,11 +69,15 @@ def _topics() -> list[str]:
     everybody = [events.public_topic(domain.id)]
     is_ours = viewpoint.company_id is not None and is_admitted(viewpoint.company_id, domain.id)
     items = _items(viewpoint, areas) if is_ours else []
-    if viewpoint.company_id is not None and is_ours and {Area.STATUS, Area.SERVICES} & areas:
+    if viewpoint.company_id is None or not is_ours:
+        return everybody if Area.PUBLIC_STATUS in areas else []
+    own = [events.company_topic(viewpoint.company_id)]
+    if {Area.STATUS, Area.SERVICES} & areas:
         held = {each.service_id for each in services_held(viewpoint.company_id, clock.utcnow())}
-        own = [events.company_topic(viewpoint.company_id)]
         return everybody + own + items + [events.service_topic(service_id) for service_id in sorted(held)]
-    return (everybody if Area.PUBLIC_STATUS in areas else []) + items
+    return (
+        (everybody if Area.PUBLIC_STATUS in areas else []) + (own if {Area.JOBS, Area.QUOTES} & areas else []) + items
+    )
 
 
 def _items(viewpoint: Viewpoint, areas: frozenset[Area]) -> list[str]:

@@ -1,0 +1,71 @@
+"""Lists and pages of work, the same for jobs and for quotes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flask import abort, request
+
+from portal import access, clock, writing
+from portal.domains.rules import Area
+from portal.files.queries import files_of
+from portal.jobs.queries.public import SEARCHED, PublicItem, PublicLine, public_item, public_page
+from portal.jobs.queries.zones import today_of
+from portal.jobs.rules import PLURALS, WorkKind
+from portal.services.queries import ServiceLine, service_lines
+from portal.services.rules import ServiceStatus
+
+DELAYING = {ServiceStatus.INTERMITTENT, ServiceStatus.DOWN}
+"""What a service must be in, with an incident as the reason, for the work on it to be called delayed."""
+
+
+def list_view(kind: WorkKind) -> dict[str, Any]:
+    """What the list of the viewer's company shows; 404 for a page there is not."""
+    company_id, now = access.signed_in().company_id or 0, clock.utcnow()
+    text = request.args.get("q", "").strip()[:SEARCHED]
+    key = request.args.get("status", "")[:40]
+    wanted = request.args.get("page", "1")
+    page = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 7 else 0
+    listed = public_page(kind, company_id, today_of(company_id, now), key=key, text=text, page=page)
+    if listed is None:
+        abort(404)
+    return {
+        "listed": listed,
+        "text": text,
+        "key": key,
+        "address": f"/{PLURALS[kind]}",
+        "delays": delays_of([*listed.waiting, *listed.items], company_id, now),
+    }
+
+
+def item_of(kind: WorkKind, number: str) -> PublicItem:
+    """The item of this number; 404 for what is missing, foreign, hidden, or written in another way."""
+    company_id = access.signed_in().company_id or 0
+    item = public_item(kind, company_id, number, today_of(company_id, clock.utcnow()))
+    if item is None or item.line.number != number:
+        abort(404)
+    return item
+
+
+def item_view(item: PublicItem, **conversation: Any) -> dict[str, Any]:
+    """What the page of an item shows, with its conversation where Messages is open."""
+    company_id, viewpoint = access.signed_in().company_id or 0, access.viewpoint()
+    return {
+        "item": item,
+        "files": files_of(viewpoint, item.ref, with_messages=Area.MESSAGES in access.areas()),
+        "delays": delays_of([item.line], company_id, clock.utcnow()),
+        "topic": f"live item:{item.line.kind.value}:{item.line.number}",
+        **writing.shown(item.ref, **conversation),
+    }
+
+
+def delays_of(lines: Sequence[PublicLine], company_id: int, now: datetime) -> Mapping[int, ServiceLine]:
+    """By holding, the outage that delays the work on it. Nothing is asked where no line depends on a holding."""
+    holdings = {line.holding_id for line in lines if line.is_open and line.holding_id is not None}
+    if not holdings or Area.STATUS not in access.areas():
+        return {}
+    return {
+        service.holding_id: service
+        for service in service_lines(company_id, now)
+        if service.holding_id in holdings and service.incident and service.status in DELAYING
+    }
