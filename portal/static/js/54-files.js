@@ -21,7 +21,7 @@
   // A form waits for what is still on its way: its buttons rest meanwhile.
   function settle(form) {
     if (!form) return;
-    const waits = queue.some((each) => each.form === form && !each.isDone) || form.querySelector("[data-sending]");
+    const waits = queue.some((each) => each.form === form && !each.isDone) || form.querySelector("[data-busy]");
     for (const button of form.querySelectorAll('button[type="submit"]')) {
       if (waits) {
         button.disabled = true;
@@ -35,14 +35,14 @@
 
   function refuse(item, sentence) {
     item.row.className = "upload upload-refused";
-    item.row.removeAttribute("data-sending");
+    item.row.removeAttribute("data-busy");
     const words = element("p", { class: "field-error", role: "alert" }, sentence);
     item.row.replaceChildren(words);
   }
 
   function begin(field, file) {
     const list = field.querySelector("[data-upload-list]");
-    const row = element("li", { class: "upload", "data-sending": "" });
+    const row = element("li", { class: "upload", "data-busy": "" });
     const progress = element("progress", { max: "1", "aria-label": named(field.dataset.sending, file.name) });
     const stop = element("button", { class: "button button-quiet button-small", type: "button" }, "×");
     stop.setAttribute("aria-label", named(field.dataset.cancel, file.name));
