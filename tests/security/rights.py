@@ -162,6 +162,27 @@ def of_a(kind: str, area: Area) -> Entry:
     )
 
 
+def work(kind: str) -> dict[str, Entry]:
+    """The staff screens of jobs or of quotes: all staff read, the office writes. A view is removed by its owner only."""
+    blueprint, letter = f"admin_{kind}s", kind[0].upper()
+    one, none = {"number": f"@{kind}_a"}, {"number": f"{letter}-{NO_ID[:9]}"}
+    entries = {
+        "item_list": staff(For.STAFF, query="q=canary&show=all"),
+        "board": staff(For.STAFF),
+        "item": staff(For.STAFF, one, none, query="on=2026-11-01"),
+        "board_move": staff(For.OFFICE),
+        "bulk": staff(For.OFFICE),
+        "new": staff(For.OFFICE, query="q=canary"),
+        "edit": staff(For.OFFICE, one, none),
+        "move": staff(For.OFFICE, one, none),
+        "keep_view": staff(For.STAFF),
+        "remove_view": staff(For.STAFF, {"view_id": NO_ID}, answers=frozenset({404})),
+    }
+    if kind == "quote":
+        entries["lines"] = staff(For.OFFICE, one, none)
+    return {f"{blueprint}.{endpoint}": entry for endpoint, entry in entries.items()}
+
+
 RIGHTS: dict[str, Entry] = {
     # Machines
     "api_reference.reference": Entry(For.ANYONE, answers=frozenset({200, 404})),
@@ -386,9 +407,13 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.your_jobs": Entry(For.CUSTOMERS, area=Area.JOBS),
     "customer_home.your_quotes": Entry(For.CUSTOMERS, area=Area.QUOTES),
     "customer_jobs.jobs": Entry(For.CUSTOMERS, area=Area.JOBS),
-    "customer_jobs.job": of_a("job", Area.JOBS),
+    "customer_jobs.new": Entry(For.CUSTOMERS, area=Area.JOBS),
+    "customer_jobs.book": Entry(For.CUSTOMERS, area=Area.JOBS),
+    **{f"customer_jobs.{endpoint}": of_a("job", Area.JOBS) for endpoint in ("job", "add_files", "cancel")},
     "customer_quotes.quotes": Entry(For.CUSTOMERS, area=Area.QUOTES),
-    "customer_quotes.quote": of_a("quote", Area.QUOTES),
+    "customer_quotes.new": Entry(For.CUSTOMERS, area=Area.QUOTES),
+    "customer_quotes.ask": Entry(For.CUSTOMERS, area=Area.QUOTES),
+    **{f"customer_quotes.{endpoint}": of_a("quote", Area.QUOTES) for endpoint in ("quote", "add_files", "cancel")},
     "customer_messages.conversation": Entry(
         For.CUSTOMERS,
         CASE,
@@ -575,6 +600,8 @@ RIGHTS: dict[str, Entry] = {
     "admin_work_settings.quote_statuses": staff(For.OFFICE),
     "admin_work_settings.preview": staff(For.OFFICE, {"place": "job-statuses"}, {"place": "no-statuses"}),
     "admin_work_settings.sheet": staff(For.OFFICE, {"version": "0" * 12}, {"version": "short"}),
+    **work("job"),
+    **work("quote"),
     "admin_operation.operation": staff(For.ADMINS),
     "admin_operation.pause": staff(For.ADMINS),
     "admin_operation.resume": staff(For.ADMINS),

@@ -9,6 +9,7 @@ from flask import abort, request
 from portal import access, clock, writing
 from portal.domains.rules import Area
 from portal.files.queries import files_of
+from portal.jobs.actions import booking
 from portal.jobs.queries.public import SEARCHED, PublicItem, PublicLine, public_item, public_page
 from portal.jobs.queries.zones import today_of
 from portal.jobs.rules import PLURALS, WorkKind
@@ -49,12 +50,15 @@ def item_of(kind: WorkKind, number: str) -> PublicItem:
 
 def item_view(item: PublicItem, **conversation: Any) -> dict[str, Any]:
     """What the page of an item shows, with its conversation where Messages is open."""
-    company_id, viewpoint = access.signed_in().company_id or 0, access.viewpoint()
+    person, viewpoint = access.signed_in(), access.viewpoint()
+    company_id = person.company_id or 0
     return {
         "item": item,
         "files": files_of(viewpoint, item.ref, with_messages=Area.MESSAGES in access.areas()),
         "delays": delays_of([item.line], company_id, clock.utcnow()),
         "topic": f"live item:{item.line.kind.value}:{item.line.number}",
+        "may_cancel": not person.is_view_as and booking.may_cancel(item, person.person_id),
+        "may_give": not person.is_view_as,
         **writing.shown(item.ref, **conversation),
     }
 

@@ -2,7 +2,8 @@
 
 from flask import Blueprint, Response
 
-from portal import access
+from portal import access, writing
+from portal.customer.jobs.booking import show_booking, take_booking, take_cancel, take_files
 from portal.customer.jobs.pages import item_of, item_view, list_view
 from portal.domains.rules import Area
 from portal.fragments import render
@@ -10,6 +11,8 @@ from portal.jobs.rules import WorkKind
 
 blueprint = Blueprint("customer_quotes", __name__, url_prefix="/quotes")
 access.customers(blueprint, Area.QUOTES)
+for _view in ("ask", "add_files"):
+    access.takes_uploads(f"customer_quotes.{_view}", None, most_bytes=writing.MOST_BYTES, sentence=writing.TOO_LARGE)
 
 
 @blueprint.get("")
@@ -18,8 +21,32 @@ def quotes() -> Response:
     return render("customer/quotes/quotes.html", "customer/quotes/_quotes.html", **list_view(WorkKind.QUOTE))
 
 
+@blueprint.get("/new")
+def new() -> Response:
+    """The form that asks for a quote."""
+    return show_booking(WorkKind.QUOTE)
+
+
+@blueprint.post("/new")
+def ask() -> Response:
+    """Ask for a quote; sent twice, it is one."""
+    return take_booking(WorkKind.QUOTE)
+
+
 @blueprint.get("/<number>")
 def quote(number: str) -> Response:
     """One quote with what became of it, its files and what was written about it."""
     view = item_view(item_of(WorkKind.QUOTE, number))
     return render("customer/quotes/quote.html", "customer/quotes/_quote.html", **view)
+
+
+@blueprint.post("/<number>/files")
+def add_files(number: str) -> Response:
+    """Add files to a quote."""
+    return take_files(WorkKind.QUOTE, number)
+
+
+@blueprint.post("/<number>/cancel")
+def cancel(number: str) -> Response:
+    """Call off what one has asked for oneself, as long as nothing else has become of it."""
+    return take_cancel(WorkKind.QUOTE, number)
