@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, select
 from sqlalchemy.orm import contains_eager
 
-from portal.accounts.models import Company, Person
+from portal.accounts.models import Company, Membership, Person
 from portal.accounts.rules import text_key
 from portal.config import Settings
 from portal.errors import NotFound
@@ -31,6 +31,43 @@ def why_unreachable(channel: ContactChannel, settings: Settings) -> str | None:
     if channel.state is ChannelState.DISABLED:
         return f"The channel is disabled. {channel.reason or ''}".strip()
     return None
+
+
+_ACTS_FOR_SOMEBODY = (
+    exists()
+    .where(
+        Membership.person_id == ContactChannel.person_id,
+        Company.id == Membership.company_id,
+        Company.archived_at.is_(None),
+    )
+    .correlate(ContactChannel)
+)
+
+_OWNERS_TROUBLE: tuple[tuple[ColumnElement[bool], str], ...] = (
+    (
+        exists().where(Company.id == ContactChannel.company_id, Company.archived_at.is_not(None)),
+        "Its company is archived, so it is told nothing any more.",
+    ),
+    (
+        exists().where(Person.id == ContactChannel.person_id, Person.deactivated_at.is_not(None)),
+        "Its person is deactivated, so they are told nothing any more.",
+    ),
+    (
+        and_(ContactChannel.person_id.is_not(None), ~_ACTS_FOR_SOMEBODY),
+        "Its person acts for no company, so there is nothing to tell them of.",
+    ),
+)
+"""What of the owner keeps a channel silent, however well it works; the same that `actions.add_channel` refuses."""
+
+
+def unreachable_among(channels: Collection[ContactChannel], settings: Settings) -> dict[int, str]:
+    """Why nothing is told on those of these channels on which nothing is, by id. One query."""
+    trouble = case(*((condition, sentence) for condition, sentence in _OWNERS_TROUBLE), else_=None)
+    ids = [each.id for each in channels]
+    rows = db.session.execute(select(ContactChannel.id, trouble).where(ContactChannel.id.in_(ids)))
+    found: dict[int, str | None] = {channel_id: sentence for channel_id, sentence in rows}
+    why = {each.id: why_unreachable(each, settings) or found.get(each.id) for each in channels}
+    return {channel_id: sentence for channel_id, sentence in why.items() if sentence}
 
 
 class ChannelLine(NamedTuple):
@@ -57,7 +94,7 @@ class Counts:
 def channels_page(
     page: int, settings: Settings, *, text: str = "", state: ChannelState | None = None
 ) -> Page[ChannelLine]:
-    """Channels, those in trouble first, found by label, owner or mask; NotFound beyond the last page. Two queries."""
+    """Channels, those in trouble first, found by label, owner or mask; NotFound beyond the last page. Three queries."""
     statement = (
         select(ContactChannel, func.coalesce(Company.name, Person.name).label("owner"))
         .outerjoin(Company, Company.id == ContactChannel.company_id)
@@ -87,7 +124,9 @@ def channels_page(
         .limit(PAGE_SIZE)
         .offset((page - 1) * PAGE_SIZE)
     )
-    lines = [ChannelLine(channel, owner, why_unreachable(channel, settings)) for channel, owner in rows]
+    found = rows.all()
+    why = unreachable_among([channel for channel, _owner in found], settings)
+    lines = [ChannelLine(channel, owner, why.get(channel.id)) for channel, owner in found]
     return Page(lines, page, pages, total)
 
 
@@ -131,13 +170,14 @@ def channel_by_id(channel_id: int, *, to_change: bool = False) -> ContactChannel
 def channels_of(
     settings: Settings, *, company_id: int | None = None, person_id: int | None = None
 ) -> Sequence[ChannelLine]:
-    """The channels of one company, of one person or, with neither, of the staff, by label. One query."""
+    """The channels of one company, of one person or, with neither, of the staff, by label. Two queries."""
     found = db.session.scalars(
         select(ContactChannel)
         .where(ContactChannel.company_id == company_id, ContactChannel.person_id == person_id)
         .order_by(ContactChannel.label, ContactChannel.id)
-    )
-    return [ChannelLine(each, None, why_unreachable(each, settings)) for each in found]
+    ).all()
+    why = unreachable_among(found, settings) if found else {}
+    return [ChannelLine(each, None, why.get(each.id)) for each in found]
 
 
 def owner_of(channel: ContactChannel) -> Owner:

@@ -84,6 +84,30 @@ def test_whoever_could_be_told_nothing_gets_none(admin: FlaskClient, cast: Cast,
     assert db.session.scalar(select(ContactChannel.id)) is None
 
 
+def test_one_whose_owner_is_told_nothing_is_shown_as_unreachable(admin: FlaskClient, cast: Cast) -> None:
+    now = clock.utcnow()
+    owners = {"company": (cast.b.id, None), "person": (None, cast.bob.id), "loose": (None, cast.charlie.id)}
+    of = {
+        name: add_channel(
+            ChannelKind.WEBHOOK, name, f"https://hooks.example.com/{name}", ["incidents"],
+            company_id=company_id, person_id=person_id, by=SYSTEM, now=now,
+        )[0].id
+        for name, (company_id, person_id) in owners.items()
+    }  # fmt: skip
+    db.session.commit()
+    assert "Unreachable" not in admin.get("/admin/channels").text
+    catalogue.archive_company(cast.b, version=cast.b.version, by=SYSTEM, now=now)
+    cast.bob.deactivated_at = now
+    db.session.commit()
+    assert admin.get("/admin/channels").text.count("Unreachable") == 3
+    for name, said in (
+        ("company", "Its company is archived"), ("person", "Its person is deactivated"),
+        ("loose", "Its person acts for no company"),
+    ):  # fmt: skip
+        assert said in admin.get(f"/admin/channels/{of[name]}").text
+    assert "Unreachable" in admin.get(f"/admin/people/{cast.bob.id}").text
+
+
 def test_one_that_is_narrowed_hears_of_what_touches_that_and_of_what_concerns_everyone(
     admin: FlaskClient, cast: Cast, held: tuple[Service, Service, Component, Component]
 ) -> None:

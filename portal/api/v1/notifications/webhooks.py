@@ -1,5 +1,6 @@
 """`/api/v1/webhooks`: machines that are told beside mail, of companies, of people and of the staff."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app
@@ -20,8 +21,8 @@ from portal.notifications.channels.queries import (
     WEBHOOK_ORDERS,
     channel_by_id,
     owner_of,
+    unreachable_among,
     webhooks,
-    why_unreachable,
 )
 from portal.notifications.channels.rules import ADDRESS_LENGTH, LABEL_LENGTH, ChannelKind, ChannelState, Outcome, Owner
 from portal.notifications.channels.trial import try_out
@@ -36,6 +37,22 @@ blueprint = Resources(
 )
 
 TOPICS_AT_MOST = 1000
+
+NAMES = (
+    "id",
+    "company_id",
+    "person_id",
+    "topics",
+    "language",
+    "state",
+    "failures",
+    "failing_since",
+    "code",
+    "last_sent_at",
+    "old_secret_until",
+    "created_at",
+    "version",
+)
 
 FIELDS = {"label": "name", "address": "url", "company": "company_id", "person": "person_id"}
 """What the parts of a channel are called here."""
@@ -145,7 +162,7 @@ def list_webhooks(query: dict[str, Any]) -> Piece[Any]:
         owner=query.get("owner"),
         state=query.get("state"),
     )
-    return Piece([_shown(each) for each in found.items], found.next)
+    return Piece(_shown(found.items), found.next)
 
 
 @blueprint.makes("", NewWebhook, WebhookWithSecretShape, summary="Set a webhook up", is_secret=True)
@@ -173,12 +190,12 @@ def add_webhook(body: dict[str, Any]) -> Answer:
         )
     except RuleViolation as violation:
         raise _here(violation) from None
-    return Answer({**_shown(added), "secret": secret}, f"/webhooks/{added.id}")
+    return Answer({**_one(added), "secret": secret}, f"/webhooks/{added.id}")
 
 
 @blueprint.reads("/<int:webhook_id>", WebhookShape, summary="Read a webhook")
 def read_webhook(webhook_id: int) -> Answer:
-    return Answer(_shown(_webhook(webhook_id)))
+    return Answer(_one(_webhook(webhook_id)))
 
 
 @blueprint.changes("/<int:webhook_id>", WebhookChange, WebhookShape, summary="Change a webhook")
@@ -200,7 +217,7 @@ def change_webhook(webhook_id: int, body: dict[str, Any]) -> Answer:
         )
     except RuleViolation as violation:
         raise _here(violation) from None
-    return Answer(_shown(webhook))
+    return Answer(_one(webhook))
 
 
 @blueprint.does(
@@ -211,7 +228,7 @@ def renew_webhook_secret(webhook_id: int) -> Answer:
     webhook = _webhook(webhook_id, to_change=True)
     version = expected_version(webhook.version)
     secret = actions.renew_secret(webhook, version=version, by=access.actor(), now=clock.utcnow())
-    return Answer({**_shown(webhook), "secret": secret})
+    return Answer({**_one(webhook), "secret": secret})
 
 
 @blueprint.does("/<int:webhook_id>/end-old-secret", WebhookShape, summary="Sign with a webhook’s newest secret alone")
@@ -219,7 +236,7 @@ def end_old_webhook_secret(webhook_id: int) -> Answer:
     webhook = _webhook(webhook_id, to_change=True)
     version = expected_version(webhook.version)
     actions.end_old_secret(webhook, version=version, by=access.actor(), now=clock.utcnow())
-    return Answer(_shown(webhook))
+    return Answer(_one(webhook))
 
 
 def _sent(webhook_id: int) -> Outcome:
@@ -234,7 +251,7 @@ def test_webhook(webhook_id: int, found: Outcome) -> Answer:
     webhook = _webhook(webhook_id, to_change=True)
     actions.note_test(webhook, found, by=access.actor(), now=clock.utcnow())
     told = {"arrived": found.failure is None, "code": found.code, "answer": found.text}
-    return Answer({**told, "webhook": _shown(webhook)})
+    return Answer({**told, "webhook": _one(webhook)})
 
 
 @blueprint.removes("/<int:webhook_id>", summary="Remove a webhook", of_version=True)
@@ -263,22 +280,19 @@ def _here(violation: RuleViolation) -> RuleViolation:
     return RuleViolation(violation.sentence, FIELDS.get(violation.field or "", violation.field))
 
 
-def _shown(found: ContactChannel) -> dict[str, Any]:
-    names = (
-        "id",
-        "company_id",
-        "person_id",
-        "topics",
-        "language",
-        "state",
-        "failures",
-        "failing_since",
-        "code",
-        "last_sent_at",
-        "old_secret_until",
-        "created_at",
-        "version",
-    )
-    shown = {name: getattr(found, name) for name in names}
-    unreachable = why_unreachable(found, current_app.config["SETTINGS"])
-    return {**shown, "name": found.label, "owner": owner_of(found), "leads_to": found.hint, "unreachable": unreachable}
+def _one(found: ContactChannel) -> dict[str, Any]:
+    return _shown([found])[0]
+
+
+def _shown(found: Sequence[ContactChannel]) -> list[dict[str, Any]]:
+    why = unreachable_among(found, current_app.config["SETTINGS"])
+    return [
+        {
+            **{name: getattr(each, name) for name in NAMES},
+            "name": each.label,
+            "owner": owner_of(each),
+            "leads_to": each.hint,
+            "unreachable": why.get(each.id),
+        }
+        for each in found
+    ]
