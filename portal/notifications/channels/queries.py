@@ -65,7 +65,7 @@ def unreachable_among(channels: Collection[ContactChannel], settings: Settings) 
     trouble = case(*((condition, sentence) for condition, sentence in _OWNERS_TROUBLE), else_=None)
     ids = [each.id for each in channels]
     rows = db.session.execute(select(ContactChannel.id, trouble).where(ContactChannel.id.in_(ids)))
-    found: dict[int, str | None] = {channel_id: sentence for channel_id, sentence in rows}
+    found: dict[int, str | None] = dict(rows.all())
     why = {each.id: why_unreachable(each, settings) or found.get(each.id) for each in channels}
     return {channel_id: sentence for channel_id, sentence in why.items() if sentence}
 
