@@ -90,7 +90,6 @@ LOOKS: dict[str, dict[str, Look]] = {
     },
     "delivery": {
         "pending": Look("Waiting", "quiet", "clock"),
-        "claimed": Look("Waiting", "quiet", "clock"),
         "sending": Look("Sending", "planned", "arrow"),
         "retrying": Look("Retrying", "warn", "again"),
         "sent": Look("Sent", "good", "check"),

@@ -18,6 +18,7 @@ from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.queries import due_notices
 from portal.clock import utcnow
 from portal.config import Settings
+from portal.database import read_only
 from portal.domains import actions as domains
 from portal.domains.checks import ask_host
 from portal.domains.queries.hosts import checks_wait, host_to_check
@@ -62,7 +63,7 @@ def expand(broadcast_id: int) -> None:
 
 def _expand(broadcast_id: int) -> None:
     began = time.monotonic()
-    while actions.expand_step(broadcast_id, utcnow()):
+    while _expand_some(broadcast_id):
         events.wake("deliver")
         if _stopping().is_set() or time.monotonic() - began > EXPANDING_SECONDS:
             events.wake("expand", broadcast_id)
@@ -71,6 +72,17 @@ def _expand(broadcast_id: int) -> None:
         events.commit()
     events.wake("deliver")
     events.commit()
+
+
+def _expand_some(broadcast_id: int) -> bool:
+    """Write down some recipients, which are worked out before anybody else has to wait; whether there are more."""
+    read_only.set(True)
+    try:
+        step = actions.next_step(broadcast_id, utcnow())
+        events.rollback()
+    finally:
+        read_only.set(False)
+    return step is not None and actions.write_step(step, utcnow())
 
 
 def deliver_channels() -> None:

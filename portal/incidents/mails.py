@@ -92,8 +92,19 @@ def recipients(
     return found, None
 
 
-def _people(condition: ColumnElement[bool] | None, after: int, limit: int) -> Sequence[Row[int, str, str, str, str]]:
-    """The next active people with a membership that meets the condition, by id: only the columns a mail needs."""
+def goes_beyond(selector: dict[str, Any], count: int, now: datetime) -> bool:
+    """Whether there are more people than so many whom an incident may concern. One query."""
+    wanted = Selection.read(selector)
+    return bool(_people(None if wanted.is_for_all else _is_reached(wanted), 0, 1, past=count))
+
+
+def _people(
+    condition: ColumnElement[bool] | None, after: int, limit: int, *, past: int = 0
+) -> Sequence[Row[int, str, str, str, str]]:
+    """The next active people with a membership that meets the condition, by id: only the columns a mail needs.
+
+    The first `past` of them are passed over.
+    """
     membership = select(Membership.id).where(Membership.person_id == Person.id)
     if condition is not None:
         membership = membership.where(condition)
@@ -102,6 +113,7 @@ def _people(condition: ColumnElement[bool] | None, after: int, limit: int) -> Se
         .where(Person.id > after, Person.deactivated_at.is_(None), membership.exists())
         .order_by(Person.id)
         .limit(limit)
+        .offset(past)
     ).all()
 
 
@@ -361,6 +373,7 @@ INCIDENT = register(
         topic=TOPIC,
         label=lazy_gettext("Outages and incidents"),
         recipients=recipients,
+        goes_beyond=goes_beyond,
         muted_by=muted_by,
         tell=tell,
         allowed=companies_with_status_open,

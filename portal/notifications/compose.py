@@ -11,7 +11,8 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime, parseaddr
@@ -36,9 +37,6 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _TO_MARK_UP = re.compile(r"[&<>\"'\r\n]")
 _TO_ESCAPE = re.compile(rb"[^\t -<>-~]")
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9'-]+(?: [A-Za-z0-9'-]+)*")
-
-REMEMBERED = 200
-"""Characters of the longest value whose encoding is remembered."""
 
 _DOT = ord(".")
 _LINE = 73
@@ -77,14 +75,6 @@ def _quoted_line(line: bytes) -> bytes:
     return b"=\r\n".join(pieces)
 
 
-def _text_value(value: str) -> bytes:
-    return _short_text(value) if len(value) <= REMEMBERED else _encoded_text(value)
-
-
-def _html_value(value: str) -> bytes:
-    return _short_html(value) if len(value) <= REMEMBERED else _encoded_html(value)
-
-
 def _encoded_text(value: str) -> bytes:
     if not value:
         return b""
@@ -98,14 +88,7 @@ def _encoded_text(value: str) -> bytes:
 
 
 def _encoded_html(value: str) -> bytes:
-    if not _TO_MARK_UP.search(value):
-        return _text_value(value)
     return _encoded_text("<br>".join(html.escape(value).replace("\r\n", "\n").replace("\r", "\n").split("\n")))
-
-
-# Most values are those of many recipients (a brand, a link), and those that are not stand in a mail several times.
-_short_text = lru_cache(maxsize=4096)(_encoded_text)
-_short_html = lru_cache(maxsize=4096)(_encoded_html)
 
 
 # Headers.
@@ -131,7 +114,6 @@ def encoded_header(text: str) -> bytes:
     return b"\r\n ".join([b"=?utf-8?b?" + base64.b64encode(each) + b"?=" for each in words])
 
 
-@lru_cache(maxsize=4096)
 def mailbox(name: str, address: str) -> bytes:
     """`Name <address>` for a From or To header. A name that is unsafe or too long is left out: the mail matters."""
     bare = address.encode("ascii")
@@ -157,11 +139,11 @@ def mailbox(name: str, address: str) -> bytes:
 def envelope_address(address: str) -> str:
     """The address as SMTP takes it, its domain in ASCII; ComposeError for one that no server would."""
     local, at, domain = address.strip().rpartition("@")
-    ascii_domain = _ascii_domain(domain) if at else ""
+    ascii_domain = domain if domain.isascii() else _ascii_domain(domain)
     if not local.isascii():
         raise ComposeError("the address has letters before the @ that most servers do not take")
     found = f"{local}@{ascii_domain}"
-    if len(found) > 254 or not _ADDRESS.fullmatch(found):
+    if not at or len(found) > 254 or not _ADDRESS.fullmatch(found):
         raise ComposeError("this is not an e-mail address")
     return found
 
@@ -182,40 +164,52 @@ def _date(moment: datetime) -> bytes:
 
 # Templates.
 
-Encoder = Callable[[str], bytes]
-
 
 class _Part:
-    """A text with slots, encoded but for them."""
+    """A text with slots, encoded but for them. `names` are those that are to be filled."""
 
-    def __init__(self, text: str, variables: frozenset[str], encode: Encoder) -> None:
-        self._pieces: list[bytes] = []
+    def __init__(self, pieces: Sequence[bytes | str]) -> None:
+        """`pieces` are encoded text, and the names of slots."""
+        self._pieces: list[bytes] = [b""]
         self._slots: list[tuple[int, str]] = []
-        self._encode = encode
+        for piece in pieces:
+            if isinstance(piece, str):
+                self._slots.append((len(self._pieces), piece))
+                self._pieces += (b"", b"")
+            else:
+                self._pieces[-1] += piece
+        self.names = frozenset(name for _index, name in self._slots)
+
+    @classmethod
+    def of(cls, text: str, variables: frozenset[str]) -> "_Part":
+        """The part this text is, with slots for those of the variables it names."""
         text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        pieces: list[bytes | str] = []
         place = 0
         for found in _SLOT.finditer(text):
-            if found.group(1) not in variables:
-                continue
-            self._static(text[place : found.start()])
-            self._slots.append((len(self._pieces), found.group(1)))
-            self._pieces.append(b"")
-            place = found.end()
-        self._pieces.append(quoted(text[place:]) + b"\r\n")
+            if found.group(1) in variables:
+                encoded = quoted(text[place : found.start()])
+                pieces.append(encoded + b"=\r\n" if encoded and not encoded.endswith(b"\r\n") else encoded)
+                pieces.append(found.group(1))
+                place = found.end()
+        return cls([*pieces, quoted(text[place:]) + b"\r\n"])
 
-    def _static(self, text: str) -> None:
-        encoded = quoted(text)
-        self._pieces.append(encoded + b"=\r\n" if encoded and not encoded.endswith(b"\r\n") else encoded)
-
-    def fill(self, values: Mapping[str, str]) -> list[bytes]:
-        """The pieces of the part in their order."""
-        pieces, encode = self._pieces.copy(), self._encode
+    def given(self, encoded: Mapping[str, bytes]) -> "_Part":
+        """The same part with these slots filled for good."""
+        pieces: list[bytes | str] = list(self._pieces)
         for index, name in self._slots:
-            pieces[index] = encode(values[name])
+            pieces[index] = encoded.get(name, name)
+        return _Part(pieces)
+
+    def fill(self, encoded: Mapping[str, bytes]) -> list[bytes]:
+        """The pieces of the part in their order."""
+        pieces = self._pieces.copy()
+        for index, name in self._slots:
+            pieces[index] = encoded[name]
         return pieces
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Letter:
     """What is one recipient's own of a mail. `address` is as `envelope_address` returns it."""
 
@@ -246,12 +240,13 @@ class Wording:
         feedback_id: str,
     ) -> None:
         self._subject = wording["subject"]
-        self._fixed_subject = None if self._slots_in(self._subject, variables) else encoded_header(self._subject)
-        self._variables = variables
+        self._in_subject = frozenset(_SLOT.findall(self._subject)) & variables
+        self._fixed_subject = None if self._in_subject else encoded_header(self._subject)
         self._is_list = bool(list_id)
         self.sender = parseaddr(mail_from)[1]
-        self._text = _Part(wording["text"], variables, _text_value)
-        self._html = _Part(wording["html"], variables, _html_value)
+        self._text = _Part.of(wording["text"], variables)
+        self._html = _Part.of(wording["html"], variables)
+        self._names = self._text.names | self._html.names
         seed = hashlib.sha256((wording["text"] + wording["html"]).encode("utf-8", "replace")).hexdigest()[:24]
         # "=_" cannot occur in quoted-printable, so no content can look like this boundary.
         boundary = b"=_" + seed.encode("ascii")
@@ -276,26 +271,41 @@ class Wording:
         self._before_html = b"\r\n" + part % (boundary, b"html")
         self._end = b"\r\n--" + boundary + b"--\r\n"
 
-    @staticmethod
-    def _slots_in(text: str, variables: frozenset[str]) -> bool:
-        return any(found.group(1) in variables for found in _SLOT.finditer(text))
+    def given(self, values: Mapping[str, str]) -> "Wording":
+        """The same wording for recipients who all have these values: what they share is filled in once.
+
+        Values it cannot be filled with are left to each mail, which says so.
+        """
+        try:
+            texts, htmls = _encoded({name: values[name] for name in self._names & values.keys()})
+            subject = self._fixed_subject
+            if self._in_subject <= values.keys():
+                subject = self._subject_of(values)
+        except (HeaderError, UnicodeError, TypeError, AttributeError):
+            return self
+        found = copy(self)
+        found._fixed_subject = subject
+        found._text, found._html = self._text.given(texts), self._html.given(htmls)
+        found._names = found._text.names | found._html.names
+        return found
 
     def fill(self, letter: Letter) -> bytes:
         """The whole mail, every line ended by CRLF, none beginning with a dot. ComposeError if it cannot be made."""
         values = letter.values
         try:
+            texts, htmls = _encoded({name: values[name] for name in self._names})
             message = b"".join(
                 (
                     *(b"Message-ID: ", letter.message_id.encode("ascii"), b"\r\nDate: ", _date(letter.date)),
-                    *(b"\r\nFrom: ", mailbox(values["brand"], self.sender)),
+                    *(b"\r\nFrom: ", _sender(values["brand"], self.sender)),
                     *(b"\r\nTo: ", mailbox(letter.name, letter.address)),
                     *(b"\r\nSubject: ", self._fixed_subject or self._subject_of(values)),
                     *(b"\r\nReferences: ", root := letter.thread_root.encode("ascii"), b"\r\nIn-Reply-To: ", root),
                     *self._way_out(values),
                     self._before_text,
-                    *self._text.fill(values),
+                    *self._text.fill(texts),
                     self._before_html,
-                    *self._html.fill(values),
+                    *self._html.fill(htmls),
                     self._end,
                 )
             )
@@ -317,10 +327,23 @@ class Wording:
     def _subject_of(self, values: Mapping[str, str]) -> bytes:
         return encoded_header(
             _SLOT.sub(
-                lambda found: values[found.group(1)] if found.group(1) in self._variables else found.group(),
+                lambda found: values[found.group(1)] if found.group(1) in self._in_subject else found.group(),
                 self._subject,
             )
         )
+
+
+def _encoded(values: Mapping[str, str]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """These values as they are set into the text and into the HTML."""
+    texts = {name: _encoded_text(value) for name, value in values.items()}
+    marked_up = {name: _encoded_html(value) for name, value in values.items() if _TO_MARK_UP.search(value)}
+    return texts, {**texts, **marked_up} if marked_up else texts
+
+
+@lru_cache(maxsize=256)
+def _sender(brand: str, address: str) -> bytes:
+    """The From of a brand."""
+    return mailbox(brand, address)
 
 
 def _link(url: str) -> bytes:

@@ -1,6 +1,6 @@
 """Makes the mails of claimed deliveries: the wordings of their broadcasts are built once, and filled for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from flask_babel import force_locale
@@ -33,7 +33,7 @@ class Composer:
         self.now = now
         self._in_session = in_session
         self._key = name_key(settings.secret_key)
-        self._senders: dict[int, str] = {}
+        self._shared: dict[tuple[int, int, str], Wording | str] = {}
         self._wordings: dict[tuple[int, str, str], Wording | str] = {}
         self._loaded: set[tuple[int, str]] = set()
         self._threads: dict[int, str] = {}
@@ -41,7 +41,15 @@ class Composer:
 
     def load(self, claim: Claim) -> None:
         """Build the wordings of broadcasts that are new here; they were frozen, so once is enough."""
-        self._senders[claim.slice_id] = claim.sender
+        self._build(claim)
+        for (broadcast_id, language), values in _shared_values(claim.deliveries).items():
+            wording = self._wordings.get((broadcast_id, language, claim.sender))
+            if isinstance(wording, Wording) and broadcast_id not in self._late_values:
+                wording = wording.given(values)
+            if wording is not None:
+                self._shared[claim.slice_id, broadcast_id, language] = wording
+
+    def _build(self, claim: Claim) -> None:
         broadcasts = {each.broadcast_id for each in claim.deliveries}
         new = {each for each in broadcasts if (each, claim.sender) not in self._loaded}
         if not new:
@@ -59,11 +67,12 @@ class Composer:
 
     def forget(self, slice_id: int) -> None:
         """Nothing of this slice is composed any more."""
-        self._senders.pop(slice_id, None)
+        for key in [key for key in self._shared if key[0] == slice_id]:
+            del self._shared[key]
 
     def mail(self, taken: Taken, slice_id: int) -> Mail:
         """The mail itself; ComposeError if there is no making it."""
-        wording = self._wordings[taken.broadcast_id, taken.wording, self._senders[slice_id]]
+        wording = self._shared[slice_id, taken.broadcast_id, taken.wording]
         if isinstance(wording, str):
             raise ComposeError(wording)
         root = thread_root(self._key, self._threads[taken.broadcast_id], taken.address_key, self.settings.mail_domain)
@@ -100,3 +109,14 @@ class Composer:
         except ValueError as refusal:
             events.rollback()
             raise ComposeError(str(refusal)) from None
+
+
+def _shared_values(deliveries: Iterable[Taken]) -> dict[tuple[int, str], dict[str, str]]:
+    """The values that all of these with the same wording have in common, by broadcast and key of the wording."""
+    found: dict[tuple[int, str], dict[str, str]] = {}
+    for each in deliveries:
+        of, values = (each.broadcast_id, each.wording), each.values
+        shared = found.setdefault(of, values)
+        if not shared.items() <= values.items():
+            found[of] = {name: value for name, value in shared.items() if name in values and values[name] == value}
+    return found

@@ -8,13 +8,14 @@ from sqlalchemy import exists, or_, select, update
 from portal import events
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
-from portal.notifications import actions
+from portal.notifications import actions, leases, marks
 from portal.notifications.channels.alarms import tell_of_stopped
 from portal.notifications.models import (
     IS_PENDING,
     RAW,
     Broadcast,
     Delivery,
+    Slice,
 )
 from portal.notifications.rules import (
     ACTIVE,
@@ -38,6 +39,8 @@ def trip_breaker(broadcast_id: int, now: datetime) -> bool:
     broadcast = db.session.get(Broadcast, broadcast_id)
     if broadcast is None or broadcast.state not in ACTIVE:
         return False
+    # What other mails met a moment ago counts too.
+    leases.fold(db.session.scalars(select(Slice.id)).all())
     results: list[tuple[datetime, int, bool]] = []
     for state in (DeliveryState.SENT, DeliveryState.FAILED):
         rows = db.session.execute(
@@ -97,6 +100,7 @@ def expire(now: datetime) -> None:
             ),
         )
     ).all()
+    waits = marks.can_be_called_off() if overdue else IS_PENDING
     for broadcast in overdue:
         for state, tried in (
             (DeliveryState.EXPIRED, Delivery.attempts == 0),
@@ -104,7 +108,7 @@ def expire(now: datetime) -> None:
         ):
             db.session.execute(
                 update(Delivery)
-                .where(Delivery.broadcast_id == broadcast.id, IS_PENDING, tried)
+                .where(Delivery.broadcast_id == broadcast.id, waits, tried)
                 .values(state=state, finished_at=now),
                 execution_options=RAW,
             )

@@ -130,7 +130,7 @@ def _cancel(whose: Any, now: datetime) -> int:
     cancelled = db.session.execute(
         update(Delivery)
         .where(Delivery.id.in_(waiting))
-        .values(state=DeliveryState.CANCELLED, finished_at=now, slice_id=None)
+        .values(state=DeliveryState.CANCELLED, finished_at=now)
         .returning(Delivery.broadcast_id),
         execution_options=RAW,
     ).all()

@@ -102,6 +102,9 @@ class Tell(Protocol):
     ) -> Mapping[int, Told]: ...
 
 
+GoesBeyond = Callable[[dict[str, Any], int, datetime], bool]
+"""Whether a selector has certainly more recipients than so many."""
+
 LateValues = Callable[[Mapping[str, str], datetime], Mapping[str, str]]
 """Makes the values that stand in no row of the stored ones, when a mail is composed (the moment is the second
 argument). ValueError says why it must not go."""
@@ -129,7 +132,8 @@ class Kind:
     `variables` are the names its wordings use beside the built-in ones. `priority` is lower for sooner;
     a recipient's own is added to it. `repeat_in_doubt` says whether a mail whose answer was never heard
     is sent once more, with the same Message-ID. `late_values` makes what may stand in no row, such as a link that
-    signs somebody in. `muted_by` asks once more, of those who were written down, who has muted all of it since; a kind
+    signs somebody in. `goes_beyond` tells, where that is cheaper than to read so many recipients, that there are more.
+    `muted_by` asks once more, of those who were written down, who has muted all of it since; a kind
     that nothing narrows needs none. `tell` says which channels beside mail hear of it too, those of companies and
     people or, with `is_for_staff`, those of the staff; without it there are none. The wordings of such a kind also have
     a "brief" for a text message and a "post" for a room, both plain.
@@ -145,6 +149,7 @@ class Kind:
     priority: int = 50
     repeat_in_doubt: bool = True
     late_values: LateValues | None = None
+    goes_beyond: GoesBeyond | None = None
     muted_by: MutedBy | None = None
     tell: Tell | None = None
     is_for_staff: bool = False

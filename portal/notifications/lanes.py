@@ -29,6 +29,7 @@ class Lane:
         self.connecting = 0
         self.conversations: list[Conversation] = []
         self.queue: deque[tuple[Taken, int]] = deque()
+        self.made: deque[Mail] = deque()
         self.has_worked = False
         self.is_resting = False
         self.is_bounded = False
@@ -48,6 +49,16 @@ class Lane:
         self.has_worked = self.has_worked and not self.is_resting
         self.is_resting = False
 
+    def unmake(self) -> None:
+        """Put the mails that were composed ahead back to where they came from."""
+        self.queue.extendleft([(mail.taken, mail.slice_id) for mail in reversed(self.made)])
+        self.made.clear()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a mail waits for a connection."""
+        return bool(self.made or self.queue)
+
     @property
     def is_busy(self) -> bool:
-        return bool(self.queue or self.connecting) or any(not each.is_idle for each in self.conversations)
+        return bool(self.has_more or self.connecting) or any(not each.is_idle for each in self.conversations)

@@ -1,19 +1,21 @@
 """What a sending process holds: claims under a lease, and what becomes of those of a process that died.
 
-A delivery that is on its way is named on its slice, with the moment of that mark (`marks.py`). When the lease is lost
-the moment is kept on the delivery, until somebody else marks it: so a late result still finds its row, and never
-overwrites somebody else's.
+A claim names deliveries on a slice and leaves their rows alone; one that is offered is named there with the moment of
+that mark (`marks.py`). When the lease is lost the moment is kept on the delivery, until somebody else marks it: so a
+late result still finds its row, and never overwrites somebody else's.
 Everything here, and in `results.py` and `endings.py`, works in the caller's transaction.
 """
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 
 from portal.config import Settings
+from portal.database import moment_of
 from portal.extensions import db
 from portal.notifications import actions, marks, relays
 from portal.notifications.declining import declined_since
@@ -36,7 +38,6 @@ class Taken(NamedTuple):
 
     id: int
     broadcast_id: int
-    dedupe_key: str
     message_id: str
     address: str
     address_key: str
@@ -47,9 +48,6 @@ class Taken(NamedTuple):
     first_attempt_at: datetime
     sending_since: datetime | None
     """The moment of its last mark, if it was offered before and the answer is not known."""
-
-
-_TAKEN = [getattr(Delivery, name) for name in Taken._fields]
 
 
 @dataclass(frozen=True)
@@ -88,23 +86,23 @@ def claim(owner: str, settings: Settings, *, now: datetime, at_most: int | None 
         ids = _most_urgent(room, now)
         if not ids:
             return None
-        lease = Slice(
-            relay_id=relay.id,
-            owner=owner,
-            connections=connections,
-            leased_until=now + timedelta(seconds=settings.lease_seconds),
-            created_at=now,
-        )
-        db.session.add(lease)
-        db.session.flush()
-        taken = _take(ids, lease, now)
+        lease = {
+            "relay_id": relay.id,
+            "owner": owner,
+            "connections": connections,
+            "leased_until": now + timedelta(seconds=settings.lease_seconds),
+            "ids": marks.packed(ids),
+            "created_at": now,
+        }
+        slice_id = db.session.scalars(insert(Slice).returning(Slice.id), lease).one()
+        taken = _read(ids, now)
         stopped = not_allowed(taken)
         _close([each.id for each in stopped], DeliveryState.CANCELLED, AREA_CLOSED, now)
         allowed = [each for each in taken if each not in stopped] if stopped else taken
         deliveries = _leave_out_declined(allowed, now)
         relays.note_claimed(relay, len(deliveries), now)
         return Claim(
-            lease.id,
+            slice_id,
             relay.id,
             url,
             relays.sender_of(relay, settings),
@@ -152,6 +150,7 @@ def _most_urgent(room: int, now: datetime) -> list[int]:
             Broadcast.state.in_(ACTIVE), Broadcast.expires_at > now
         )
     )
+    held = marks.held()
     epoch = datetime.min.replace(tzinfo=now.tzinfo)
     heads = [
         (priority, served or epoch, broadcast_id) for broadcast_id, served, priority in rows if priority is not None
@@ -162,14 +161,16 @@ def _most_urgent(room: int, now: datetime) -> list[int]:
         heads.sort()
         priority, since, broadcast_id = heads.pop(0)
         mine = (Delivery.broadcast_id == broadcast_id, *due)
-        chosen += db.session.scalars(
+        next_ones = db.session.scalars(
             select(Delivery.id)
             .where(*mine, Delivery.priority == priority)
             .order_by(Delivery.next_attempt_at, Delivery.id)
-            .limit(room - len(chosen))
-            .with_for_update(skip_locked=True)
+            .limit(room - len(chosen) + len(held))
         )
-        served.add(broadcast_id)
+        free = [each for each in next_ones if each not in held][: room - len(chosen)]
+        if free:
+            chosen += free
+            served.add(broadcast_id)
         if len(chosen) < room:
             following = db.session.scalar(
                 select(func.min(Delivery.priority)).where(*mine, Delivery.priority > priority)
@@ -183,24 +184,29 @@ def _most_urgent(room: int, now: datetime) -> list[int]:
     return chosen
 
 
-def _take(ids: list[int], lease: Slice, now: datetime) -> list[Taken]:
-    """Claim these rows, those only that are still there to be claimed. The first claim dates the mail."""
-    rows = db.session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(ids), IS_PENDING, IS_MAIL)
-        .values(
-            state=DeliveryState.CLAIMED,
-            slice_id=lease.id,
-            relay_id=lease.relay_id,
-            first_attempt_at=func.coalesce(
-                Delivery.first_attempt_at, bindparam("first", now, Delivery.created_at.type)
-            ),
-        )
-        .returning(*_TAKEN),
-        execution_options=RAW,
-    )
-    order = {delivery_id: place for place, delivery_id in enumerate(ids)}
-    return sorted((Taken(*row) for row in rows), key=lambda taken: order[taken.id])
+def _read(ids: list[int], now: datetime) -> list[Taken]:
+    """What is needed of these rows, in this order. The first claim dates the mail."""
+    connection = db.session.connection()
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql(_READ_SQLITE, (json.dumps(ids),)).all()
+    else:
+        rows = connection.exec_driver_sql(_READ_POSTGRES, (ids,)).all()
+    # One look into JSON for all of them: opening it a thousand times costs more than what stands in it.
+    values = json.loads(f"[{','.join([row[7] for row in rows])}]")
+    companies = json.loads(f"[{','.join([row[8] for row in rows])}]")
+    found = {}
+    for row, filled, reached in zip(rows, values, companies, strict=True):
+        first, since = (moment_of(each) if each else None for each in row[9:])
+        found[row[0]] = Taken._make((*row[:7], filled, reached, first or now, since))
+    return [found[each] for each in ids if each in found]
+
+
+_READ = """
+SELECT id, broadcast_id, message_id, address, address_key, name, wording, {json}, first_attempt_at, sending_since
+FROM delivery WHERE id {among}
+"""
+_READ_SQLITE = _READ.format(json='"values", company_ids', among="IN (SELECT value FROM json_each(?))")
+_READ_POSTGRES = _READ.format(json='"values"::text, company_ids::text', among="= ANY(%s)")
 
 
 def not_allowed(deliveries: Iterable[Taken]) -> list[Taken]:
@@ -228,8 +234,8 @@ def _close(ids: list[int], state: DeliveryState, answer: str, now: datetime) -> 
     if ids:
         db.session.execute(
             update(Delivery)
-            .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.CLAIMED)
-            .values(state=state, answer=answer, finished_at=now, slice_id=None),
+            .where(Delivery.id.in_(ids), IS_PENDING)
+            .values(state=state, answer=answer, finished_at=now),
             execution_options=RAW,
         )
 
@@ -247,31 +253,22 @@ def renew(owner: str, settings: Settings, *, now: datetime) -> bool:
 
 
 def close_slices(slice_ids: Collection[int]) -> None:
-    """Forget slices of which nothing is left to do, or whose rest is given back: it becomes due again at once."""
+    """Forget slices of which nothing is left to do, or whose rest is given back: it is due again at once."""
     if not slice_ids:
         return
-    _unclaim(Delivery.slice_id.in_(slice_ids))
+    fold(slice_ids)
     db.session.execute(delete(Slice).where(Slice.id.in_(slice_ids)), execution_options=RAW)
+    close_cancelled()
+
+
+def fold(slice_ids: Collection[int]) -> None:
+    """Write what servers have answered of these slices into the rows of the deliveries."""
+    marks.Ledger(db.session.connection()).fold(slice_ids)
 
 
 def hand_back(ids: Collection[int], slices: Collection[int]) -> None:
-    """Give claimed deliveries back that were not offered: they are due again at once."""
-    _unclaim(Delivery.id.in_(ids) & Delivery.slice_id.in_(slices))
-
-
-def _unclaim(condition: Any) -> None:
-    """Claimed but never offered: pending as before, in no doubt, and dated anew if this was the first try."""
-    fresh = (Delivery.attempts == 0) & (Delivery.in_doubt == 0)
-    db.session.execute(
-        update(Delivery)
-        .where(condition, Delivery.state == DeliveryState.CLAIMED)
-        .values(
-            state=DeliveryState.PENDING,
-            slice_id=None,
-            first_attempt_at=case((fresh, None), else_=Delivery.first_attempt_at),
-        ),
-        execution_options=RAW,
-    )
+    """Give claimed deliveries back that were not offered: they are due again at once, in no doubt."""
+    marks.give_back(ids, slices)
     close_cancelled()
 
 
@@ -295,27 +292,31 @@ def release_expired(now: datetime) -> int:
     with the same Message-ID; a second time it is left for a human.
     """
     leases = db.session.execute(
-        select(Slice.id, Slice.owner, Slice.offered).where(Slice.leased_until <= now).with_for_update(skip_locked=True)
+        select(Slice.id, Slice.owner, Slice.relay_id, Slice.created_at, Slice.offered)
+        .where(Slice.leased_until <= now)
+        .with_for_update(skip_locked=True)
     ).all()
     if not leases:
         return 0
-    owners = {lease.id: lease.owner for lease in leases}
-    offered = {lease.id: marks.read(lease.offered) for lease in leases}
-    marked = [delivery_id for each in offered.values() for delivery_id in each]
-    was_sent = or_(
-        Delivery.state == DeliveryState.SENDING, (Delivery.state == DeliveryState.CLAIMED) & Delivery.id.in_(marked)
-    )
+    # What was answered is in no doubt.
+    fold([lease.id for lease in leases])
+    offered = {
+        delivery_id: (lease, since) for lease in leases for delivery_id, since in marks.read(lease.offered).items()
+    }
     doubtful = db.session.execute(
         select(Delivery, Broadcast.kind)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(Delivery.slice_id.in_(owners), was_sent)
+        .where(Delivery.id.in_(offered), IS_PENDING)
         .with_for_update(of=Delivery)
     ).all()
     for delivery, kind in doubtful:
-        worker = owners.get(delivery.slice_id or 0, "")
-        since = offered.get(delivery.slice_id or 0, {}).get(delivery.id, delivery.sending_since)
-        delivery.state, delivery.sending_since = DeliveryState.SENDING, since
-        note_attempt(delivery, Failure.IN_DOUBT, None, "The sending process ended.", worker=worker, now=now)
+        lease, since = offered[delivery.id]
+        delivery.sending_since = since
+        delivery.relay_id = lease.relay_id
+        delivery.first_attempt_at = delivery.first_attempt_at or lease.created_at
+        note_attempt(
+            delivery, Failure.IN_DOUBT, None, "The sending process ended.", worker=lease.owner, since=since, now=now
+        )
         delivery.in_doubt += 1
         delivery.attempts += 1
         again = verdict(
@@ -326,16 +327,24 @@ def release_expired(now: datetime) -> int:
             jitter=0,
             text="",
         ).state
-        delivery.state, delivery.failure, delivery.slice_id = again, Failure.IN_DOUBT, None
+        delivery.state, delivery.failure = again, Failure.IN_DOUBT
         delivery.finished_at = None if again is DeliveryState.PENDING else now
     db.session.flush()
-    close_slices(list(owners))
+    close_slices([lease.id for lease in leases])
     return len(doubtful)
 
 
 def note_attempt(
-    delivery: Delivery, failure: Failure, code: int | None, text: str, *, worker: str, now: datetime
+    delivery: Delivery,
+    failure: Failure,
+    code: int | None,
+    text: str,
+    *,
+    worker: str,
+    since: datetime | None,
+    now: datetime,
 ) -> None:
+    """Write down an attempt that was no plain success; `since` is when the mail was offered, None if it was not."""
     number = select(func.coalesce(func.max(DeliveryAttempt.number), 0) + 1).where(
         DeliveryAttempt.delivery_id == delivery.id
     )
@@ -344,7 +353,7 @@ def note_attempt(
             delivery_id=delivery.id,
             number=number.scalar_subquery(),
             worker=worker,
-            started_at=delivery.sending_since if delivery.state is DeliveryState.SENDING else None,
+            started_at=since,
             ended_at=now,
             outcome=failure,
             code=code,

@@ -98,7 +98,7 @@ class Slice(Base):
 
     Its id is never used again, because a process that lost its lease must not take the next one for its own.
     `connections` is how many it may hold to that relay; the sum over all live slices is bounded by the relay's.
-    `offered` names the deliveries that were offered to a server and not answered yet (see `marks.py`).
+    `ids` names the deliveries, `offered` those of them that a server was offered and has not answered (see `marks.py`).
     """
 
     __tablename__ = "delivery_slice"
@@ -109,8 +109,26 @@ class Slice(Base):
     owner: Mapped[str] = mapped_column(String(80))
     connections: Mapped[int]
     leased_until: Mapped[datetime]
+    ids: Mapped[str] = mapped_column(Text, default="[]", server_default="[]")
     offered: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+
+class SliceAnswers(Base):
+    """What servers have answered of one slice at one moment, and is not in the rows of its deliveries yet.
+
+    It stands for itself (`relay_id` and `claimed_at` are its slice's), so it outlasts the slice. `answers` is JSON: for
+    each mail that was taken its id, the moment of its mark, the code, the enhanced code and the words.
+    """
+
+    __tablename__ = "delivery_slice_answers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slice_id: Mapped[int] = mapped_column(index=True)
+    relay_id: Mapped[int]
+    claimed_at: Mapped[datetime]
+    answered_at: Mapped[datetime]
+    answers: Mapped[str] = mapped_column(Text)
 
 
 class Delivery(Base):
@@ -138,12 +156,6 @@ class Delivery(Base):
         ),
         Index("ix_delivery_retrying", "broadcast_id", sqlite_where=IS_RETRYING, postgresql_where=IS_RETRYING),
         Index("ix_delivery_in_doubt", "broadcast_id", "state", sqlite_where=IS_DOUBTFUL, postgresql_where=IS_DOUBTFUL),
-        Index(
-            "ix_delivery_slice_id",
-            "slice_id",
-            sqlite_where=text("slice_id IS NOT NULL"),
-            postgresql_where=text("slice_id IS NOT NULL"),
-        ),
         Index("ix_delivery_address_key", "address_key"),
         # What waits for a channel, what is on its way to it, and what it was last sent.
         Index(
@@ -176,8 +188,7 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     in_doubt: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime]
-    slice_id: Mapped[int | None] = mapped_column(ForeignKey("delivery_slice.id", ondelete="SET NULL"))
-    relay_id: Mapped[int | None] = mapped_column(ForeignKey("relay.id", ondelete="SET NULL"))
+    relay_id: Mapped[int | None]
     first_attempt_at: Mapped[datetime | None]
     sending_since: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -13,7 +13,7 @@ from portal.notifications.arrival import Arrival, Way, estimate
 from portal.notifications.models import IS_MAIL, IS_PENDING, Broadcast, Delivery, Relay, RelayUse
 from portal.notifications.profiles import DAY, DAY_SPAN, Spent, left_today, room, room_again
 from portal.notifications.relays import DEFAULT_RELAY, IN_USE, spent_by
-from portal.notifications.rules import ACTIVE, DeliveryState, RelayState
+from portal.notifications.rules import ACTIVE, RelayState
 
 EXPECTED_PER_SECOND = 100.0
 """The pace an estimate goes by while nothing was sent yet: what a modest relay takes over two kept connections."""
@@ -164,7 +164,7 @@ def waiting_ahead(priority: int, count: int, but: int | None = None) -> int:
         select(Delivery.broadcast_id, Delivery.priority, func.count())
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .where(Broadcast.state.in_(ACTIVE), IS_MAIL, Delivery.priority <= priority)
-        .where(Delivery.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED)))
+        .where(IS_PENDING)
         .where(Delivery.broadcast_id != (but or 0))
         .group_by(Delivery.broadcast_id, Delivery.priority)
     )

@@ -15,8 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from portal import events
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions
-from portal.notifications.models import MENDED, RAW, RELAY_PASSWORD, Delivery, Relay, RelayUse, Slice
+from portal.notifications import actions, marks
+from portal.notifications.models import MENDED, RAW, RELAY_PASSWORD, Relay, RelayUse, Slice
 from portal.notifications.profiles import (
     DAY,
     DAY_SPAN,
@@ -30,7 +30,7 @@ from portal.notifications.profiles import (
     room_again,
     url_of,
 )
-from portal.notifications.rules import DeliveryState, Failure, RelayState, next_pause
+from portal.notifications.rules import Failure, RelayState, next_pause
 from portal.sealing import Unreadable, unseal
 
 DEFAULT_RELAY = "default"
@@ -130,6 +130,11 @@ BUSY_CONNECTIONS = 25
 """Connections that keep one sending process busy; what a relay has beyond them is for the next."""
 
 
+def busy_connections() -> int:
+    """The same on this database. Of SQLite only one process at a time can write, so the next would wait for it."""
+    return UNBOUNDED if db.engine.dialect.name == "sqlite" else BUSY_CONNECTIONS
+
+
 def free_connections(relay: Relay, owner: str, settings: Settings, now: datetime) -> int:
     """How many this process may hold: those it has, or else what is left of the relay's, up to what keeps it busy."""
     rows = db.session.execute(
@@ -140,7 +145,7 @@ def free_connections(relay: Relay, owner: str, settings: Settings, now: datetime
     held = dict(rows.all())
     mine = held.pop(owner, 0)
     left = (relay.connections or settings.connections_per_relay) - sum(held.values())
-    return mine or min(left, BUSY_CONNECTIONS)
+    return mine or min(left, busy_connections())
 
 
 # What each was given, and what it has room for.
@@ -173,17 +178,10 @@ def room_comes_at(owner: str, settings: Settings, now: datetime) -> datetime | N
 
 
 def spent_by(relay_ids: Collection[int], now: datetime) -> dict[int, Spent]:
-    """What each of the relays was given lately, and what is claimed for it. Two queries."""
+    """What each of the relays was given lately, and what is claimed for it. Four queries."""
     # In this order, because a mail that is marked in between must rather count twice than not at all; one that is on
     # its way counts twice until its result is stored.
-    claimed: Mapping[int, int] = dict(
-        db.session.execute(
-            select(Slice.relay_id, func.count())
-            .join(Delivery, Delivery.slice_id == Slice.id)
-            .where(Slice.relay_id.in_(relay_ids), Delivery.state == DeliveryState.CLAIMED)
-            .group_by(Slice.relay_id)
-        ).all()
-    )
+    claimed = {relay_id: len(ids) for relay_id, ids in marks.unoffered(relay_ids).items()}
     spans: dict[tuple[int, int], list[tuple[datetime, int]]] = {}
     rows = db.session.execute(
         select(RelayUse.relay_id, RelayUse.span, RelayUse.began_at, RelayUse.offered)

@@ -10,9 +10,9 @@ from sqlalchemy.orm import defer
 
 from portal.accounts.models import Person
 from portal.extensions import db
-from portal.notifications import actions, relays
+from portal.notifications import actions, leases, marks, relays
 from portal.notifications.kinds import kind_named
-from portal.notifications.leases import Taken, close_cancelled, note_attempt
+from portal.notifications.leases import Taken, note_attempt
 from portal.notifications.marks import Ledger, Offered, Sent
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.queries import pause_of_all
@@ -39,7 +39,7 @@ class Failed(NamedTuple):
     text: str
 
 
-_STILL_OURS = (DeliveryState.SENDING, DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
+_STILL_OURS = (DeliveryState.PENDING, DeliveryState.UNKNOWN)
 
 
 def store_and_mark(
@@ -59,9 +59,13 @@ def store_and_mark(
     suppressed, unsubscribed or overtaken in the meantime, or is no longer ours.
     """
     ledger = Ledger(connection)
-    ledger.store(sent, now)
+    ours = ledger.mark(offered)
+    ledger.note(sent, ours, now)
+    if not next_ones or not ours:
+        return frozenset()
     again = [each.id for each in next_ones if each.sending_since is not None]
-    granted = ledger.mark(offered, [each.id for each in next_ones], again, now)
+    held = {delivery_id for slice_id in ours for delivery_id in offered[slice_id]}
+    granted = ledger.may_go([each.id for each in next_ones if each.id in held], again, now)
     if is_bounded and granted:
         relays.count_use(connection, relay_id=relay_id, now=now, use={"offered": len(granted)})
     return granted
@@ -70,6 +74,7 @@ def store_and_mark(
 def settle(failures: Sequence[Failed], worker: str, now: datetime) -> frozenset[int]:
     """Store what was not sent, and what follows from it; returns the broadcasts in which policy was the reason."""
     notes = {each.delivery.id: each for each in failures}
+    held = marks.held_by({each.slice_id for each in failures})
     rows = db.session.execute(
         select(Delivery, Broadcast.kind, Broadcast.expires_at)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
@@ -80,24 +85,25 @@ def settle(failures: Sequence[Failed], worker: str, now: datetime) -> frozenset[
     refused = set()
     for delivery, kind, expires_at in rows:
         note = notes[delivery.id]
-        if not _is_ours(delivery, note):
+        if not _is_ours(delivery, note, held):
             continue
         if note.since is not None:
-            delivery.state, delivery.sending_since = DeliveryState.SENDING, note.since
-        note_attempt(delivery, note.failure, note.code, note.text, worker=worker, now=now)
+            delivery.sending_since = note.since
+        delivery.first_attempt_at = delivery.first_attempt_at or note.delivery.first_attempt_at
+        note_attempt(delivery, note.failure, note.code, note.text, worker=worker, since=note.since, now=now)
         _apply(delivery, note, kind, expires_at, now)
         if note.failure is Failure.REPUTATION:
             refused.add(delivery.broadcast_id)
     db.session.flush()
-    close_cancelled()
+    leases.hand_back(notes, {each.slice_id for each in failures})
     return frozenset(refused)
 
 
-def _is_ours(delivery: Delivery, note: Failed) -> bool:
+def _is_ours(delivery: Delivery, note: Failed, held: Mapping[int, int]) -> bool:
+    is_held = held.get(delivery.id) == note.slice_id
     if note.since is None:
-        return delivery.state is DeliveryState.CLAIMED and delivery.slice_id == note.slice_id
-    is_held = delivery.slice_id == note.slice_id or delivery.sending_since == note.since
-    return delivery.state in _STILL_OURS and is_held
+        return delivery.state is DeliveryState.PENDING and is_held
+    return delivery.state in _STILL_OURS and (is_held or delivery.sending_since == note.since)
 
 
 def _apply(delivery: Delivery, note: Failed, kind: str, expires_at: datetime, now: datetime) -> None:
@@ -117,7 +123,7 @@ def _apply(delivery: Delivery, note: Failed, kind: str, expires_at: datetime, no
         delivery.next_attempt_at = now + ruling.delay
     if state is DeliveryState.PENDING and ruling.is_counted and delivery.next_attempt_at >= expires_at:
         state = DeliveryState.FAILED
-    delivery.state, delivery.failure, delivery.in_doubt, delivery.slice_id = state, note.failure, doubts, None
+    delivery.state, delivery.failure, delivery.in_doubt = state, note.failure, doubts
     delivery.attempts = tries if ruling.is_counted else delivery.attempts
     delivery.code, delivery.enhanced_code, delivery.answer = note.code, enhanced_code(note.text), note.text[:500]
     delivery.finished_at = None if state is DeliveryState.PENDING else now
@@ -143,32 +149,38 @@ class TurnedAway(NamedTuple):
 
 
 def turn_away(ids: Collection[int], slices: Collection[int], now: datetime) -> TurnedAway:
-    """Close, or give back, claimed deliveries that may not be sent now, each with its reason."""
+    """Close, or give back, deliveries of these slices that may not be sent now, each with its reason."""
+    held = marks.held_by(slices)
     rows = db.session.execute(
         select(Delivery, Broadcast, Person.id, Person.deactivated_at)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .outerjoin(Person, Person.id == Delivery.person_id)
         .options(defer(Broadcast.content), defer(Broadcast.selector))
-        .where(Delivery.id.in_(ids), Delivery.slice_id.in_(slices), Delivery.state == DeliveryState.CLAIMED)
+        .where(Delivery.id.in_([each for each in ids if each in held]))
         .with_for_update(of=Delivery)
     ).all()
-    left, stopped = set(), set()
+    left, given_back, stopped = set(), set(), set()
     is_paused = pause_of_all() is not None
     for delivery, broadcast, person_id, deactivated_at in rows:
         has_login = delivery.person_id is None or (person_id is not None and deactivated_at is None)
         if is_paused or broadcast.state not in ACTIVE or broadcast.expires_at <= now:
             stopped.add(broadcast.id)
+        if delivery.state is not DeliveryState.PENDING:
+            continue
         ruling = _why_not(delivery, broadcast, has_login, now)
         if ruling is None and is_paused:
             ruling = DeliveryState.PENDING, None
         if ruling is None:
             left.add(delivery.id)
             continue
-        delivery.slice_id = None
         delivery.state = ruling[0]
         delivery.answer = ruling[1] or delivery.answer
-        delivery.finished_at = None if delivery.state is DeliveryState.PENDING else now
+        if delivery.state is DeliveryState.PENDING:
+            given_back.add(delivery.id)
+        else:
+            delivery.finished_at = now
     db.session.flush()
+    marks.give_back(given_back, slices)
     return TurnedAway(frozenset(left), frozenset(stopped))
 
 

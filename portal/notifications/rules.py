@@ -27,15 +27,14 @@ ACTIVE = (BroadcastState.EXPANDING, BroadcastState.SENDING)
 
 
 class DeliveryState(StrEnum):
-    """PENDING → CLAIMED → SENDING → SENT; the others end it, but for soft failures, which go back to PENDING.
+    """PENDING → SENDING → SENT; the others end it, but for soft failures, which go back to PENDING.
 
-    What is being sent is stored before it is offered to a server: a mail stays CLAIMED and is named on its slice
+    What is being sent is stored before it is offered to a server: a mail stays PENDING and is named on a slice
     (`marks.py`), a message of another channel is SENDING. UNKNOWN is a mail that was offered twice and never
     answered: possibly sent, for a human to judge.
     """
 
     PENDING = "pending"
-    CLAIMED = "claimed"
     SENDING = "sending"
     SENT = "sent"
     FAILED = "failed"
@@ -45,7 +44,7 @@ class DeliveryState(StrEnum):
     UNKNOWN = "unknown"
 
 
-OPEN_STATES = (DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.SENDING)
+OPEN_STATES = (DeliveryState.PENDING, DeliveryState.SENDING)
 
 
 class SuppressionReason(StrEnum):
@@ -388,7 +387,7 @@ def progress_of(states: Mapping[DeliveryState, int], retrying: int, sent_last_mi
     count = {each: states.get(each, 0) for each in state}
     return Progress(
         sent=count[state.SENT],
-        waiting=count[state.PENDING] - retrying + count[state.CLAIMED] + count[state.SENDING],
+        waiting=count[state.PENDING] - retrying + count[state.SENDING],
         retrying=retrying,
         failed=count[state.FAILED],
         left_out=count[state.SUPPRESSED] + count[state.CANCELLED] + count[state.EXPIRED],

@@ -3,9 +3,11 @@
 A round: whatever the servers have answered is stored, and whatever is offered next is marked, in one transaction; then
 the bodies go out, each with the envelope of the mail after it. So every connection has at most one mail in
 doubt at any commit, and a kill can repeat no more than that. A round takes the connections that are ready and waits
-for none, so a slow one holds up nobody. The lease is renewed by the loop itself: one that hangs loses it.
+hardly for others, so a slow one holds up nobody; while it is made durable the loop hears servers and composes what
+comes next. The lease is renewed by the loop itself: one that hangs loses it.
 """
 
+import gc
 import logging
 import os
 import secrets
@@ -14,14 +16,15 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Transaction
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -34,7 +37,7 @@ from portal.notifications.compose import ComposeError
 from portal.notifications.composing import Composer
 from portal.notifications.lanes import Lane, Mail
 from portal.notifications.leases import Claim, Taken
-from portal.notifications.marks import Sent
+from portal.notifications.marks import Ledger, Sent
 from portal.notifications.queries import pause_of_all
 from portal.notifications.results import Failed
 from portal.notifications.rules import (
@@ -68,8 +71,91 @@ ROOM_SECONDS = 30.0
 KEPT_SECONDS = 15.0
 """How long connections are kept that nothing is sent over; other processes may want to open theirs."""
 
+FOLDED_AT_ONCE, FOLDED_AFTER_SECONDS = 1_000, 0.5
+"""So many answers are noted, for at most so long, before they are written into the rows of their deliveries."""
+
+GATHERING_SECONDS, WORTH_A_COMMIT = 0.001, 16
+"""For so long after mails were offered a commit waits until all connections, or so many, are ready for their next."""
+
+COMPOSED_AT_ONCE = 8
+"""Mails composed ahead between two looks at the servers."""
+
+NEW_OBJECTS = 20_000
+"""So many new objects are looked through for garbage at once."""
+
 IDLE_SECONDS = 0.25
 DATABASE_PATIENCE = 0.2
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in cycles rarely. Mails make none, and looking through all that wait, each time some hundreds
+    of objects are new, takes a tenth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(NEW_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+class _Errand:
+    """Something that is done in another thread. `trouble` is why it was not, once it `is_over`."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+        self.is_over = threading.Event()
+        self.trouble: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Round:
+    """A transaction on its way to the disk, and what follows from it: `ready` are the mails that were marked."""
+
+    lane: Lane
+    ready: list[tuple[Mail, Conversation]]
+    done: list[Sent]
+    granted: frozenset[int]
+    work: Callable[[Connection], frozenset[int]]
+    now: datetime
+    commit: _Errand
+
+
+class Clerk:
+    """Does what takes a while (a disk to write, a database to answer) in a thread of its own, one thing at a time.
+
+    `ring` is called whenever something is over.
+    """
+
+    def __init__(self, ring: Callable[[], object]) -> None:
+        self._ring = ring
+        self._given: SimpleQueue[_Errand | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, work: Callable[[], object]) -> _Errand:
+        """Begin to do this."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+        errand = _Errand(work)
+        self._given.put(errand)
+        return errand
+
+    def end(self) -> None:
+        """Wait for what is begun, for a while, and end."""
+        if self._thread is not None:
+            self._given.put(None)
+            self._thread.join(LAST_ANSWERS_SECONDS)
+
+    def _work(self) -> None:
+        while (errand := self._given.get()) is not None:
+            try:
+                errand.work()
+            except Exception as trouble:  # whatever it is, the loop does it over and meets it too
+                errand.trouble = trouble
+            finally:
+                errand.is_over.set()
+                self._ring()
 
 
 class Sender:
@@ -93,6 +179,8 @@ class Sender:
         self._lanes: dict[int, Lane] = {}
         self._slices: dict[int, int] = {}
         self._done: list[Sent] = []
+        self._noted: Counter[int] = Counter()
+        self._folded_at = 0.0
         self._offered: dict[int, dict[int, datetime]] = {}
         self._changed: set[int] = set()
         self._failed: list[Failed] = []
@@ -109,11 +197,20 @@ class Sender:
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._connection: Connection | None = None
+        self._scribe, self._bookkeeper = Clerk(self._ring_loop), Clerk(self._ring_loop)
+        self._folding: tuple[_Errand, Counter[int]] | None = None
+        self._round_under_way: _Round | None = None
+        self._offered_at = 0.0
         self._last_tick = self._last_renewal = time.monotonic()
 
     def run(self) -> int:
         """Send, and return how many mails were taken by a server."""
         read_only.set(False)
+        with _rare_collections():
+            self._run()
+        return self.sent
+
+    def _run(self) -> None:
         try:
             self._in_session(lambda: relays.prepare_relays(self.settings))
             self._is_paused = self._in_session(lambda: outbound.recognise(self.now())) is not None
@@ -128,7 +225,6 @@ class Sender:
             self._await_last_answers()
         finally:
             self._close()
-        return self.sent
 
     def _is_told_to_stop(self) -> bool:
         return self.stop.is_set() or self._is_paused or time.monotonic() > self.deadline
@@ -138,15 +234,19 @@ class Sender:
         for lane in list(self._lanes.values()):
             self._connect(lane)
             self._begin(lane)
-        self._poll(IDLE_SECONDS if self._only_waits() else 0)
-        self._round()
+        self._hear_and_store()
         self._tick()
+
+    def _hear_and_store(self) -> None:
+        """Hear what servers say for as long as there is nothing else to do; then the next step of a round."""
+        self._poll(self._patience())
+        self._round()
 
     # Work to do.
 
     def _claim(self) -> None:
         """Have more mails at hand than connections, so that none of them waits for a claim."""
-        if self._nothing_due or any(len(lane.queue) > lane.wanted for lane in self._lanes.values()):
+        if self._nothing_due or any(len(lane.queue) + len(lane.made) > lane.wanted for lane in self._lanes.values()):
             return
         self._follow_the_pace()
         claim = self._in_session(lambda: leases.claim(self.owner, self.settings, now=self.now(), at_most=self._batch))
@@ -166,7 +266,7 @@ class Sender:
 
     def _call_for_help(self, claim: Claim) -> None:
         """One process keeps only so many connections busy: where the relay has more, another worker may take them."""
-        if claim.connections >= relays.BUSY_CONNECTIONS and not self._has_called:
+        if claim.connections >= relays.busy_connections() and not self._has_called:
             self._has_called = True
             events.wake("deliver")
             events.commit()
@@ -208,9 +308,9 @@ class Sender:
 
     def _connect(self, lane: Lane) -> None:
         """Open what is missing: one connection first, to see whether the relay answers at all, then the rest."""
-        if lane.is_resting or not lane.queue:
+        if lane.is_resting or not lane.has_more:
             return
-        missing = min(lane.wanted, len(lane.queue)) - len(lane.conversations) - lane.connecting
+        missing = min(lane.wanted, len(lane.queue) + len(lane.made)) - len(lane.conversations) - lane.connecting
         if not lane.conversations:
             missing = min(missing, 1 - lane.connecting)
         for _ in range(missing):
@@ -223,10 +323,16 @@ class Sender:
         except Refusal as refusal:
             answer = refusal
         self._links.put((lane, answer))
+        if not self._ring_loop():
+            self._discard_links()
+
+    def _ring_loop(self) -> bool:
+        """Have the loop look around, from another thread; whether it is still there."""
         try:
             self._wake.send(b"!")
-        except OSError:  # the loop has ended in the meantime
-            self._discard_links()
+        except OSError:
+            return False
+        return True
 
     def _discard_links(self) -> None:
         while not self._links.empty():
@@ -263,6 +369,7 @@ class Sender:
 
     def _empty(self, lane: Lane) -> None:
         """Give back what waits here and was not offered; connections end once what they were offered is answered."""
+        lane.unmake()
         waiting = list(lane.queue)
         lane.queue.clear()
         for conversation in list(lane.conversations):
@@ -284,11 +391,32 @@ class Sender:
     def _begin(self, lane: Lane) -> None:
         """Send envelopes ahead wherever a connection has none on its way."""
         for conversation in lane.conversations:
-            while lane.queue and conversation.can_begin and not lane.is_resting:
-                mail = self._compose(*lane.queue.popleft())
+            if lane.has_more and conversation.can_begin and not lane.is_resting:
+                mail = self._next_mail(lane)
                 if mail is not None:
                     conversation.begin(mail)
                     self._flush(lane, conversation)
+
+    def _next_mail(self, lane: Lane) -> Mail | None:
+        """The next mail that waits for a connection; None where none does that could be composed."""
+        if lane.made:
+            return lane.made.popleft()
+        while lane.queue:
+            mail = self._compose(*lane.queue.popleft())
+            if mail is not None:
+                return mail
+        return None
+
+    def _compose_ahead(self) -> bool:
+        """Compose a few mails for when connections are ready for them; whether there is nothing left to compose."""
+        for lane in self._lanes.values():
+            if lane.queue and not lane.is_resting and len(lane.made) < len(lane.conversations):
+                for _ in range(min(COMPOSED_AT_ONCE, len(lane.queue))):
+                    mail = self._compose(*lane.queue.popleft())
+                    if mail is not None:
+                        lane.made.append(mail)
+                return False
+        return True
 
     def _flush(self, lane: Lane, conversation: Conversation) -> None:
         conversation.flush()
@@ -302,12 +430,23 @@ class Sender:
 
     # What the servers say.
 
-    def _only_waits(self) -> bool:
-        """Whether there is nothing to do until some server says something."""
-        if self._failed or self._done:
+    def _patience(self) -> float:
+        """Seconds to wait for what servers say: none where there is something to do."""
+        under_way = self._round_under_way
+        if under_way is not None:
+            return 0 if under_way.commit.is_over.is_set() or not self._compose_ahead() else IDLE_SECONDS
+        if self._failed:
+            return 0
+        if self._done or any(each.is_ready for lane in self._lanes.values() for each in lane.conversations):
+            return GATHERING_SECONDS if self._gathers() else 0
+        return IDLE_SECONDS if any(lane.is_busy for lane in self._lanes.values()) else 0
+
+    def _gathers(self) -> bool:
+        """Whether more connections are likely to be ready in a moment, so that a commit is worth waiting for them."""
+        if time.monotonic() - self._offered_at > GATHERING_SECONDS:
             return False
-        is_ready = any(each.is_ready for lane in self._lanes.values() for each in lane.conversations)
-        return not is_ready and any(lane.is_busy for lane in self._lanes.values())
+        conversations = [each for lane in self._lanes.values() for each in lane.conversations]
+        return sum(each.is_ready for each in conversations) < min(len(conversations), WORTH_A_COMMIT)
 
     def _poll(self, timeout: float) -> None:
         """Hear what servers have said, waiting for it at most so many seconds."""
@@ -371,9 +510,22 @@ class Sender:
     # Commits.
 
     def _round(self) -> None:
-        """Store what was answered and mark what is ready, in one commit; then offer what may go."""
+        """Go on with the rounds: end the one that is durable by now, and begin the next."""
+        under_way = self._round_under_way
+        if under_way is not None:
+            if not under_way.commit.is_over.is_set():
+                return
+            self._end_round(under_way)
         if self._failed:
             self._settle()
+        if not self._gathers():
+            self._begin_round()
+        if self._noted.total() >= FOLDED_AT_ONCE or time.monotonic() - self._folded_at > FOLDED_AFTER_SECONDS:
+            self._begin_to_fold()
+        self._close_finished_slices()
+
+    def _begin_round(self) -> None:
+        """Store what was answered and mark what is ready, in one transaction that another thread makes durable."""
         for lane in list(self._lanes.values()):
             ready = [
                 (cast(Mail, conversation.ahead), conversation)
@@ -382,6 +534,8 @@ class Sender:
             ]
             if not ready and not self._done:
                 continue
+            # Each relay in its turn.
+            self._lanes[lane.relay_id] = self._lanes.pop(lane.relay_id)
             now = self.now()
             done, self._done = self._done, []
             changed, self._changed = self._changed, set()
@@ -389,25 +543,42 @@ class Sender:
                 self._offered.setdefault(mail.slice_id, {})[mail.taken.id] = now
                 changed.add(mail.slice_id)
                 self._touched.add(mail.taken.broadcast_id)
-            granted = self._in_transaction(
-                partial(
-                    results.store_and_mark,
-                    sent=done,
-                    next_ones=[mail.taken for mail, _conversation in ready],
-                    offered={slice_id: self._offered.get(slice_id, {}) for slice_id in changed},
-                    relay_id=lane.relay_id,
-                    is_bounded=lane.is_bounded,
-                    now=now,
-                )
+            work = partial(
+                results.store_and_mark,
+                sent=done,
+                next_ones=[mail.taken for mail, _conversation in ready],
+                offered={slice_id: dict(self._offered.get(slice_id, {})) for slice_id in changed},
+                relay_id=lane.relay_id,
+                is_bounded=lane.is_bounded,
+                now=now,
             )
-            for each in done:
-                self._settled(each.slice_id)
-            if not lane.is_bounded:
-                lane.use["offered"] += len(granted)
-            # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
-            self._poll(0)
-            self._offer(lane, ready, granted, now)
-        self._close_finished_slices()
+
+            def begin(work: Callable[[Connection], frozenset[int]] = work) -> tuple[Transaction, frozenset[int]]:
+                if self._connection is None:
+                    self._connection = db.engine.connect()
+                return self._connection.begin(), work(self._connection)
+
+            transaction, granted = self._persistently(begin, self._reconnect)
+            commit = self._scribe.begin(transaction.commit)
+            self._round_under_way = _Round(lane, ready, done, granted, work, now, commit)
+            return
+
+    def _end_round(self, this: "_Round") -> None:
+        """It is durable; then what was marked may go."""
+        self._round_under_way = None
+        granted = this.granted
+        if this.commit.trouble is not None:
+            self._reconnect()
+            granted = self._in_transaction(this.work)
+        for each in this.done:
+            self._settled(each.slice_id)
+            self._noted[each.slice_id] += 1
+        if not this.lane.is_bounded:
+            this.lane.use["offered"] += len(granted)
+        # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
+        self._poll(0)
+        self._offer(this.lane, this.ready, granted, this.now)
+        self._offered_at = time.monotonic()
 
     def _offer(
         self, lane: Lane, ready: list[tuple[Mail, Conversation]], granted: frozenset[int], now: datetime
@@ -425,8 +596,8 @@ class Sender:
                 continue
             mail.since = now
             conversation.offer()
-            if conversation.pipelining and lane.queue and not lane.is_resting:
-                following = self._compose(*lane.queue.popleft())
+            if conversation.pipelining and lane.has_more and not lane.is_resting:
+                following = self._next_mail(lane)
                 if following is not None:
                     conversation.begin(following)
             self._flush(lane, conversation)
@@ -445,6 +616,7 @@ class Sender:
             self._stop_waiting(lane, stopped)
 
     def _stop_waiting(self, lane: Lane, broadcasts: Collection[int]) -> None:
+        lane.unmake()
         others = [each for each in lane.queue if each[0].broadcast_id in broadcasts]
         lane.queue = deque(each for each in lane.queue if each[0].broadcast_id not in broadcasts)
         self._close_unwanted(lane, others)
@@ -477,12 +649,46 @@ class Sender:
         if slice_id in self._slices:
             self._slices[slice_id] -= 1
 
+    def _begin_to_fold(self) -> None:
+        """Have what is noted as answered written into the rows of the deliveries, meanwhile."""
+        if self._folding is not None and not self._folding[0].is_over.is_set():
+            return
+        self._end_folding()
+        self._folded_at = time.monotonic()
+        if self._noted:
+            noted, self._noted = self._noted, Counter()
+            engine = db.engine
+
+            def fold() -> None:
+                with engine.begin() as connection:
+                    Ledger(connection).fold(list(noted))
+
+            self._folding = self._bookkeeper.begin(fold), noted
+
+    def _end_folding(self) -> None:
+        """Wait until it is done; what could not be written is noted still."""
+        if self._folding is not None:
+            (errand, noted), self._folding = self._folding, None
+            errand.is_over.wait()
+            if errand.trouble is not None:
+                self._noted += noted
+
+    def _fold(self) -> None:
+        """Write what is noted as answered into the rows, now."""
+        self._end_folding()
+        if self._noted:
+            noted = list(self._noted)
+            self._in_transaction(lambda connection: Ledger(connection).fold(noted))
+            self._noted.clear()
+
     def _close_finished_slices(self) -> None:
         seats = {lane.seat for lane in self._lanes.values() if lane.conversations or lane.connecting}
         finished = [slice_id for slice_id, left in self._slices.items() if left <= 0 and slice_id not in seats]
         if finished:
+            self._end_folding()
             self._in_session(lambda: leases.close_slices(finished))
             for slice_id in finished:
+                self._noted.pop(slice_id, None)
                 del self._slices[slice_id]
                 self._composer.forget(slice_id)
                 self._offered.pop(slice_id, None)
@@ -548,6 +754,7 @@ class Sender:
     def _stop_closed_areas(self) -> None:
         """An area that was closed a moment ago stops its mails, also those already claimed."""
         for lane in self._lanes.values():
+            lane.unmake()
             waiting = [taken for taken, _slice_id in lane.queue]
             if not waiting:
                 continue
@@ -561,6 +768,7 @@ class Sender:
         """Ring the progress pages of what has moved, and close what is complete."""
         touched, self._touched = self._touched, set()
         if touched:
+            self._fold()
             self._in_session(lambda: self._ring_and_finish(touched))
 
     def _ring_and_finish(self, touched: set[int]) -> None:
@@ -576,15 +784,17 @@ class Sender:
     def _await_last_answers(self) -> None:
         """Whatever was offered deserves its answer; on the way out not for as long as the protocol allows."""
         told_at: float | None = None
-        while any(each.offered for lane in self._lanes.values() for each in lane.conversations):
+        while self._round_under_way or any(each.offered for at in self._lanes.values() for each in at.conversations):
             if self.stop.is_set():
                 told_at = told_at or time.monotonic()
                 if time.monotonic() - told_at > LAST_ANSWERS_SECONDS:
                     self._hang_up()
-            self._poll(IDLE_SECONDS if self._only_waits() else 0)
-            self._round()
+            self._hear_and_store()
             self._tick()
-        self._round()
+        while self._failed or self._done or self._round_under_way:
+            self._offered_at = 0.0
+            self._hear_and_store()
+        self._close_finished_slices()
         self._tell_use()
         self._ring()
 
@@ -598,6 +808,8 @@ class Sender:
         for lane in self._lanes.values():
             for conversation in lane.conversations:
                 conversation.close()
+        self._scribe.end()
+        self._bookkeeper.end()
         if self._connection is not None:
             self._connection.close()
         events.rollback()
@@ -612,28 +824,35 @@ class Sender:
         """Do something in a transaction of the session."""
 
         def attempt() -> Result:
+            self._await_round()
             result = work()
             events.commit()
             return result
 
         return self._persistently(attempt, events.rollback)
 
+    def _await_round(self) -> None:
+        """Two writers at once would only wait for each other."""
+        if self._round_under_way is not None:
+            self._round_under_way.commit.is_over.wait()
+
     def _in_transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Do something in a transaction of the loop's own connection, which spares the session's bookkeeping."""
 
         def attempt() -> Result:
+            self._await_round()
             if self._connection is None:
                 self._connection = db.engine.connect()
             with self._connection.begin():
                 return work(self._connection)
 
-        def reconnect() -> None:
-            if self._connection is not None:
-                self._connection.invalidate()
-                self._connection.close()
-            self._connection = None
+        return self._persistently(attempt, self._reconnect)
 
-        return self._persistently(attempt, reconnect)
+    def _reconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+        self._connection = None
 
     def _persistently(self, attempt: Callable[[], Result], recover: Callable[[], None]) -> Result:
         """Try until the database takes it: what servers have answered must not be forgotten because it was away.

@@ -27,6 +27,7 @@ LONGEST_ANSWER, MOST_LINES = 65_536, 1_000
 """Characters of one line, and lines of one answer, after which a server is not listened to any more."""
 
 _CODES = {b"%03d" % code: code for code in range(1000)}
+_OF_ENVELOPE = (Stage.MAIL, Stage.RCPT)
 TEXT_KEPT = 500
 
 
@@ -305,8 +306,18 @@ class Conversation:
     def _understand(self, data: bytes) -> None:
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
+        expected, ahead = self._expected, self.ahead
         for line in lines:
             code = _CODES.get(line[:3])
+            if (
+                (code == 250 and self.pipelining and expected and expected[0] in _OF_ENVELOPE)
+                and (ahead is not None and ahead.refusal is None)
+                and (line[3:4] == b" " and not self._lines)
+            ):
+                # As nearly always: the envelope is accepted, line by line.
+                expected.popleft()
+                self._waits_since = self.read_at
+                continue
             if code is None:
                 self._break_off("the server does not speak SMTP")
                 return
@@ -320,6 +331,7 @@ class Conversation:
             self._hear(code, text)
             if self.is_over:
                 return
+            ahead = self.ahead
         if len(self._rest) > LONGEST_ANSWER or len(self._lines) > MOST_LINES:
             self._break_off("the server's answer has no end")
 

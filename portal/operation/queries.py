@@ -23,7 +23,7 @@ from portal.extensions import db
 from portal.incidents.models import Incident
 from portal.notifications.bounces.queries import mailbox
 from portal.notifications.endings import STOPPED_BY_ITSELF
-from portal.notifications.models import IS_MAIL, IS_PENDING, Broadcast, Delivery, Outbound, Relay, Slice, Suppression
+from portal.notifications.models import IS_MAIL, IS_PENDING, Broadcast, Delivery, Outbound, Relay, Suppression
 from portal.notifications.outlook import Health, health_of, relays_in_order
 from portal.notifications.queries import Pause, pause_of_all
 from portal.notifications.relays import IN_USE
@@ -114,9 +114,6 @@ def returns() -> Returns:
 
 # How mails go out.
 
-HELD_LONG = timedelta(seconds=10)
-"""A sending process claims what goes out in a second or so: what it holds for longer waits like everything else."""
-
 ON_ITS_WAY = or_(
     Broadcast.state.in_(ACTIVE),
     and_(Broadcast.state == BroadcastState.PAUSED, Broadcast.note.startswith(STOPPED_BY_ITSELF)),
@@ -166,7 +163,7 @@ class Outgoing:
 
 
 def outgoing(now: datetime) -> Outgoing:
-    """How mails go out now. Ten queries, bounded by what is open and by the last day's use of the relays."""
+    """How mails go out now. Nine queries, bounded by what is open and by the last day's use of the relays."""
     relays = [each for each in relays_in_order() if each.switched_off_at is None]
     return Outgoing(due_since(now), health_of(relays, now), pause_of_all())
 
@@ -174,7 +171,7 @@ def outgoing(now: datetime) -> Outgoing:
 def due_since(now: datetime, kinds: Collection[str] | None = None) -> dict[str, datetime]:
     """By kind of broadcast (of these, or of all), since when the oldest unsent mail could have gone out.
 
-    Three queries: what waits, what a process has held for long, and recipients that are not written down yet.
+    Two queries: what waits, a sending process may hold it or not, and recipients that are not written down yet.
     """
     mine = [ON_ITS_WAY, Broadcast.expires_at > now]
     if kinds is not None:
@@ -184,15 +181,9 @@ def due_since(now: datetime, kinds: Collection[str] | None = None) -> dict[str, 
         .join(Delivery, Delivery.broadcast_id == Broadcast.id)
         .where(IS_PENDING, IS_MAIL, Delivery.next_attempt_at <= now)
     )
-    held = (
-        select(Broadcast.kind, func.min(Delivery.next_attempt_at))
-        .join(Delivery, Delivery.broadcast_id == Broadcast.id)
-        .join(Slice, Slice.id == Delivery.slice_id)
-        .where(Slice.created_at <= now - HELD_LONG)
-    )
     unwritten = select(Broadcast.kind, func.min(Broadcast.created_at)).where(Broadcast.expanded_at.is_(None))
     found: dict[str, datetime] = {}
-    for statement in (waiting, held, unwritten):
+    for statement in (waiting, unwritten):
         for kind, since in db.session.execute(statement.where(*mine).group_by(Broadcast.kind)):
             found[kind] = min(since, found.get(kind, since))
     return found

@@ -171,7 +171,7 @@ class Outbox:
         return db.session.get_one(Broadcast, broadcast_id)
 
 
-OPEN = {DeliveryState.PENDING, DeliveryState.CLAIMED, DeliveryState.SENDING}
+OPEN = {DeliveryState.PENDING, DeliveryState.SENDING}
 
 
 @contextmanager

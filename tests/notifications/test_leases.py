@@ -5,15 +5,17 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions, endings, leases, relays, results
+from portal.notifications import actions, endings, leases, marks, relays, results
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.marks import Sent
-from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice
+from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice, SliceAnswers
 from portal.notifications.results import Failed
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure
 from tests.conftest import NOW, counted_queries
@@ -57,7 +59,7 @@ def test_a_claim_is_leased_and_nobody_else_gets_it(outbox: Settings) -> None:
     queue("incident:1", 5, now=NOW)
     found = claim(outbox)
     assert len(found.deliveries) == 5
-    assert states() == {"claimed": 5}
+    assert states() == {"pending": 5}
     assert leases.claim("two", outbox, now=SOON) is None
 
 
@@ -140,7 +142,7 @@ def test_a_late_result_of_a_lost_lease_spares_the_second_copy(outbox: Settings) 
     results = tuple(Sent(each.id, found.slice_id, NOW, 250, "2.0.0 Ok") for each in (first, second))
     mark(found, sent=results, now=LATER)
     assert delivery(first).state is DeliveryState.SENT
-    assert delivery(second).state is DeliveryState.CLAIMED  # somebody else's by now
+    assert delivery(second).state is DeliveryState.PENDING  # somebody else's by now
     assert mark(other, first, now=LATER) == frozenset()
 
 
@@ -151,7 +153,11 @@ def test_the_same_result_twice_is_one_result(outbox: Settings) -> None:
     mark(found, taken)
     for _ in range(2):
         mark(found, sent=(Sent(taken.id, found.slice_id, NOW, 250, "2.0.0 Ok"),), now=SOON)
-    assert (delivery(taken).state, delivery(taken).attempts, delivery(taken).slice_id) == ("sent", 1, None)
+    assert states() == {"pending": 1}, "it is noted, and not in its row yet"
+    for _ in range(2):
+        leases.fold([found.slice_id])
+    assert (delivery(taken).state, delivery(taken).attempts) == ("sent", 1)
+    assert (delivery(taken).finished_at, delivery(taken).sending_since) == (SOON, NOW)
 
 
 def test_the_same_marks_twice_after_a_commit_whose_answer_was_lost(outbox: Settings) -> None:
@@ -169,8 +175,54 @@ def test_a_failure_is_stored_only_by_whoever_holds_the_mail(outbox: Settings, fa
     other = claim(outbox, "two", LATER)
     mark(other, taken, now=LATER)
     results.settle([Failed(taken, found.slice_id, NOW, failure, 451, "4.3.0 x")], "one", LATER)
-    assert (delivery(taken).state, delivery(taken).slice_id) == (DeliveryState.CLAIMED, other.slice_id)
-    assert delivery(taken).attempts == 0
+    assert (delivery(taken).state, delivery(taken).attempts) == (DeliveryState.PENDING, 0)
+    assert mark(other, taken, now=LATER) == {taken.id}
+
+
+def test_what_was_answered_before_a_process_died_is_in_no_doubt(outbox: Settings) -> None:
+    """Answers are noted beside the rows; whoever takes the slice back writes them down first."""
+    queue("incident:1", 3, now=NOW)
+    found = claim(outbox)
+    first, second, _third = found.deliveries
+    mark(found, first, second)
+    results.store_and_mark(
+        db.session.connection(),
+        (Sent(first.id, found.slice_id, NOW, 250, "2.0.0 Ok"),),
+        (),
+        offered={found.slice_id: {second.id: NOW}},
+        relay_id=found.relay_id,
+        now=SOON,
+    )
+    assert leases.release_expired(LATER) == 1
+    assert (delivery(first).state, delivery(first).in_doubt, delivery(first).finished_at) == ("sent", 0, SOON)
+    assert (delivery(second).state, delivery(second).in_doubt) == ("pending", 1)
+    assert states() == {"sent": 1, "pending": 2}
+    assert db.session.scalar(select(func.count()).select_from(SliceAnswers)) == 0
+
+
+def test_what_was_answered_is_not_called_off_although_its_row_still_waits(outbox: Settings) -> None:
+    broadcast = queue("incident:1", 3, now=NOW)
+    found = claim(outbox)
+    first, second, third = found.deliveries
+    mark(found, first, second)
+    results.store_and_mark(
+        db.session.connection(),
+        (Sent(first.id, found.slice_id, NOW, 250, "2.0.0 Ok"),),
+        (),
+        offered={found.slice_id: {second.id: NOW}},
+        relay_id=found.relay_id,
+        now=SOON,
+    )
+    assert actions.cancel(broadcast, by=SYSTEM, now=SOON) == 1
+    assert delivery(third).state is DeliveryState.CANCELLED
+    assert mark(found, third, now=SOON) == frozenset()
+    leases.close_slices([found.slice_id])
+    assert states() == {"sent": 1, "cancelled": 2}
+
+
+@given(st.sets(st.integers(1, 60)))
+def test_what_a_slice_holds_is_read_as_it_was_written(ids: set[int]) -> None:
+    assert list(marks.unpacked(marks.packed(ids))) == sorted(ids)
 
 
 def test_a_soft_failure_that_would_be_tried_too_late_is_given_up(outbox: Settings) -> None:
@@ -188,7 +240,7 @@ def test_a_soft_failure_of_a_cancelled_broadcast_is_cancelled(outbox: Settings) 
     found = claim(outbox)
     mark(found, found.deliveries[0])
     assert actions.cancel(broadcast, by=SYSTEM, now=NOW) == 1
-    assert states() == {"claimed": 1, "cancelled": 1}
+    assert states() == {"pending": 1, "cancelled": 1}
     results.settle([Failed(found.deliveries[0], found.slice_id, NOW, Failure.SOFT, 451, "4.3.0 later")], "one", NOW)
     assert states() == {"cancelled": 2}
 
@@ -208,7 +260,7 @@ def test_a_lease_that_is_renewed_is_not_released(outbox: Settings) -> None:
         at += timedelta(seconds=outbox.lease_seconds - 1)
         assert leases.renew("one", outbox, now=at)
         leases.release_expired(at)
-    assert states() == {"claimed": 1}
+    assert states() == {"pending": 1}
 
 
 def test_a_new_address_of_the_relay_mends_it(outbox: Settings) -> None:

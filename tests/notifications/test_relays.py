@@ -89,9 +89,8 @@ def offer(claim: Claim, now: datetime, *, count: int | None = None) -> int:
 
 def finish(claim: Claim) -> None:
     """The server has taken all of them, and the slice is closed."""
-    db.session.execute(
-        update(Delivery).where(Delivery.slice_id == claim.slice_id).values(state=DeliveryState.SENT, slice_id=None)
-    )
+    mine = [each.id for each in claim.deliveries]
+    db.session.execute(update(Delivery).where(Delivery.id.in_(mine)).values(state=DeliveryState.SENT))
     leases.close_slices([claim.slice_id])
 
 

@@ -272,7 +272,7 @@ def test_other_text_may_stand_in_a_header(text: str) -> None:
 
 def test_progress_is_counted_from_states() -> None:
     state = DeliveryState
-    counts = {state.SENT: 60, state.PENDING: 30, state.CLAIMED: 4, state.SENDING: 1, state.FAILED: 3, state.EXPIRED: 2}
+    counts = {state.SENT: 60, state.PENDING: 34, state.SENDING: 1, state.FAILED: 3, state.EXPIRED: 2}
     progress = progress_of(counts, retrying=10, sent_last_minute=30, seconds=300)
     assert progress == Progress(sent=60, waiting=25, retrying=10, failed=3, left_out=2, per_second=0.5)
     assert (progress.total, progress.open, progress.seconds_left) == (100, 35, 50)

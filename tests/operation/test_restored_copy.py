@@ -17,8 +17,8 @@ from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.cli.backups import postgres
 from portal.extensions import db
-from portal.notifications import leases, outbound, relays
-from portal.notifications.models import Broadcast, Delivery
+from portal.notifications import leases, marks, outbound, relays
+from portal.notifications.models import Broadcast, Delivery, Slice
 from portal.notifications.queries import pause_of_all
 from tests.cli.installation import Installation
 from tests.notifications.outbox import TEST_KIND, queue, states
@@ -59,10 +59,10 @@ def hold_some(portal: Installation) -> None:
         relays.prepare_relays(portal.settings)
         claim = leases.claim("a process of the original", portal.settings, now=clock.utcnow())
         assert claim is not None
-        offered = db.session.get_one(Delivery, claim.deliveries[0].id)
-        offered.state, offered.sending_since = type(offered.state).SENDING, clock.utcnow()
+        offered = marks.written({claim.deliveries[0].id: clock.utcnow()})
+        db.session.execute(db.update(Slice).values(offered=offered))
         events.commit()
-        assert states() == {"claimed": MAILS - 1, "sending": 1}
+        assert states() == {"pending": MAILS}
         db.session.remove()
         db.engine.dispose()
 

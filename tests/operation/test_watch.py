@@ -18,7 +18,7 @@ from portal import clock, events
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
-from portal.notifications import actions, endings, outbound
+from portal.notifications import actions, endings, marks, outbound
 from portal.notifications.models import Broadcast, Delivery, Relay, RelayUse, Slice
 from portal.notifications.profiles import DAY_SPAN, SECOND_SPAN, begin_of_span
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState
@@ -157,10 +157,9 @@ def test_whatever_else_keeps_a_mail_is_late(session: None, kept: str) -> None:
             relay = Relay(name="default")
             db.session.add(relay)
             db.session.flush()
-            held = Slice(relay_id=relay.id, owner="one", connections=1, leased_until=now, created_at=now - MINUTE)
+            ids = marks.packed(db.session.scalars(db.select(Delivery.id)))
+            held = Slice(relay_id=relay.id, owner="one", connections=1, leased_until=now, ids=ids, created_at=now)
             db.session.add(held)
-            db.session.flush()
-            db.session.execute(update(Delivery).values(state=DeliveryState.CLAIMED, slice_id=held.id))
         case "not written down":
             db.session.execute(update(Delivery).values(state=DeliveryState.SENT))
             broadcast.expanded_at, broadcast.state = None, BroadcastState.EXPANDING

@@ -235,7 +235,7 @@ def test_t07_made_private_it_vanishes_at_once_with_its_waiting_mails(app: Flask,
     waiting = (
         select(func.count(Delivery.id))
         .join(Broadcast)
-        .where(Broadcast.title.contains(title), Delivery.state.in_(["pending", "claimed", "sending"]))
+        .where(Broadcast.title.contains(title), Delivery.state.in_(["pending", "sending"]))
     )
     assert db.session.scalar(waiting) == 0
 

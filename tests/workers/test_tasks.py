@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from portal import clock, events
 from portal.extensions import db
-from portal.notifications import leases, relays
+from portal.notifications import leases, marks, relays
 from portal.notifications.kinds import Kind
 from portal.notifications.models import Delivery
 from portal.notifications.rules import BroadcastState
@@ -78,7 +78,8 @@ def test_mails_of_a_dead_process_are_taken_up_by_the_next_beat(outbox: Outbox, s
         delivery.next_attempt_at = long_ago
     assert leases.claim("a dead one", outbox.settings, now=long_ago) is not None
     events.commit()
-    assert outbox.states() == {"claimed": 10}
+    assert len(marks.held()) == 10
+    events.rollback()
     tasks.work_off()
     assert outbox.states() == {"sent": 10}
 

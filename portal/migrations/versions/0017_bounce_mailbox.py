@@ -1,7 +1,7 @@
 """how much lies unread in the mailbox of reports
 
 Revision ID: 0017
-Revises: 0015
+Revises: 0016
 
 The step looks whether it was done already: SQLite keeps what an interrupted migration had changed.
 """
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

@@ -15,8 +15,10 @@ from portal.notifications.actions.queueing import (
     WRITTEN_PER_STEP,
     expand_step,
     give_up_expanding,
+    next_step,
     queue_broadcast,
     values_of,
+    write_step,
 )
 from portal.notifications.actions.relays import mend_relay
 from portal.notifications.actions.steering import cancel, cancel_what_waits, pause, resume, retry_failed
@@ -43,6 +45,7 @@ __all__ = [
     "insert_new",
     "lift_suppression",
     "mend_relay",
+    "next_step",
     "pause",
     "queue_broadcast",
     "resume",
@@ -55,4 +58,5 @@ __all__ = [
     "unsubscribe",
     "values_of",
     "why_suppressed",
+    "write_step",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import current_app
 from flask_babel import force_locale
@@ -22,7 +22,7 @@ from portal.notifications.actions.channels import write_down_channels
 from portal.notifications.actions.inserting import insert_new
 from portal.notifications.actions.steering import pause
 from portal.notifications.actions.suppressions import reason_in_words
-from portal.notifications.kinds import Content, Kind, Recipient, kind_named, wording_key
+from portal.notifications.kinds import Content, Cursor, Kind, Recipient, kind_named, wording_key
 from portal.notifications.links import unsubscribe_path
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses
@@ -43,6 +43,7 @@ WRITTEN_AT_ONCE = 1000
 """Recipients whose deliveries are written with the change itself; more are written by the worker."""
 
 WRITTEN_PER_STEP = 500
+"""Recipients the worker writes down in one transaction."""
 
 
 def queue_broadcast(
@@ -88,39 +89,74 @@ def queue_broadcast(
     )
     db.session.add(broadcast)
     db.session.flush()
-    recipients, cursor = registered.recipients(selector, None, WRITTEN_AT_ONCE, now)
-    if cursor is None and len(recipients) <= WRITTEN_AT_ONCE:
-        _write_down(broadcast, registered, recipients, now)
-        write_down_channels(broadcast, registered, now)
-        _expanded(broadcast, now)
-        events.wake("deliver")
-    else:
+    if not _write_at_once(broadcast, registered, now):
         events.wake("expand", broadcast.id)
     events.ring(events.broadcast_topic(broadcast.id))
     return broadcast
 
 
-def expand_step(broadcast_id: int, now: datetime) -> bool:
-    """Write down the next recipients of a broadcast and move its cursor with them; whether there are more.
+def _write_at_once(broadcast: Broadcast, kind: Kind, now: datetime) -> bool:
+    """Write every recipient down, unless there are too many for the change to wait for; whether that was done."""
+    if kind.goes_beyond is not None and kind.goes_beyond(broadcast.selector, WRITTEN_AT_ONCE, now):
+        return False
+    recipients, cursor = kind.recipients(broadcast.selector, None, WRITTEN_AT_ONCE, now)
+    if cursor is not None or len(recipients) > WRITTEN_AT_ONCE:
+        return False
+    _insert(_rows(broadcast, kind, recipients, now))
+    write_down_channels(broadcast, kind, now)
+    _expanded(broadcast, now)
+    events.wake("deliver")
+    return True
 
-    Safe to run twice and by two workers at once: the second waits for the row, and goes on where the first stopped.
+
+class Step(NamedTuple):
+    """The next recipients of a broadcast, worked out: their deliveries, and the cursors before and after them."""
+
+    broadcast_id: int
+    before: Cursor | None
+    after: Cursor | None
+    rows: Sequence[dict[str, Any]]
+
+
+def next_step(broadcast_id: int, now: datetime) -> Step | None:
+    """Work out the next recipients of a broadcast, which changes nothing; None where it is not being expanded.
+
+    This takes most of the time, so it is done apart: SQLite lets nobody else write while somebody does.
     """
-    broadcast = db.session.scalars(
-        select(Broadcast).where(Broadcast.id == broadcast_id).with_for_update()
-    ).one_or_none()
+    broadcast = db.session.scalars(select(Broadcast).where(Broadcast.id == broadcast_id)).one_or_none()
+    if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
+        return None
+    kind, before = kind_named(broadcast.kind), broadcast.expand_cursor
+    recipients, after = kind.recipients(broadcast.selector, before, WRITTEN_PER_STEP, now)
+    return Step(broadcast_id, before, after, _rows(broadcast, kind, recipients, now))
+
+
+def write_step(step: Step, now: datetime) -> bool:
+    """Write down the recipients of a step and move the cursor with them; whether there are more.
+
+    Safe to run twice and by two workers at once: the second waits for the row, and finds that the cursor has moved.
+    """
+    mine = select(Broadcast).where(Broadcast.id == step.broadcast_id).with_for_update()
+    broadcast = db.session.scalars(mine, execution_options={"populate_existing": True}).one_or_none()
     if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
         return False
-    kind = kind_named(broadcast.kind)
-    if broadcast.expand_cursor is None:
-        write_down_channels(broadcast, kind, now)
-    recipients, cursor = kind.recipients(broadcast.selector, broadcast.expand_cursor, WRITTEN_PER_STEP, now)
-    _write_down(broadcast, kind, recipients, now)
-    broadcast.expand_cursor = cursor
-    if cursor is None:
+    if broadcast.expand_cursor != step.before:
+        return True
+    if step.before is None:
+        write_down_channels(broadcast, kind_named(broadcast.kind), now)
+    _insert(step.rows)
+    broadcast.expand_cursor = step.after
+    if step.after is None:
         _expanded(broadcast, now)
     db.session.flush()
     events.ring(events.broadcast_topic(broadcast.id))
-    return cursor is not None
+    return step.after is not None
+
+
+def expand_step(broadcast_id: int, now: datetime) -> bool:
+    """Work out the next recipients of a broadcast and write them down, in one transaction; whether there are more."""
+    step = next_step(broadcast_id, now)
+    return step is not None and write_step(step, now)
 
 
 def give_up_expanding(broadcast_id: int, reason: str, now: datetime) -> None:
@@ -143,12 +179,17 @@ def _expanded(broadcast: Broadcast, now: datetime) -> None:
     db.session.flush()
 
 
-def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient], now: datetime) -> None:
+def _insert(rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        insert_new(Delivery, *rows)
+
+
+def _rows(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient], now: datetime) -> Sequence[dict[str, Any]]:
     """One delivery per address; those whose area is closed get none, those who do not want it one that says so."""
     allowed = kind.allowed({company_id for each in recipients for company_id in each.company_ids})
     reached = [each for each in recipients if not each.company_ids or allowed.intersection(each.company_ids)]
     if not reached:
-        return
+        return []
     keys = [text_key(each.address) for each in reached]
     suppressed = (suppressed_addresses if kind.is_list else bounced_today)(keys, broadcast.topic, now)
     unwanted = declined(reached, broadcast.topic) if kind.is_list else {}
@@ -170,7 +211,7 @@ def _write_down(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient
             why = reason_in_words(*stopped) if stopped else unwanted[recipient.address]
             row |= {"state": DeliveryState.SUPPRESSED, "finished_at": now, "answer": why}
         rows.append(row)
-    insert_new(Delivery, *rows)
+    return rows
 
 
 def _row(broadcast: Broadcast, recipient: Recipient, address_key: str, companies: list[int]) -> dict[str, Any]:

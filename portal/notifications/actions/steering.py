@@ -72,7 +72,7 @@ def cancel_what_waits(broadcast_id: int, now: datetime) -> int:
     result = db.session.execute(
         update(Delivery)
         .where(Delivery.id.in_(waiting))
-        .values(state=DeliveryState.CANCELLED, finished_at=now, slice_id=None)
+        .values(state=DeliveryState.CANCELLED, finished_at=now)
         .execution_options(synchronize_session=False)
     )
     return cast(CursorResult[Any], result).rowcount

@@ -18,7 +18,7 @@ from portal.audit import actions as audit
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
-from portal.notifications import actions, endings
+from portal.notifications import actions, endings, marks
 from portal.notifications.bounces import rules, unusual
 from portal.notifications.bounces.models import BounceReport
 from portal.notifications.bounces.rules import CameBy, Names, Outcome, Reading, Said
@@ -58,7 +58,7 @@ def take(raw: bytes, came_by: CameBy, *, now: datetime) -> Outcome:
     delivery = _delivery_named(reading.message_ids)
     if delivery is None:
         return _note(raw, came_by, rules.ended(reading, Outcome.NOT_OURS), now)
-    if delivery.state in {DeliveryState.CLAIMED, DeliveryState.SENDING}:
+    if marks.is_in_hand(delivery.id):
         raise InHandError
     return _about(delivery, reading, raw, came_by, now)
 
@@ -172,7 +172,7 @@ def _fail(delivery: Delivery, failure: Failure, code: str, words: str, now: date
     """What a server took and could not bring to its reader has failed, with the words of the report."""
     if delivery.state not in _CAN_FAIL:
         return
-    note_attempt(delivery, failure, None, words, worker=rules.BY_REPORT, now=now)
+    note_attempt(delivery, failure, None, words, worker=rules.BY_REPORT, since=None, now=now)
     delivery.state, delivery.failure, delivery.finished_at = DeliveryState.FAILED, failure, now
     delivery.code, delivery.enhanced_code, delivery.answer = None, code[:12] or None, words[:500]
     db.session.flush()

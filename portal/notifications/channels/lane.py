@@ -267,7 +267,8 @@ def _store(delivery: Delivery, outcome: Outcome, *, worker: str, now: datetime) 
         delivery.attempts += 1
         db.session.flush()
         return
-    note_attempt(delivery, outcome.failure, outcome.code, outcome.text, worker=worker, now=now)
+    since = delivery.sending_since if delivery.state is DeliveryState.SENDING else None
+    note_attempt(delivery, outcome.failure, outcome.code, outcome.text, worker=worker, since=since, now=now)
     delivery.attempts += 1
     delivery.in_doubt += outcome.failure is Failure.IN_DOUBT
     found = ruling(outcome, tries=delivery.attempts, doubts=delivery.in_doubt)
@@ -387,7 +388,8 @@ def release_expired(now: datetime) -> int:
         .execution_options(populate_existing=True)
     ).all()
     for delivery in doubtful:
-        note_attempt(delivery, Failure.IN_DOUBT, None, PROCESS_ENDED, worker="", now=now)
+        since = delivery.sending_since
+        note_attempt(delivery, Failure.IN_DOUBT, None, PROCESS_ENDED, worker="", since=since, now=now)
         delivery.attempts += 1
         is_told_by_id = delivery.channel == ChannelKind.WEBHOOK.value
         delivery.in_doubt += 1

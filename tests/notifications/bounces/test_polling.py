@@ -15,11 +15,12 @@ from portal import clock, events
 from portal.config import Settings
 from portal.database import read_only
 from portal.extensions import db
+from portal.notifications import marks
 from portal.notifications.bounces import actions, mailbox, polling, queries
 from portal.notifications.bounces.mailbox import PROCESSED, UNCLEAR, MailboxTrouble, Place, Waiting
 from portal.notifications.bounces.models import BounceMailbox, BounceReport
 from portal.notifications.bounces.rules import Outcome
-from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Strike, Suppression
+from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice, Strike, Suppression
 from portal.notifications.rules import DeliveryState
 from tests.notifications.bounces import reports
 from tests.notifications.bounces.conftest import token_of
@@ -177,11 +178,16 @@ def test_a_process_that_dies_before_a_report_is_put_away_loses_and_repeats_nothi
 def test_a_report_that_overtakes_the_result_of_its_mail_waits_for_it(returning: Outbox, imap: ImapServer) -> None:
     (delivery,) = send_some(returning, 1)
     report = bounce_of(delivery)
-    delivery.state = DeliveryState.CLAIMED
+    delivery.state = DeliveryState.PENDING
+    offered = marks.written({delivery.id: clock.utcnow()})
+    moments = dict.fromkeys(("leased_until", "created_at"), clock.utcnow() + timedelta(minutes=1))
+    relay_id = db.session.scalars(select(Relay.id)).one()
+    db.session.add(Slice(relay_id=relay_id, owner="x", connections=1, offered=offered, **moments))
     events.commit()
     imap.bring(report)
     poll(returning)
     assert (kept(), imap.count()) == ([], 1)
+    db.session.execute(delete(Slice))
     db.session.execute(update(Delivery).values(state=DeliveryState.SENT))
     events.commit()
     poll(returning)

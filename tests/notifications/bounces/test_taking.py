@@ -8,12 +8,12 @@ from sqlalchemy import func, select, update
 
 from portal.audit.models import AuditEntry
 from portal.extensions import db
-from portal.notifications import queries
+from portal.notifications import marks, queries
 from portal.notifications.bounces import actions
 from portal.notifications.bounces.models import BounceReport
 from portal.notifications.bounces.queries import Wanted, counts, newest
 from portal.notifications.bounces.rules import CameBy, Outcome
-from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Suppression
+from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice, Suppression
 from portal.notifications.rules import (
     EVERY_TOPIC,
     BroadcastState,
@@ -203,14 +203,28 @@ def test_a_report_about_a_mail_that_was_forgotten_changes_nothing(sent: SentMail
     assert stopped() == []
 
 
-@pytest.mark.parametrize("state", [DeliveryState.CLAIMED, DeliveryState.SENDING])
-def test_what_a_sending_process_holds_is_left_to_it(sent: SentMail, state: DeliveryState) -> None:
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_what_a_sending_process_holds_is_left_to_it(sent: SentMail, *, is_answered: bool) -> None:
     """A report can overtake the result of its own mail; it is offered once more when that is known."""
-    delivery = sent(state=state)
+    delivery = sent(state=DeliveryState.PENDING)
+    relay = Relay(name="default")
+    db.session.add(relay)
+    db.session.flush()
+    offered = marks.written({delivery.id: NOW})
+    held = Slice(relay_id=relay.id, owner="x", connections=1, leased_until=NOW, created_at=NOW, offered=offered)
+    db.session.add(held)
+    db.session.flush()
+    ledger = marks.Ledger(db.session.connection())
+    if is_answered:
+        ours = ledger.mark({held.id: {}})
+        ledger.note([marks.Sent(delivery.id, held.id, NOW, 250, "2.0.0 Ok")], ours, NOW)
     with pytest.raises(actions.InHandError):
         take(reports.dsn(token=token_of(delivery)))
-    assert (kept(), stopped(), delivery.state) == ([], [], state)
-    delivery.state = DeliveryState.SENT
+    assert (kept(), stopped(), delivery.state) == ([], [], DeliveryState.PENDING)
+    ledger.mark({held.id: {}})
+    ledger.fold([held.id])
+    db.session.execute(db.update(Delivery).values(state=DeliveryState.SENT))
+    db.session.refresh(delivery)
     assert take(reports.dsn(token=token_of(delivery))) is Outcome.BOUNCED
     db.session.refresh(delivery)
     assert delivery.state is DeliveryState.FAILED
