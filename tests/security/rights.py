@@ -163,7 +163,7 @@ def of_a(kind: str, area: Area) -> Entry:
 
 
 def work(kind: str) -> dict[str, Entry]:
-    """The staff screens of jobs or of quotes: all staff read, the office writes. A view is removed by its owner only."""
+    """The staff screens of jobs or quotes: all staff read, the office writes. A view is removed by its owner only."""
     blueprint, letter = f"admin_{kind}s", kind[0].upper()
     one, none = {"number": f"@{kind}_a"}, {"number": f"{letter}-{NO_ID[:9]}"}
     entries = {

@@ -37,6 +37,7 @@ from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
 from portal.jobs.actions import create_item, move, save_table
+from portal.jobs.actions.saved_views import save_view
 from portal.jobs.queries import settings_of
 from portal.jobs.rules import Role as WorkRole
 from portal.jobs.rules import Showing, WorkKind, written_number
@@ -121,6 +122,8 @@ def plant_work(world: World) -> None:
     of A that customers never saw."""
     now, office = clock.utcnow(), Actor(canary(STAFF_ONLY, "movedby"))
     for kind in WorkKind:
+        view = canary(STAFF_ONLY, f"view{kind.value}")
+        save_view(kind, world.cast.olaf.id, view, "show=all", is_shared=True, now=now)
         settings = settings_of(kind)
         hidden = WorkRole.ON_HOLD
         rows = [

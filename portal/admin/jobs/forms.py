@@ -54,7 +54,7 @@ class FactsForm(StaffForm):
     assignee_id = SelectField("Who does it", coerce=_id, validate_choice=False)
     external_number = StringField("Number elsewhere", [Optional(), Length(max=240)])
     valid_until = DateField("Valid until", [Optional()])
-    currency = SelectField("Currency", choices=[(each, each) for each in CURRENCIES], default=CURRENCIES[0])
+    currency = SelectField("Currency", choices=choices_of((each, each) for each in CURRENCIES), default=CURRENCIES[0])
     terms = TextAreaField("Terms", [Optional(), Length(max=TEXT_LENGTH * 2)])
 
     def facts(self, zone: tzinfo) -> Facts:
