@@ -18,15 +18,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import clock
 from portal.config import ConfigError, Settings
 from portal.extensions import db
+from portal.files.rules import UNFINISHED_FOR
 from portal.notifications.profiles import address_of
 from portal.notifications.smtp import Route
 from portal.operation.rules import (
     Finding,
     Schema,
+    Stored,
     Verdict,
     audit_finding,
     backup_finding,
     disk_finding,
+    files_finding,
     incident_mail_finding,
     late,
     mailbox_finding,
@@ -55,7 +58,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 @click.command()
 def doctor() -> int:
-    """Check database, migrations, sending, backups, Redis, relays, returned mails, texts, clocks, secret key and disk.
+    """Check database, migrations, sending, backups, Redis, relays, returned mails, texts, clocks, key, disk and files.
 
     Each line is ok, warn or fail, with what to do. Exit status 1 if anything fails.
     """
@@ -78,7 +81,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("Settings", Verdict.FAIL, str(problem))
         return
     yield Finding("Secret key", Verdict.OK, "present and long enough")
-    for check in (_database, _redis, _relay, _mailbox, _texts, _disk):
+    for check in (_database, _redis, _relay, _mailbox, _texts, _disk, _files):
         yield from check(settings)
     yield metrics_finding(has_token=bool(settings.metrics_token))
 
@@ -236,6 +239,35 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("Disk", Verdict.FAIL, f"there is no folder {settings.instance}; run `portal init`.")
         return
     yield disk_finding(shutil.disk_usage(settings.instance).free, str(settings.instance))
+
+
+LOOKED_FOR = 1000
+"""Files the doctor looks for in the store, the oldest: in a bucket each costs a request."""
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    from portal.cli.installation import load
+    from portal.files import cleaning, queries, store
+
+    with load().app_context():
+        place = store.of_app()
+        if trouble := place.trouble():
+            yield files_finding(place.told, trouble)
+            return
+        try:
+            files, size = queries.totals()
+            lost = sum(not place.has(name) for _file_id, name in queries.names_after(0, LOOKED_FOR))
+            orphans = sum(1 for _name in cleaning.orphans(place, clock.utcnow() - UNFINISHED_FOR))
+        except SQLAlchemyError:
+            # What is the matter with the database is told above.
+            return
+        except store.StoreTroubleError as problem:
+            yield files_finding(place.told, _reason(problem))
+            return
+        yield files_finding(place.told, "", Stored(files, size, lost, orphans))
+        folder = place.directory
+        if folder and folder.is_dir() and folder.stat().st_dev != settings.instance.stat().st_dev:
+            yield disk_finding(shutil.disk_usage(folder).free, str(folder))
 
 
 def _reason(problem: Exception) -> str:

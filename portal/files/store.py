@@ -4,6 +4,7 @@ What is in the store is there whole: in a directory a file is written under anot
 bucket an object appears when its last byte has arrived. Nothing here knows the database.
 """
 
+import io
 import logging
 import os
 import secrets
@@ -161,14 +162,24 @@ class Store:
         except Exception as trouble:
             raise StoreTroubleError(f"{type(trouble).__name__}: {trouble}") from trouble
 
+    @property
+    def told(self) -> str:
+        """Where it is, for people: without any key."""
+        return self.root if self.is_local else f"s3://{self.root}"
+
     def trouble(self) -> str:
-        """What is the matter with the store; "" for one that takes a file and gives it up again."""
-        name = new_name()
+        """What is the matter with the store; "" for one that takes files, and for a directory that is not there yet.
+
+        A directory is only looked at: whoever looks may be somebody else than who writes into it later.
+        """
+        if self.is_local:
+            is_writable = not os.path.isdir(self.root) or os.access(self.root, os.W_OK | os.X_OK)
+            return "" if is_writable else "it may not be written"
         try:
-            with open(os.devnull, "rb") as nothing:
-                self.put(name, nothing)
+            name = new_name()
+            self.put(name, io.BytesIO())
             self.delete(name)
-        except (OSError, StoreTroubleError) as trouble:
+        except StoreTroubleError as trouble:
             return str(trouble).partition("\n")[0].rstrip(".")
         return ""
 

@@ -83,6 +83,29 @@ def disk_finding(free: int, folder: str) -> Finding:
     return Finding("Disk", Verdict.OK, shown)
 
 
+class Stored(NamedTuple):
+    """What lies in the store of uploads: `lost` have a row and no bytes, `orphans` bytes and no row."""
+
+    files: int = 0
+    size: int = 0
+    lost: int = 0
+    orphans: int = 0
+
+
+def files_finding(place: str, trouble: str, stored: Stored | None = None) -> Finding:
+    """What to say about the store of uploads; `trouble` is "" where there is none."""
+    if trouble or stored is None:
+        todo = "nobody can upload anything or open a file; check PORTAL_FILES_URL and who may write there"
+        return Finding("Files", Verdict.FAIL, f"{place} does not take files ({trouble}); {todo}.")
+    shown = f"{stored.files:,} {'file' if stored.files == 1 else 'files'}, {stored.size / 1e6:,.1f} MB in {place}"
+    if stored.lost:
+        todo = "bring them back from a backup"
+        return Finding("Files", Verdict.WARN, f"{shown}; the bytes of {stored.lost:,} are not there: {todo}.")
+    if stored.orphans:
+        return Finding("Files", Verdict.OK, f"{shown}; {stored.orphans:,} without a row are taken away at night")
+    return Finding("Files", Verdict.OK, shown)
+
+
 class Schema(StrEnum):
     """How the tables stand to this version of the product."""
 

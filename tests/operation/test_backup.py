@@ -1,7 +1,9 @@
 """`portal backup` and `portal restore`: one file, whole, private, and back again."""
 
+import io
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import zipfile
@@ -18,7 +20,11 @@ from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.cli import Failure
 from portal.cli.backups import postgres
+from portal.cli.backups.archive import Archive, Manifest
 from portal.extensions import db
+from portal.files import store
+from portal.files.actions import Giver, keep
+from portal.files.taking import take
 from portal.notifications.queries import pause_of_all
 from tests.cli.installation import Installation
 from tests.operation.conftest import Install
@@ -232,3 +238,34 @@ def test_a_program_that_is_missing_or_fails_is_told_in_words(tmp_path: Path, mon
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(Failure, match="server version mismatch"):
         list(postgres._run("pg_dump", None, []))
+
+
+def test_a_backup_holds_the_uploads_and_a_restore_puts_them_back(install: Install, tmp_path: Path) -> None:
+    portal = install()
+    content = b"%PDF-1.7 the plan"
+    with portal.database():
+        company = accounts.add_company("Alder Dental", by=SYSTEM, now=clock.utcnow())
+        taken = take(io.BytesIO(content), "plan.pdf", store.of_app(), most_bytes=1000)
+        keep(taken, Giver(None, "Alice", company.id), clock.utcnow())
+        events.commit()
+        folder = store.of_app().directory
+    release(portal)
+    assert folder is not None
+    backup = made(portal, tmp_path / "night.backup")
+    shutil.rmtree(folder)
+    assert "the bytes of 1 are not there" in portal.run("doctor").stdout
+    done = portal.run("restore", str(backup), "--replace")
+    assert done.returncode == 0, done.stderr
+    assert (folder / taken.storage_name).read_bytes() == content
+    assert f"1 file, 0.0 MB in {folder}" in portal.run("doctor").stdout
+
+
+def test_nothing_of_a_backup_is_put_where_no_upload_lies(tmp_path: Path) -> None:
+    path = tmp_path / "forged.backup"
+    names = ["files/../../evil", "files//etc/passwd", "files/ab/readme", f"files/ab/{'0' * 32}"]
+    told: dict[str, dict[str, str | int]] = {name: {"sha256": "", "bytes": 0} for name in names}
+    manifest = Manifest(clock.utcnow(), "sqlite", "", "", "", files=told)
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("manifest.json", manifest.text())
+    with Archive.opened(path) as found:
+        assert found.uploads() == [f"ab/{'0' * 32}"]

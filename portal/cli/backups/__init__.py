@@ -15,10 +15,12 @@ from sqlalchemy.exc import OperationalError
 from portal import clock, events
 from portal.cli import Failure
 from portal.cli.backups import archive, postgres, sqlite
-from portal.cli.backups.archive import KEY, Archive, Manifest
+from portal.cli.backups.archive import FILES, KEY, Archive, Manifest
 from portal.cli.installation import COMMAND_LINE, is_at_head, load
+from portal.cli.progress import Progress
 from portal.config import Settings, create_secret_key
 from portal.database import Trouble, trouble_of
+from portal.files.store import FOLDERS, Store
 
 NOTE_PATIENCE = 60.0
 """Seconds for which a backup waits to be noted while others write without a pause."""
@@ -48,12 +50,13 @@ def backup(file: Path, *, with_secret_key: bool) -> None:
     app = load()
     settings: Settings = app.config["SETTINGS"]
     engine = sqlite if _is_sqlite(settings) else postgres
+    store = Store(settings.files_url)
     now = clock.utcnow()
     with tempfile.TemporaryDirectory(prefix=".signalbox-", dir=file.absolute().parent) as folder:
         data = Path(folder) / engine.MEMBER
         found = engine.dump(settings.database_url, data)
         manifest = Manifest.of_now(now, engine.NAME, found.revision, found.counts, _mark(settings.secret_key))
-        members = {engine.MEMBER: data}
+        members = {engine.MEMBER: data} | _uploads(store)
         if with_secret_key:
             members[KEY] = _private(Path(folder) / KEY, settings.secret_key)
         size = archive.write(file.absolute(), manifest, members)
@@ -62,6 +65,8 @@ def backup(file: Path, *, with_secret_key: bool) -> None:
             _patiently(partial(_note, file, size, with_secret_key=with_secret_key))
     rows = sum(found.counts.values())
     click.echo(f"{file}: {rows:,} rows in {len(found.counts)} tables, {size / 1e6:,.1f} MB.")
+    if not store.is_local:
+        click.echo(f"The files of customers lie in {store.told} and are not in it: keep copies of that bucket too.")
     click.echo("The secret key is in it: keep it as you keep a key." if with_secret_key else WITHOUT_KEY)
 
 
@@ -88,6 +93,8 @@ def restore(file: Path, *, is_replacing: bool) -> None:
         is_empty = engine.is_empty(settings.database_url)
         if not is_empty and not is_replacing:
             raise Failure("There is data in this installation already; --replace puts the backup in its place.")
+        # Files without a row are harmless, rows without a file are not.
+        _put_uploads(found, settings)
         kept = engine.load(settings, found, clock.utcnow())
         words = _put_key(found, settings)
     app = load()
@@ -105,6 +112,35 @@ def restore(file: Path, *, is_replacing: bool) -> None:
     if not is_current:
         click.echo("The tables are those of an older version: run `portal migrate` before you start it.")
     click.echo("Sending is paused. When this copy is the one to send, run `portal resume-sending`.")
+
+
+def _uploads(store: Store) -> dict[str, Path]:
+    """The uploads that lie on this machine, by their names in the backup. Listed after the data was copied, so that
+    none of them is missing in it."""
+    folder = store.directory
+    if folder is None:
+        return {}
+    return {FILES + lying.name: folder / lying.name for each in FOLDERS for lying in store.lying_in(each)}
+
+
+def _put_uploads(found: Archive, settings: Settings) -> None:
+    """Put the uploads of a backup into the store, those that are there already left alone."""
+    store, names = Store(settings.files_url), found.uploads()
+    if not names:
+        return
+    settings.instance.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (
+        tempfile.TemporaryDirectory(prefix=".signalbox-", dir=settings.instance) as folder,
+        Progress("Files", len(names)) as progress,
+    ):
+        for number, name in enumerate(names, start=1):
+            if not store.has(name):
+                fetched = Path(folder) / str(number)
+                found.extract(FILES + name, fetched)
+                with fetched.open("rb") as content:
+                    store.put(name, content)
+                fetched.unlink()
+            progress.at(number)
 
 
 def _is_sqlite(settings: Settings) -> bool:

@@ -18,11 +18,14 @@ from alembic.script import ScriptDirectory
 import portal
 from portal.cli import Failure
 from portal.cli.progress import Progress
+from portal.files.rules import is_storage_name
 
 FORMAT = 1
 """Raised when a reader of before could not read what is written now."""
 
 MANIFEST, KEY, SQLITE_DATA = "manifest.json", "secret_key", "portal.db"
+FILES = "files/"
+"""What the names of uploads begin with; one that is deleted while the backup is made is left out."""
 SQLITE_HEADER = b"SQLite format 3\x00"
 CHUNK = 1024 * 1024
 
@@ -67,6 +70,7 @@ class Manifest:
 def write(file: Path, manifest: Manifest, members: Mapping[str, Path]) -> int:
     """Make the file, readable by its owner only; returns its bytes. Under its name it is there whole or not at all."""
     unfinished = file.with_name(f".{file.name}.unfinished")
+    members = {name: path for name, path in members.items() if path.exists() or not name.startswith(FILES)}
     total = sum(path.stat().st_size for path in members.values())
     try:
         # What a killed run has left goes. What is there all the same is somebody else's: nothing is written into it.
@@ -76,7 +80,11 @@ def write(file: Path, manifest: Manifest, members: Mapping[str, Path]) -> int:
             with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
                 files = {}
                 for name, path in members.items():
-                    files[name] = _pack(packed, name, path, progress)
+                    try:
+                        files[name] = _pack(packed, name, path, progress)
+                    except FileNotFoundError:
+                        if not name.startswith(FILES):
+                            raise
                 whole = Manifest(**{**vars(manifest), "files": files})
                 packed.writestr(MANIFEST, whole.text())
             output.flush()
@@ -152,6 +160,11 @@ class Archive:
     def secret_key(self) -> str | None:
         """The secret key in it, if there is one."""
         return b"".join(self._chunks(KEY)).decode("ascii").strip() if KEY in self.manifest.files else None
+
+    def uploads(self) -> list[str]:
+        """The names of the uploads in it, as they are called in the store; anything else is not taken for one."""
+        named = (name.removeprefix(FILES) for name in self.manifest.files if name.startswith(FILES))
+        return [name for name in named if is_storage_name(name)]
 
     def extract(self, name: str, target: Path) -> None:
         """Write a member into a new file, readable by its owner only."""

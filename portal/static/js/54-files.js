@@ -131,4 +131,9 @@
       credentials: "same-origin",
     }).catch(() => {});
   });
+
+  // After a message was sent, or refused, the words that say so have the focus: the button that had it is gone.
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.sourceElement?.id === "message-form") document.querySelector("#conversation [data-focus]")?.focus();
+  });
 })();
