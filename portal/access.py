@@ -16,7 +16,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 from sqlalchemy.exc import OperationalError
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import IntegerConverter, Map, Rule
 from werkzeug.wrappers import Response
 
 from portal import clock, events, filters, headers, limits
@@ -54,6 +54,22 @@ class RowId(IntegerConverter):
 
     def __init__(self, url_map: Map, max: int = 2**31 - 1, **options: Any) -> None:
         super().__init__(url_map, max=max, **options)
+
+
+class Route(Rule):
+    """A rule whose two ways of building an address are each made when the first address is built that way.
+
+    Werkzeug compiles both for every rule as it is added. For the hundreds there are, that is a sixth of a start, and
+    most processes never lead to most of them.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        def build(route: "Route", /, **values: Any) -> tuple[str, str]:
+            made = super(Route, route)._compile_builder(append_unknown).__get__(route, None)
+            setattr(route, "_build_unknown" if append_unknown else "_build", made)
+            return cast(tuple[str, str], made(**values))
+
+        return build
 
 
 class Audience(StrEnum):
@@ -296,6 +312,7 @@ def is_background() -> bool:
 
 def init_app(app: Flask) -> None:
     app.url_map.converters["int"] = RowId
+    app.url_rule_class = Route
     login_manager.init_app(app)
     # It looks into the session of every request for a cookie we never set, and so adds Vary: Cookie to all answers.
     app.after_request_funcs[None].remove(login_manager._update_remember_cookie)

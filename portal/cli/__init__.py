@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from portal.cli.loading import for_good
 from portal.config import ConfigError
 
 COMMANDS = {
@@ -45,7 +46,8 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        with for_good():
+            command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

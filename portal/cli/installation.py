@@ -17,6 +17,7 @@ from portal.accounts.models import Membership, Person
 from portal.accounts.rules import Role
 from portal.audit.rules import Actor
 from portal.cli import Failure
+from portal.cli.loading import for_good
 from portal.config import Settings, create_secret_key
 from portal.database import read_only
 from portal.domains import actions as domains
@@ -126,7 +127,8 @@ def load() -> Flask:
     # A command often runs before the embedded Redis does; nobody waits for its bells then.
     logging.getLogger("portal.events").setLevel(logging.ERROR)
     read_only.set(False)
-    app = create_app()
+    with for_good():
+        app = create_app()
     if context := click.get_current_context(silent=True):
         context.find_root().call_on_close(partial(_hang_up, app))
     return app

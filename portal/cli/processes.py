@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from portal.cli.loading import for_good
 from portal.cli.supervisor import Process, Supervisor, die_with_parent
 from portal.config import Settings
 from portal.logs import set_up as set_up_logs
@@ -34,17 +35,19 @@ QUIET_LOGS = {
 
 def load_app(settings: Settings | None = None) -> Flask:
     """The app, with logs set up."""
-    from portal import create_app
-
     set_up_logs()
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    return create_app(settings)
+    with for_good():
+        from portal import create_app
+
+        return create_app(settings)
 
 
 def preload() -> None:
     """Import what the processes will need, so that forks of this one share it instead of each having its own."""
-    for name in ("granian.server.mp", "portal.live", "uvicorn", "workers.worker", "workers.tasks", "workers.pulse"):
-        importlib.import_module(name)
+    with for_good():
+        for name in ("granian.server.mp", "portal.live", "uvicorn", "workers.worker", "workers.tasks", "workers.pulse"):
+            importlib.import_module(name)
 
 
 def run_web(app: Flask, host: str, port: int, workers: int) -> None:

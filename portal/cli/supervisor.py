@@ -91,6 +91,8 @@ class Supervisor:
         self._listen_for_signals()
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         # What is alive now stays alive: the collector must not touch, and thereby copy, the pages shared by the forks.
+        # Whatever was loaded for good before is looked through once for all of them.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
         for child in self._children:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from argon2 import extract_parameters
 from sqlalchemy import select
 
 from portal import clock, events
 from portal.accounts import actions
+from portal.accounts.actions import passwords
 from portal.accounts.models import Membership, Person, Session
 from portal.accounts.queries import viewer_by_token
 from portal.accounts.rules import Role
@@ -14,7 +16,7 @@ from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM, Actor
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
-from tests.conftest import NOW, Cast, SignIn, counted_queries
+from tests.conftest import NOW, PASSWORD, Cast, SignIn, counted_queries
 
 BY: dict[str, Any] = {"by": SYSTEM, "now": NOW}
 
@@ -61,6 +63,12 @@ def test_what_is_no_address_is_refused(session: None, email: str) -> None:
 @pytest.mark.parametrize("email", ["o'neil+status@c.test", "jörg@bücher.example", "a.b@sub.c.test"])
 def test_unusual_addresses_are_kept_as_they_are(session: None, email: str) -> None:
     assert actions.add_person("Somebody", f" {email} ", **BY).email == email
+
+
+def test_what_an_unknown_address_is_checked_against_costs_what_a_password_does() -> None:
+    checked = extract_parameters(passwords._NOBODY)
+    assert checked == extract_parameters(actions.hash_password(PASSWORD))
+    assert passwords._hash_of_nothing() != passwords._hash_of_nothing()
 
 
 def test_a_person_added_without_a_password_matches_none(session: None) -> None:

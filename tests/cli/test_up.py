@@ -43,7 +43,7 @@ def answers(portal: Portal) -> bool:
 
 def test_everything_runs_and_stays_within_its_memory(portal: Portal) -> None:
     wait_until(lambda: names(portal) == EVERYTHING, what="every process")
-    assert answers(portal)
+    wait_until(lambda: answers(portal), 30, "an answer")
     assert pss_of([portal.pid, *descendants_of(portal.pid)]) < MOST_IDLE_BYTES
     log = portal.log()
     assert "Traceback" not in log
@@ -64,7 +64,7 @@ def test_redis_comes_back_and_work_goes_on(portal: Portal) -> None:
     (old,) = [pid for name, pid in portal.pids().items() if name.startswith("redis")]
     os.kill(old, signal.SIGKILL)
     wait_until(lambda: names(portal) == EVERYTHING and old not in portal.pids().values(), what="a new Redis")
-    assert answers(portal)
+    wait_until(lambda: answers(portal), 30, "an answer")
     wait_until(lambda: portal.run("doctor").stdout.count("ok    Redis") == 1, 20, "an answer of Redis")
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_left_when_the_supervisor_is_killed(portal: Portal) -> None:
     portal.kill()
     wait_until(lambda: not any(is_alive(pid) for pid in everything), what="the end of all")
     portal.start()
-    assert answers(portal)
+    wait_until(lambda: answers(portal), 30, "an answer")
 
 
 def test_a_named_redis_is_used_and_none_is_started(database_url: str, redis_server: RedisServer) -> None:
@@ -120,7 +120,7 @@ def test_a_second_run_on_the_same_folder_is_refused(portal: Portal) -> None:
     )
     assert second.returncode == 1
     assert "already running" in second.stderr
-    assert answers(portal)
+    wait_until(lambda: answers(portal), 30, "an answer")
 
 
 def test_a_port_that_is_taken_is_named(database_url: str, portal: Portal) -> None:

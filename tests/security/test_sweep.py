@@ -1,4 +1,7 @@
-"""T01, T02: every route, as everybody, with the ids of what is not theirs. Nothing may be seen, nothing changed."""
+"""T01, T02: every route, as everybody, with the ids of what is not theirs. Nothing may be seen, nothing changed.
+
+The clock stands still where the whole database is compared: after a minute it is noted that somebody is still there.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +93,7 @@ LEADS_ON = Entry(For.ANYONE, answers=frozenset({302}))
 """The bare address of the staff host leads staff to their screens."""
 
 
+@pytest.mark.usefixtures("frozen")
 def test_t01_t02_nobody_sees_or_changes_what_is_not_theirs(app: Flask, world: World, role: Role) -> None:
     client = client_of(app, world.cast, role)
     wrong = [*sights(app, world, role, client), *changes(app, world, role, client)]
