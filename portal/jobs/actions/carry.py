@@ -1,6 +1,6 @@
 """What a save of the settings does to the public status stored with each item, set-wise wherever it can be."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -18,11 +18,16 @@ from portal.jobs.rules import (
     PublicStatus,
     PublicView,
     StatusTable,
+    Unseen,
     Unveiling,
     carrying,
     looks_different,
+    resolutions,
     resolve,
 )
+
+Seen = Mapping[int, PublicStatus | Unseen]
+"""What is seen of each work status under one table."""
 
 AT_ONCE = 1000
 """Items looked at anew in one step."""
@@ -135,12 +140,12 @@ def _note_renamed(
 def _refold(
     before: StatusTable, after: StatusTable, plan: Carrying, outcome: Outcome, *, now: datetime, tell: bool
 ) -> None:
-    saves = queries.unveilings(after.kind)
+    saves, was = queries.unveilings(after.kind), resolutions(before)
     wanted = select(WorkMove.item_id).where(WorkMove.status_id.in_(plan.refolded)).distinct()
     ids = db.session.scalars(wanted.order_by(WorkMove.item_id)).all()
     for start in range(0, len(ids), AT_ONCE):
         looked_at = _pairs(ids[start : start + AT_ONCE], after, saves)
-        looking = [(row, view) for row, view in looked_at if _looks_different(before, row, view)]
+        looking = [(row, view) for row, view in looked_at if _looks_different(was, row, view)]
         seen = {row.id for row, _view in looking}
         changed = [(row, view) for row, view in looked_at if row.id in seen or _differs(row, view)]
         _write(changed)
@@ -151,7 +156,7 @@ def _refold(
                 {
                     row.id: row.public_status_id
                     for row, view in looking
-                    if row.finished_at is None and view.status and view.status.key != _key(before, row)
+                    if row.finished_at is None and view.status and view.status.key != _key(was, row)
                 },
                 now,
             )
@@ -172,14 +177,19 @@ def _differs(row: Any, view: PublicView) -> bool:
     return (row.public_status_id, row.public_since) != (view.status.id if view.status else None, view.since)
 
 
-def _looks_different(before: StatusTable, row: Any, view: PublicView) -> bool:
-    old = resolve(before, row.public_status_id) if row.public_status_id is not None else None
-    return looks_different(cast("PublicStatus | None", old), view.status)
+def _looks_different(was: Seen, row: Any, view: PublicView) -> bool:
+    return looks_different(_shown(was, row), view.status)
 
 
-def _key(before: StatusTable, row: Any) -> str | None:
-    old = resolve(before, row.public_status_id) if row.public_status_id is not None else None
-    return old.key if isinstance(old, PublicStatus) else None
+def _key(was: Seen, row: Any) -> str | None:
+    shown = _shown(was, row)
+    return shown.key if shown else None
+
+
+def _shown(was: Seen, row: Any) -> PublicStatus | None:
+    """What an item was shown as before."""
+    shown = was.get(row.public_status_id)
+    return shown if isinstance(shown, PublicStatus) else None
 
 
 def _write(changed: Sequence[tuple[Any, PublicView]]) -> None:

@@ -15,7 +15,7 @@ from portal.jobs.rules.changes import (
 )
 from portal.jobs.rules.checks import NAME_LENGTH, STATUSES_AT_MOST, Problem, check, normal, warnings
 from portal.jobs.rules.colours import PALETTE, Swatch, normal_colour, text_colour
-from portal.jobs.rules.defaults import SYSTEM, SystemStatus, default_row, defaults
+from portal.jobs.rules.defaults import DEFAULTS, SystemStatus, default_row, defaults
 from portal.jobs.rules.kinds import (
     ARCHIVABLE,
     CATEGORIES,
@@ -50,13 +50,13 @@ __all__ = [
     "ARCHIVABLE",
     "CATEGORIES",
     "CATEGORY_WORDS",
+    "DEFAULTS",
     "NAME_LENGTH",
     "NEUTRAL_NAME",
     "PALETTE",
     "PLURALS",
     "ROLES",
     "STATUSES_AT_MOST",
-    "SYSTEM",
     "Carrying",
     "Category",
     "KnownMove",

@@ -16,7 +16,7 @@ class SystemStatus(NamedTuple):
     is_mailed: bool = True
 
 
-SYSTEM: Mapping[Role, SystemStatus] = {
+DEFAULTS: Mapping[Role, SystemStatus] = {
     # Whoever books, accepts or declines is told so by a receipt of its own.
     Role.REQUESTED: SystemStatus("Requested", "#7c4ddb", is_mailed=False),
     # A quote that begins as a draft is not in the portal until it is sent; one a customer asked for stays “Requested”.
@@ -39,7 +39,7 @@ def defaults(kind: WorkKind) -> StatusTable:
 
 def default_row(role: Role, status_id: int) -> StatusRow:
     """The system status of this role as nobody has changed it."""
-    made = SYSTEM[role]
+    made = DEFAULTS[role]
     return StatusRow(
         id=status_id,
         role=role,

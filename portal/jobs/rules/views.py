@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 from portal.jobs.rules.resolving import PublicStatus, Unseen, resolve
 from portal.jobs.rules.statuses import StatusTable
@@ -17,8 +18,7 @@ Resolver = Callable[[int], PublicStatus | Unseen]
 """From a work status to what is seen of it, in one table."""
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """An item came to a work status; `revision` is the number of the settings that were in force then."""
 
     status_id: int
@@ -35,10 +35,12 @@ class Revision:
     table: StatusTable
 
 
-@dataclass(frozen=True)
-class KnownMove(Move):
+class KnownMove(NamedTuple):
     """A move of which it is known whether customers could see its status at that moment."""
 
+    status_id: int
+    at: datetime
+    revision: int
     was_seen: bool
 
 
@@ -51,8 +53,7 @@ class Unveiling:
     status_ids: frozenset[int]
 
 
-@dataclass(frozen=True)
-class PublicEvent:
+class PublicEvent(NamedTuple):
     """From this moment on the customer read this status."""
 
     at: datetime
