@@ -23,6 +23,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.incidents.routes import blueprint as incidents
     from portal.admin.jobs.routes import jobs, quotes
     from portal.admin.messages.routes import blueprint as messages
+    from portal.admin.my_work.routes import blueprint as my_work
     from portal.admin.operation.routes import blueprint as operation
     from portal.admin.operation.routes import notice as sending
     from portal.admin.people.routes import blueprint as people
@@ -41,6 +42,7 @@ def blueprints() -> list[Blueprint]:
         account,
         sign_in,
         incidents,
+        my_work,
         jobs,
         quotes,
         components,

@@ -35,6 +35,7 @@ from portal.admin.jobs.forms import (
     rows_sent,
     versions_sent,
 )
+from portal.admin.jobs.words import window_words
 from portal.catalogue.queries.lists import company_by_id
 from portal.errors import RuleViolation, StaleEdit
 from portal.files.queries import files_of
@@ -479,6 +480,7 @@ class Screens:
             one=self.kind.value,
             many=PLURALS[self.kind],
             number_of=written_number,
+            window_words=window_words,
             may_edit=may(access.signed_in().role, Permission.WORK_EDIT),
             **context,
         )
