@@ -27,6 +27,8 @@ MOST_BYTES_UNDER = {
     "/admin/messages": WITH_FILES,
     "/files": WITH_FILES,
     "/messages": WITH_FILES,
+    "/jobs": WITH_FILES,
+    "/quotes": WITH_FILES,
 }
 """Where files are sent, by the beginning of the path: so much."""
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from portal import events
 from portal.accounts.rules import Viewpoint
 from portal.errors import NotFound
 from portal.extensions import db
@@ -72,17 +73,17 @@ def conversation(
     found = _messages(viewpoint, thread.id, earlier, limit) if thread else []
     if earlier and not thread:
         raise NotFound
-    shown = found[:limit][::-1]
+    shown, key = found[:limit][::-1], subject.key(ref.id)
     files = files_of_messages(viewpoint, [each.id for each in shown])
     return Conversation(
         ref=ref,
-        key=subject.key(ref.id),
+        key=key,
         known=known,
         lines=[_line(each, person_id, files.get(each.id, ())) for each in shown],
         earlier=shown[0].public_id if len(found) > limit else None,
         before=earlier,
         waits_since=thread.waits_since if thread and viewpoint.is_staff else None,
-        topic=subjects.topic_of(ref),
+        topic=events.item_topic(ref.kind, key),
         is_for_staff=viewpoint.is_staff,
     )
 

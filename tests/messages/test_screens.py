@@ -117,7 +117,13 @@ def test_i15_i16_i17_a_message_is_text_and_nothing_else(alice: FlaskClient, olaf
         assert post(alice, PAGE, text, key=f"k{number}")[0] == 303
     for client, path in ((alice, PAGE), (olaf, OF_STAFF)):
         page = client.get(path).get_data(as_text=True)
-        for text in ("<script>alert", "<img src=x", "<svg/onload", '<div hx-get="/admin/users', '<meta name="htmx-config" content="{}"'):
+        for text in (
+            "<script>alert",
+            "<img src=x",
+            "<svg/onload",
+            '<div hx-get="/admin/users',
+            '<meta name="htmx-config" content="{}"',
+        ):
             assert text not in page
         assert 'href="javascript' not in page
         assert '"onmouseover' not in page

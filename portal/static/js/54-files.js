@@ -132,8 +132,9 @@
     }).catch(() => {});
   });
 
-  // After a message was sent, or refused, the words that say so have the focus: the button that had it is gone.
+  // After a message was sent, or refused, the words that say so have the focus: the button that had it is gone. The form
+  // that sent it is gone too, and htmx names what came in its place.
   document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.sourceElement?.id === "message-form") document.querySelector("#conversation [data-focus]")?.focus();
+    if (event.detail.ctx.sourceElement?.id === "conversation") document.querySelector("#conversation [data-focus]")?.focus();
   });
 })();
