@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -15,7 +16,15 @@ from urllib.parse import urlencode
 
 import nh3
 from flask import Flask, g, has_app_context, request, url_for
-from flask_babel import force_locale, format_date, format_datetime, format_decimal, lazy_gettext, ngettext
+from flask_babel import (
+    force_locale,
+    format_currency,
+    format_date,
+    format_datetime,
+    format_decimal,
+    lazy_gettext,
+    ngettext,
+)
 from flask_babel import gettext as _
 from jinja2.runtime import Macro
 from markdown_it import MarkdownIt
@@ -239,6 +248,8 @@ def init_app(app: Flask) -> None:
         iso=iso,
         day_name=day_name,
         file_size=file_size,
+        currency=currency,
+        quantity=quantity,
     )
     env.globals.update(
         look=look,
@@ -308,6 +319,16 @@ def _own_words() -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=2048)
+def currency(minor: int, code: str) -> str:
+    """An amount of money in the reader's language, from minor units that are hundredths."""
+    return str(format_currency(Decimal(minor).scaleb(-2), code))
+
+
+def quantity(thousandths: int) -> str:
+    """A quantity in the reader's language, from thousandths."""
+    return str(format_decimal(Decimal(thousandths).scaleb(-3)))
+
+
 def file_size(size: int) -> str:
     """Bytes for people: "830 B", "12 kB", "3.4 MB", with the reader's decimal mark."""
     if size < 1000:

@@ -4,7 +4,7 @@ A route that is not listed here fails the sweep, so whoever adds one says here w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -414,6 +414,11 @@ RIGHTS: dict[str, Entry] = {
     "customer_quotes.new": Entry(For.CUSTOMERS, area=Area.QUOTES),
     "customer_quotes.ask": Entry(For.CUSTOMERS, area=Area.QUOTES),
     **{f"customer_quotes.{endpoint}": of_a("quote", Area.QUOTES) for endpoint in ("quote", "add_files", "cancel")},
+    # A quote that is not sent leads back to itself.
+    **{
+        f"customer_quotes.{endpoint}": replace(of_a("quote", Area.QUOTES), answers=frozenset({303, 404}))
+        for endpoint in ("signing", "accept", "declining", "decline")
+    },
     "customer_messages.conversation": Entry(
         For.CUSTOMERS,
         CASE,

@@ -10,6 +10,7 @@ from portal import access, clock, writing
 from portal.domains.rules import Area
 from portal.files.queries import files_of
 from portal.jobs.actions import booking
+from portal.jobs.queries.offers import offer_view
 from portal.jobs.queries.public import SEARCHED, PublicItem, PublicLine, public_item, public_page
 from portal.jobs.queries.zones import today_of
 from portal.jobs.rules import PLURALS, WorkKind
@@ -54,6 +55,7 @@ def item_view(item: PublicItem, **conversation: Any) -> dict[str, Any]:
     company_id = person.company_id or 0
     return {
         "item": item,
+        "offer": offer_view(item, today_of(company_id, clock.utcnow())) if item.line.kind is WorkKind.QUOTE else None,
         "files": files_of(viewpoint, item.ref, with_messages=Area.MESSAGES in access.areas()),
         "delays": delays_of([item.line], company_id, clock.utcnow()),
         "topic": f"live item:{item.line.kind.value}:{item.line.number}",

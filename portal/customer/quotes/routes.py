@@ -5,6 +5,7 @@ from flask import Blueprint, Response
 from portal import access, writing
 from portal.customer.jobs.booking import show_booking, take_booking, take_cancel, take_files
 from portal.customer.jobs.pages import item_of, item_view, list_view
+from portal.customer.quotes.answering import show_accept, show_decline, take_accept, take_decline
 from portal.domains.rules import Area
 from portal.fragments import render
 from portal.jobs.rules import WorkKind
@@ -38,6 +39,30 @@ def quote(number: str) -> Response:
     """One quote with what became of it, its files and what was written about it."""
     view = item_view(item_of(WorkKind.QUOTE, number))
     return render("customer/quotes/quote.html", "customer/quotes/_quote.html", **view)
+
+
+@blueprint.get("/<number>/accept")
+def signing(number: str) -> Response:
+    """The page on which a quote is signed."""
+    return show_accept(number)
+
+
+@blueprint.post("/<number>/accept")
+def accept(number: str) -> Response:
+    """Accept a quote as it was shown."""
+    return take_accept(number)
+
+
+@blueprint.get("/<number>/decline")
+def declining(number: str) -> Response:
+    """The page on which a quote is declined."""
+    return show_decline(number)
+
+
+@blueprint.post("/<number>/decline")
+def decline(number: str) -> Response:
+    """Decline a quote, with a reason."""
+    return take_decline(number)
 
 
 @blueprint.post("/<number>/files")

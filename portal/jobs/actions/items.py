@@ -23,6 +23,7 @@ from portal.jobs.actions.moves import (
     Outcome,
     create_item,
 )
+from portal.jobs.actions.offers import freeze_if_sent
 from portal.jobs.models import QuoteLine, WorkItem
 from portal.jobs.rules import WorkKind, written_number
 from portal.jobs.rules.amounts import (
@@ -122,6 +123,7 @@ def edit_item(item: WorkItem, facts: Facts, *, version: int, by: Actor, now: dat
     db.session.flush()
     after = {"number": written_number(item.kind, item.number)} | {name: _told(changed[name]) for name in changed}
     _note(item, "edit", before, after, by=by, now=now)
+    freeze_if_sent(item, by_id=by.person_id, now=now)
     return True
 
 
@@ -162,6 +164,7 @@ def set_lines(item: WorkItem, lines: Sequence[LineGiven], *, version: int, by: A
         by=by,
         now=now,
     )
+    freeze_if_sent(item, by_id=by.person_id, now=now)
     return True
 
 

@@ -15,6 +15,7 @@ from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.jobs import queries
 from portal.jobs.actions.notices import NOTICE_AFTER, note_changes
+from portal.jobs.actions.offers import freeze
 from portal.jobs.models import WorkItem, WorkMove, WorkNumber, WorkTable
 from portal.jobs.queries import Settings
 from portal.jobs.rules import (
@@ -136,6 +137,7 @@ def create_item(
     db.session.add(item)
     db.session.flush()
     _write_moves([item], None, status, settings, by=by, now=now, reason="")
+    _freeze([item], status, by=by, now=now)
     _settle([item], settings, now=now, tell=tell)
     events.ring(events.STAFF)
     audit.record(
@@ -254,6 +256,7 @@ def _move(
         else:
             item.finished_at = None
     _write_moves(moving, before, status, settings, by=by, now=now, reason=reason)
+    _freeze(moving, status, by=by, now=now)
     seen = _settle(moving, settings, now=now, tell=tell)
     if moving:
         events.ring(events.STAFF)
@@ -311,6 +314,12 @@ def _write_moves(
             )
         )
     db.session.flush()
+
+
+def _freeze(items: Sequence[WorkItem], status: StatusRow, *, by: Actor, now: datetime) -> None:
+    """Keep what quotes offer when they are sent: signatures are bound to it."""
+    if status.role is Role.SENT:
+        freeze(items, by_id=by.person_id, now=now)
 
 
 def _settle(items: Sequence[WorkItem], settings: Settings, *, now: datetime, tell: bool) -> set[int]:

@@ -87,10 +87,6 @@ class PublicItem:
     description: str
     service: str
     booked_by_id: int | None
-    contact_id: int | None
-    currency: str
-    valid_until: date | None
-    terms: str
     changes: Sequence[PublicChange]
     is_requested: bool
     is_sent: bool
@@ -193,10 +189,7 @@ def public_item(kind: WorkKind, company_id: int, number: str, today: date) -> Pu
         .add_columns(
             WorkItem.description,
             WorkItem.booked_by_id,
-            WorkItem.contact_id,
-            WorkItem.currency,
             WorkItem.valid_until,
-            WorkItem.terms,
             WorkItem.status_id,
             Service.name.label("service"),
             Holding.reference,
@@ -218,10 +211,6 @@ def public_item(kind: WorkKind, company_id: int, number: str, today: date) -> Pu
         description=row.description,
         service=" ".join(filter(None, (row.service, f"({row.reference})" if row.reference else ""))),
         booked_by_id=row.booked_by_id,
-        contact_id=row.contact_id,
-        currency=row.currency,
-        valid_until=row.valid_until,
-        terms=row.terms,
         changes=[_change(event) for event in reversed(events)],
         is_requested=is_shown_as(table, row.public_status_id, Role.REQUESTED),
         is_sent=is_sent,
