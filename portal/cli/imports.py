@@ -25,6 +25,8 @@ KINDS = {
     "components": "Read components and their groups (CSV).",
     "services": "Read services and the components they depend on (CSV).",
     "holdings": "Read which company holds which service, under which reference (CSV).",
+    "jobs": "Read jobs, each by its number in the system it comes from (CSV).",
+    "quotes": "Read quotes, each by its number in the system it comes from (CSV).",
 }
 """What can be read from a CSV file, with the first line of its help."""
 

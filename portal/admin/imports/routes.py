@@ -11,6 +11,8 @@ from portal.admin.imports.forms import ApplyForm, ColumnsForm, NewImportForm, co
 from portal.catalogue.imports import companies_of
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
+from portal.jobs.queries.items import numbers_of
+from portal.jobs.rules import PLURALS
 from portal.menus import address_in_menu
 from portal.own_account import hold_no_lock, write_from_here
 from portal.records import actions, queries
@@ -41,8 +43,12 @@ SCREENS = {
     "components": ("admin_components", "/admin/catalogue/components/{}"),
     "services": ("admin_services", "/admin/catalogue/services/{}"),
     "holdings": ("admin_companies", "/admin/companies/{}"),
+    "jobs": ("admin_jobs", "/admin/jobs/{}"),
+    "quotes": ("admin_quotes", "/admin/quotes/{}"),
 }
-"""Where each kind is found afterwards: its list, and the address of one by its id."""
+"""Where each kind is found afterwards: its list, and the address of one by its id, or of work by its number."""
+
+WORK = {plural: kind for kind, plural in PLURALS.items()}
 
 
 @blueprint.get("")
@@ -292,6 +298,8 @@ def _links(kind: ImportKind, rows: queries.JudgedRows, address: str) -> dict[int
     ids = [row["id"] for row in rows.items if row["id"]]
     if kind.name == "holdings":
         return {row_id: address.format(company_id) for row_id, company_id in companies_of(ids).items()}
+    if kind.name in WORK:
+        return {row_id: address.format(number) for row_id, number in numbers_of(WORK[kind.name], ids).items()}
     return {row_id: address.format(row_id) for row_id in ids}
 
 

@@ -16,7 +16,7 @@ from portal.catalogue.queries import is_valid
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.jobs.models import QuoteLine, SavedView, WorkItem, WorkMove, WorkStatus
-from portal.jobs.rules import StatusTable, WorkKind, number_of
+from portal.jobs.rules import StatusTable, WorkKind, number_of, written_number
 from portal.jobs.rules.kinds import PREFIXES
 from portal.messages.models import Thread
 from portal.messages.queries import waiting_among
@@ -260,6 +260,14 @@ def item_for_staff(kind: WorkKind, written: str) -> WorkItem | None:
             populate_existing=True
         )
     ).one_or_none()
+
+
+def numbers_of(kind: WorkKind, item_ids: Collection[int]) -> Mapping[int, str]:
+    """What these items are called in addresses, such as J-1042. One query."""
+    rows = db.session.execute(
+        select(WorkItem.id, WorkItem.number).where(WorkItem.kind == kind, WorkItem.id.in_(item_ids))
+    )
+    return {row.id: written_number(kind, row.number) for row in rows}
 
 
 def titles_of(kind: WorkKind, item_ids: Collection[int]) -> Mapping[int, str]:
