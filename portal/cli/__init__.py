@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from portal.cli.loading import for_good
+from portal.cli.loading import for_good, take_process
 from portal.config import ConfigError
 
 COMMANDS = {
@@ -67,6 +67,7 @@ class Failure(click.ClickException):
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and end with its exit status; what goes wrong is told in a sentence, never as a trace."""
+    take_process()
     sys.exit(run(arguments))
 
 

@@ -4,16 +4,24 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_process = {"is_ours": False}
+
+
+def take_process() -> None:
+    """Say that this process runs one command and ends. In any other the collector is left as it is."""
+    _process["is_ours"] = True
+
 
 @contextmanager
 def for_good() -> Iterator[None]:
     """What is loaded inside the block stays, so nobody looks for garbage in it, then or later: that would be a sixth
     of a start, and a tenth of a second at the end."""
-    was_enabled = gc.isenabled()
+    if not _process["is_ours"]:
+        yield
+        return
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        if was_enabled:
-            gc.enable()
+        gc.enable()
