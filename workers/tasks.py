@@ -25,6 +25,7 @@ from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.files import cleaning, store
 from portal.files.queries import cleaning_waits
 from portal.files.store import StoreTroubleError
+from portal.jobs import mails as work_mails
 from portal.notifications import account_mails, actions, endings, leases, queries, relays
 from portal.notifications.bounces import polling
 from portal.notifications.channels import lane
@@ -151,6 +152,20 @@ def write_account_mails() -> None:
         events.commit()
 
 
+def mail_work() -> None:
+    """Mail the changes of public statuses that have waited long enough for further ones."""
+    while not _stopping().is_set() and work_mails.mail_notices(utcnow()):
+        events.commit()
+    events.commit()
+
+
+def _mail_work_that_is_due() -> None:
+    is_due = work_mails.notices_due(utcnow())
+    events.rollback()
+    if is_due:
+        mail_work()
+
+
 def poll_bounces() -> None:
     """Read the reports that wait in the mailbox; wakes itself when there were more than one look takes."""
     if bounces.poll(current_app.config["SETTINGS"], _stopping().is_set):
@@ -209,16 +224,18 @@ def beat() -> None:
         events.wake("expand", broadcast_id)
     events.wake("deliver")
     events.wake("deliver_channels")
-    if checks_wait():
-        events.wake("check_hosts")
     for run_id in due_runs(utcnow()):
         events.wake("bring_in", run_id)
     for run_id in exports.due(utcnow()):
         events.wake("export", run_id)
-    if polling.is_due(current_app.config["SETTINGS"], utcnow()):
-        events.wake("poll_bounces")
-    if cleaning_waits(utcnow()):
-        events.wake("clean_files")
+    for name, is_due in (
+        ("check_hosts", checks_wait()),
+        ("poll_bounces", polling.is_due(current_app.config["SETTINGS"], utcnow())),
+        ("clean_files", cleaning_waits(utcnow())),
+        ("mail_work", work_mails.notices_due(utcnow())),
+    ):
+        if is_due:
+            events.wake(name)
     events.commit()
 
 
@@ -232,6 +249,7 @@ def work_off() -> None:
     is_more = True
     while is_more and not _stopping().is_set():
         write_account_mails()
+        _mail_work_that_is_due()
         _tell_channels()
         due = queries.due_expansions(utcnow())
         events.rollback()

@@ -18,6 +18,7 @@ from portal.files import actions as files
 from portal.files import subjects
 from portal.files.actions import Giver
 from portal.files.subjects import Ref
+from portal.jobs import letters
 from portal.jobs.actions.moves import SITE_LENGTH, TEXT_LENGTH, TITLE_LENGTH, create_item, lock_settings, move
 from portal.jobs.models import WorkItem
 from portal.jobs.queries.public import PublicItem, is_shown_as
@@ -77,6 +78,8 @@ def book(
         tell=False,
     )
     files.link(file_ids, Ref(kind.value, item.id), giver, company_id=company_id, now=now)
+    words = "was booked" if kind is WorkKind.JOB else "was asked for"
+    letters.tell_office(item, f"{words} by {giver.name}", known.description, key=f"book:{item.id}", now=now)
     return item
 
 
@@ -115,6 +118,7 @@ def cancel(item_id: int, giver: Giver, *, by: Actor, now: datetime) -> None:
     if not is_own or is_begun or item.finished_at is not None:
         raise RuleViolation(_("This can no longer be called off here. Write to us instead."))
     move(item, cancelled.id, by=by, now=now, tell=False)
+    letters.tell_office(item, f"was called off by {giver.name}", "", key=f"cancel:{item.id}:{now.isoformat()}", now=now)
 
 
 def _checked(wanted: Wanted, company_id: int, now: datetime) -> Wanted:
