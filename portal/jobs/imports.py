@@ -193,7 +193,11 @@ class WorkImport:
             for item in found.values():
                 db.session.refresh(item)
                 freeze_if_sent(item, by_id=by.person_id, now=now)
-        noted = [Noted(each.row_id or 0, each.values["company_id"], *before_and_after(each)) for each in changed]
+        noted = []
+        for each in changed:
+            before, after = before_and_after(each)
+            number = written_number(self.kind, found[each.row_id or 0].number)
+            noted.append(Noted(each.row_id or 0, each.values["company_id"], before, {"number": number, **after}))
         audit.record_many(f"{self.kind.value}.edit", noted, object_kind=self.kind.value, by=by, now=now)
 
     def _move(self, changed: Sequence[Judged], by: Actor, now: datetime) -> None:

@@ -28,6 +28,8 @@ from portal.domains.queries.search import DomainHit, search_domains
 from portal.filters import look
 from portal.incidents.queries.search import IncidentHit, search_incidents
 from portal.incidents.rules import Visibility
+from portal.jobs.rules import PLURALS, WorkKind, written_number
+from portal.jobs.searching import WorkHit, search_work
 from portal.notifications.searching import BroadcastHit, search_broadcasts
 from portal.searching import Matches
 
@@ -130,6 +132,14 @@ def _incident(hit: IncidentHit) -> Find:
     return Find(address, hit.title, _told(str(look("state", hit.state).label), f"{hit.started_at:%d %b %Y}", private))
 
 
+def _work(kind: WorkKind) -> Callable[[WorkHit], Find]:
+    def work(hit: WorkHit) -> Find:
+        number = written_number(kind, hit.number)
+        return Find(f"/admin/{PLURALS[kind]}/{number}", hit.title, _told(number, hit.company, hit.status))
+
+    return work
+
+
 def _component(hit: ComponentHit) -> Find:
     address = url_for("admin_components.component", component_id=hit.id)
     return Find(address, hit.title, _told(hit.group, "archived" if hit.is_archived else None))
@@ -183,6 +193,22 @@ GROUPS = (
         "admin_companies.company",
         lambda text, limit, now, offset: search_holdings(STAFF, text, limit, now, offset),
         _holding,
+    ),
+    Group(
+        "jobs",
+        "Jobs",
+        "briefcase",
+        "admin_jobs.item",
+        lambda text, limit, now, offset: search_work(STAFF, WorkKind.JOB, text, limit, offset),
+        _work(WorkKind.JOB),
+    ),
+    Group(
+        "quotes",
+        "Quotes",
+        "file",
+        "admin_quotes.item",
+        lambda text, limit, now, offset: search_work(STAFF, WorkKind.QUOTE, text, limit, offset),
+        _work(WorkKind.QUOTE),
     ),
     Group(
         "incidents",

@@ -198,7 +198,12 @@ def assign_many(
             results.append(Moved(item_id, number, Outcome.UNCHANGED))
         else:
             given.append(
-                Noted(item.id, item.company_id, {"assignee_id": item.assignee_id}, {"number": number, "to": name})
+                Noted(
+                    item.id,
+                    item.company_id,
+                    {"assignee_id": item.assignee_id},
+                    {"number": number, "to": name or "nobody"},
+                )
             )
             item.assignee_id = assignee_id
             results.append(Moved(item_id, number, Outcome.MOVED))
