@@ -128,24 +128,33 @@ def take_message(folder: str, kind: str, key: str) -> Response:
     form = MessageForm()
     is_whole = form.validate()
     who = uploads.giver()
-    received = uploads.receive()
-    if not is_whole or received.status != 200:
-        form.file_errors = received.sentences
-        return _again(folder, ref, form, received.files, received.status if received.status != 200 else 422)
-    path = _write(ref, form, who, received)
-    if path is None:
-        return _again(folder, ref, form, received.files, 422)
-    events.commit()
+    # Sent twice, the files of the first time belong to its message already: there is nothing more to do.
+    if not is_whole or queries.written_with(who.person_id, ref, form.key.data or "") is None:
+        refused = _take(folder, ref, form, who, is_whole=is_whole)
+        if refused is not None:
+            return refused
     if wants_fragment():
         context = shown(ref) | {"was_sent": True}
         return render(f"{folder}/conversation.html", f"{folder}/_conversation.html", **context)
     flash("Noted for staff." if form.is_note else _("Sent."))
-    return redirect_to(f"{path}#messages")
-
-
-def _write(ref: Ref, form: MessageForm, who: Giver, received: uploads.Received) -> str | None:
-    """The path to go back to; None when the form says why not."""
     known = subjects.seen(access.viewpoint(), ref)
+    return redirect_to(f"{known.path if known else '/'}#messages")
+
+
+def _take(folder: str, ref: Ref, form: MessageForm, who: Giver, *, is_whole: bool) -> Response | None:
+    """Take the files and write the message; the form once more where either is refused, else None."""
+    received = uploads.receive()
+    if not is_whole or received.status != 200:
+        form.file_errors = received.sentences
+        return _again(folder, ref, form, received.files, received.status if received.status != 200 else 422)
+    if not _write(ref, form, who, received):
+        return _again(folder, ref, form, received.files, 422)
+    events.commit()
+    return None
+
+
+def _write(ref: Ref, form: MessageForm, who: Giver, received: uploads.Received) -> bool:
+    """Whether it was written; else the form says why not."""
     try:
         # What is refused is taken back, but for the files that have just come.
         with db.session.begin_nested():
@@ -160,8 +169,8 @@ def _write(ref: Ref, form: MessageForm, who: Giver, received: uploads.Received) 
             )
     except RuleViolation as violation:
         form.refuse(violation)
-        return None
-    return known.path if known else "/"
+        return False
+    return True
 
 
 def _again(folder: str, ref: Ref, form: MessageForm, files: Sequence[StoredFile], status: int) -> Response:

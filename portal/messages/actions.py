@@ -44,8 +44,7 @@ def write(
     if known is None or (is_internal and not is_staff):
         raise NotFound
     thread = _thread(ref, known.company_id, now)
-    stored_key = message_key(giver.person_id, ref.kind, ref.id, key)
-    if there := db.session.scalars(select(Message).where(Message.idempotency_key == stored_key)).one_or_none():
+    if there := queries.written_with(giver.person_id, ref, key):
         return there
     text = _checked(body, giver, file_ids, now)
     message = Message(
@@ -57,7 +56,7 @@ def write(
         is_internal=is_internal,
         body=text,
         sent_at=now,
-        idempotency_key=stored_key,
+        idempotency_key=message_key(giver.person_id, ref.kind, ref.id, key),
     )
     db.session.add(message)
     db.session.flush()

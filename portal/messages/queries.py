@@ -15,7 +15,7 @@ from portal.files.models import StoredFile
 from portal.files.queries import files_of_messages
 from portal.files.subjects import Known, Ref
 from portal.messages.models import Message, Thread
-from portal.messages.rules import SHOWN
+from portal.messages.rules import SHOWN, message_key
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,12 @@ def message_in(ref: Ref, public_id: str) -> Message | None:
         .join(Thread, Thread.id == Message.thread_id)
         .where(Thread.subject_kind == ref.kind, Thread.subject_id == ref.id, Message.public_id == public_id)
     ).one_or_none()
+
+
+def written_with(person_id: int | None, ref: Ref, key: str) -> Message | None:
+    """The message this person has written about a subject with a form of this key, if they have. One query."""
+    stored_key = message_key(person_id, ref.kind, ref.id, key)
+    return db.session.scalars(select(Message).where(Message.idempotency_key == stored_key)).one_or_none()
 
 
 def waiting_among(kind: str, subject_ids: Collection[int]) -> Mapping[int, datetime]:

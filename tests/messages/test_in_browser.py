@@ -43,7 +43,7 @@ def test_a_message_with_a_photo_is_written_with_one_thumb(
         camera.set_input_files({"name": "door.png", "mimeType": "image/png", "buffer": png(900, 900)})
         page.get_by_role("button", name="Remove door.png").wait_for()
         page.locator("input[multiple]").set_input_files(
-            [{"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Second floor"}]
+            {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Second floor"}
         )
         page.get_by_role("button", name="Remove notes.txt").tap()
         page.get_by_text("notes.txt").wait_for(state="detached")

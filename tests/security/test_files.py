@@ -13,9 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.datastructures import FileStorage
-from werkzeug.test import TestResponse, encode_multipart
+from werkzeug.test import Client, TestResponse, encode_multipart
 
-from portal import clock, events
+from portal import bodies, clock, events
 from portal.accounts import actions as accounts
 from portal.accounts.actions.anonymise import delete_company
 from portal.audit.rules import SYSTEM
@@ -156,6 +156,14 @@ def test_t05_a_file_belongs_to_one_message_only(alice: FlaskClient) -> None:
     public_id = uploaded(alice)
     assert send(alice, PAGE, file_ids=public_id, key="one").status_code == 303
     assert send(alice, PAGE, file_ids=public_id, key="two").status_code == 422
+
+
+def test_a_form_with_files_that_is_sent_twice_is_one_message(alice: FlaskClient, app: Flask) -> None:
+    public_id = uploaded(alice)
+    for _press in range(2):
+        assert send(alice, PAGE, file_ids=public_id, files=[(pdf(), "plan.pdf")], key="one").status_code == 303
+    assert db.session.scalar(select(func.count()).select_from(Message)) == 1
+    assert len(lying(app)) == 2, "what came the second time was not even looked at"
 
 
 def test_t06_ids_are_random_and_long(alice: FlaskClient) -> None:
@@ -591,3 +599,18 @@ def test_a_bucket_that_is_away_is_a_503_that_keeps_the_text(
     assert "Are you there?" in answer.get_data(as_text=True)
     assert "EndpointConnectionError" not in answer.get_data(as_text=True)
     assert alice.get(f"/files/{public_id}").status_code == 503
+
+
+def test_r19_a_body_the_disk_has_no_room_for_is_a_507(
+    app: Flask, alice: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        write = full  # type: ignore[assignment]
+
+    monkeypatch.setattr(bodies, "SpooledTemporaryFile", lambda **_options: Full())
+    server = Client(bodies.Bodies(app.wsgi_app, 1))
+    with app.app_context():
+        answer = server.post("/files", base_url="http://a.portal.test", data=b"x" * 2000, content_type="text/plain")
+    assert answer.status_code == 507
+    assert "no room left to store this" in answer.get_data(as_text=True)
+    answer.close()
