@@ -64,6 +64,15 @@ def test_too_many_companies_to_list_are_found_through_the_components(world: Worl
     assert everybody(selector | {"company_ids": None}, 2) == listed
 
 
+@pytest.mark.parametrize(("is_for_all", "many"), [(True, 3), (False, 2)])
+def test_whether_there_are_more_people_than_so_many(world: World, *, is_for_all: bool, many: int) -> None:
+    selector = dict(publish({world.trunk.id: MAJOR}).selector) | {"everyone": is_for_all}
+    assert [mails.goes_beyond(selector, count, NOW) for count in (many - 1, many)] == [True, False]
+    with counted_queries() as statements:
+        mails.goes_beyond(selector, 1, NOW)
+    assert len(statements) == 1
+
+
 def test_somebody_of_two_companies_is_told_once_about_both(world: World, cast: Cast) -> None:
     accounts.add_membership(cast.alice, cast.b, by=SYSTEM, now=NOW)
     broadcast = publish({world.trunk.id: MAJOR, world.fibre.id: MAJOR})

@@ -114,6 +114,28 @@ def _escaped(text: str) -> str:
     return escape(lines(text))
 
 
+@given(hard_text, hard_lines, st.sets(st.sampled_from(["name", "service", "brand", "unsubscribe_url"])))
+@example("x.", ".", {"service"})
+@example("{{service}}", "{{name}}", {"name", "brand"})
+@settings(max_examples=80)
+def test_what_recipients_share_is_filled_in_once_and_makes_the_same_mail(
+    name: str, service: str, shared: set[str]
+) -> None:
+    made = wording(
+        "Hello {{name}},\n\n{{service}}.\nend of {{ service }}",
+        "<p title='{{name}}'>{{service}}.</p>\n{{unknown}}",
+        "{{brand}}: an outage",
+    )
+    mine = letter("Alice", name=name, service=service)
+    given_before = made.given({each: mine.values[each] for each in shared})
+    assert given_before.fill(mine) == made.fill(mine)
+
+
+def test_what_cannot_be_filled_in_for_all_is_left_to_each_mail() -> None:
+    with pytest.raises(ComposeError):
+        wording(subject="{{service}}").given({"service": "a\nb"}).fill(letter(service="a\nb"))
+
+
 @given(hard_lines, hard_lines)
 @settings(max_examples=80)
 def test_whatever_the_wording_holds_is_what_is_read(text: str, html: str) -> None:

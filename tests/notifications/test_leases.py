@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from flask import Flask
@@ -290,6 +291,31 @@ def test_expanding_twice_writes_nothing_twice(outbox: Settings) -> None:
         pass
     assert states() == {"pending": 1200}
     assert not actions.expand_step(broadcast.id, NOW)
+
+
+def test_recipients_worked_out_by_two_at_once_are_written_once(outbox: Settings) -> None:
+    broadcast = queue("incident:1", 1200, now=NOW)
+    one, other = (actions.next_step(broadcast.id, NOW) for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert actions.write_step(one, NOW)
+    assert actions.write_step(other, NOW), "there are more"
+    assert states() == {"pending": 500}
+    while actions.expand_step(broadcast.id, NOW):
+        pass
+    assert states() == {"pending": 1200}
+    assert not actions.write_step(one, NOW)
+
+
+def test_a_broadcast_of_many_is_not_read_by_whoever_queues_it(
+    outbox: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_arguments: object) -> NoReturn:
+        raise AssertionError("nobody waits for this")
+
+    kind = replace(TEST_KIND, name="many", recipients=never, goes_beyond=lambda _of, count, _now: count == 1000)
+    known(monkeypatch, kind)
+    assert queue("incident:1", 5000, now=NOW, kind="many").state is BroadcastState.EXPANDING
 
 
 def test_a_broadcast_to_nobody_is_done_at_once(outbox: Settings) -> None:
