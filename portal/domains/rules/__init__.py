@@ -21,7 +21,7 @@ class Area(StrEnum):
     CHAT = "chat"
 
 
-BUILT_AREAS = (Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES)
+BUILT_AREAS = (Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES, Area.JOBS, Area.QUOTES, Area.MESSAGES)
 """The areas that have screens so far, in the order the switches stand; the others join as they are built."""
 
 PER_COMPANY = frozenset(Area) - {Area.PUBLIC_STATUS}

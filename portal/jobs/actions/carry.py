@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, func, literal, select, update
+from sqlalchemy import ColumnElement, Integer, Table, bindparam, case, func, literal, select, update
 
 from portal import events
 from portal.database import UTCDateTime
@@ -118,7 +118,10 @@ def _note_renamed(
     theirs: ColumnElement[bool],
     now: datetime,
 ) -> None:
-    """Note whom to mail: those whose open items are called something else now."""
+    """Note whom to mail: those whose open items are called something else now.
+
+    Of what was before nothing is noted: it is the same status, under a name that is gone.
+    """
     told = [
         old_id
         for old_id, new_id in seen
@@ -127,7 +130,7 @@ def _note_renamed(
     db.session.execute(
         noting().from_select(
             ["item_id", "from_public_status_id", "due_at"],
-            select(WorkItem.id, WorkItem.public_status_id, literal(due_at(now), UTCDateTime())).where(
+            select(WorkItem.id, literal(None, Integer()), literal(due_at(now), UTCDateTime())).where(
                 theirs, WorkItem.public_status_id.in_(told), WorkItem.finished_at.is_(None)
             ),
         )

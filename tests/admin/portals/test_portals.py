@@ -96,9 +96,9 @@ def test_a_switch_counts_on_the_very_next_request(cast: Cast, sign_in: SignIn) -
 
 def test_switches_leave_areas_alone_that_have_no_screens_yet(cast: Cast, sign_in: SignIn) -> None:
     post(sign_in(cast.root), f"{LIST}/{cast.domain_a.id}/areas", HTMX, version=cast.domain_a.version)
-    assert set(fresh(cast.domain_a.id).areas) == {"jobs", "quotes", "messages", "alerts", "tickets", "chat"}
+    assert set(fresh(cast.domain_a.id).areas) == {"alerts", "tickets", "chat"}
     page = sign_in(cast.root).get(f"{LIST}/{cast.domain_a.id}").get_data(as_text=True)
-    assert 'name="jobs"' not in page
+    assert 'name="alerts"' not in page
 
 
 def test_of_two_admins_at_the_switches_the_second_is_told(cast: Cast, sign_in: SignIn) -> None:
