@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from portal.extensions import db
 from portal.notifications.kinds import ACCOUNT_TOPIC
@@ -102,9 +102,14 @@ def give_back(ids: Collection[int], slices: Collection[int]) -> None:
 
 
 def unoffered(relay_ids: Collection[int]) -> dict[int, set[int]]:
-    """By relay, what is claimed for it and was not offered yet."""
+    """By relay, what is claimed for it and was not offered yet; of relays that are bounded, because of others nobody
+    has to know, and it may be a lot. At most three queries."""
     claimed: dict[int, set[int]] = {}
-    rows = db.session.execute(select(Slice.relay_id, Slice.ids, Slice.offered).where(Slice.relay_id.in_(relay_ids)))
+    rows = db.session.execute(
+        select(Slice.relay_id, Slice.ids, Slice.offered)
+        .join(Relay, Relay.id == Slice.relay_id)
+        .where(Slice.relay_id.in_(relay_ids), or_(Relay.per_minute.is_not(None), Relay.per_day.is_not(None)))
+    )
     for relay_id, ids, offered in rows:
         claimed.setdefault(relay_id, set()).update(set(unpacked(ids)).difference(read(offered)))
     everything = {each for ids in claimed.values() for each in ids}
