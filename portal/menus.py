@@ -28,7 +28,7 @@ def address_in_menu(target: str, *areas: str) -> str | None:
     return url_for(endpoint)
 
 
-PART_OF = {"admin_notices": "admin_broadcasts"}
+PART_OF = {"admin_notices": "admin_broadcasts", "admin_quote_answers": "admin_quotes"}
 """Screens that have no entry of their own, with the entry they belong to."""
 
 

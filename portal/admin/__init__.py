@@ -29,6 +29,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.people.routes import blueprint as people
     from portal.admin.portals.routes import blueprint as portals
     from portal.admin.preferences.routes import blueprint as preferences
+    from portal.admin.quote_answers.routes import blueprint as quote_answers
     from portal.admin.relays.routes import blueprint as relays
     from portal.admin.retention.routes import blueprint as retention
     from portal.admin.search.routes import blueprint as search
@@ -45,6 +46,7 @@ def blueprints() -> list[Blueprint]:
         my_work,
         jobs,
         quotes,
+        quote_answers,
         components,
         services,
         companies,
