@@ -59,11 +59,21 @@ def quote_statuses() -> Response:
     return _statuses(WorkKind.QUOTE)
 
 
-@blueprint.post("/<any('job-statuses', 'quote-statuses'):place>/preview")
-def preview(place: str) -> Response:
-    """What saving the form as it stands would do: every badge, and the words of the bar, in one answer."""
+@blueprint.post("/job-statuses/preview")
+def preview_jobs() -> Response:
+    """What saving the statuses of jobs as they stand would do."""
+    return _preview(WorkKind.JOB)
+
+
+@blueprint.post("/quote-statuses/preview")
+def preview_quotes() -> Response:
+    """What saving the statuses of quotes as they stand would do."""
+    return _preview(WorkKind.QUOTE)
+
+
+def _preview(kind: WorkKind) -> Response:
+    """Every badge and the words of the bar, in one answer. Nothing is written."""
     read_only.set(True)
-    kind = WorkKind(place.partition("-")[0])
     settings = queries.settings_of(kind)
     context = _context(kind, settings, read(kind, request.form, settings.table))
     response = make_response(render_template("admin/settings/preview.html", **context))

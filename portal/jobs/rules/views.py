@@ -82,7 +82,7 @@ class PublicView:
         return bool(self.events)
 
 
-def fold(moves: Sequence[Move], revisions: Sequence[Revision]) -> PublicView:
+def fold(moves: Sequence[Move | KnownMove], revisions: Sequence[Revision]) -> PublicView:
     """The public view of an item with these moves, under the last of these revisions. Both begin with the oldest.
 
     Moves made under later revisions than those given count as made under the last of them.
@@ -92,7 +92,7 @@ def fold(moves: Sequence[Move], revisions: Sequence[Revision]) -> PublicView:
     tables = {revision.number: revision.table for revision in revisions}
     first, last = revisions[0].number, revisions[-1].number
 
-    def known(move: Move) -> KnownMove:
+    def known(move: Move | KnownMove) -> KnownMove:
         number = min(max(move.revision, first), last)
         was_seen = not isinstance(resolve(tables[number], move.status_id), Unseen)
         return KnownMove(move.status_id, move.at, number, was_seen)
