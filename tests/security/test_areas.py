@@ -21,8 +21,12 @@ from tests.conftest import NOW, SignIn, token_in
 from tests.security.rights import RIGHTS, For, address, routes
 from tests.security.world import A_HOST, B_HOST, ROLES, Role, World, client_of, publish
 
-BELONGS_TO_NO_AREA = {"customer_home", "customer_account", "customer_preferences"}
-"""Blueprints: the home shows what is open; the account is everybody's own, and so is what mails one."""
+BELONGS_TO_NO_AREA = {
+    *("customer_home", "customer_account", "customer_preferences"),
+    *("customer_files", "customer_work_sheet"),
+}
+"""Blueprints: the home shows what is open; the account is everybody's own, and so is what mails one. A file has the area
+of what it belongs to (test_files.py), and the sheet of colours says nothing."""
 
 AREAS = [Area.STATUS, Area.SERVICES]
 HTMX = {"HX-Request": "true"}
@@ -174,7 +178,7 @@ def test_t17_services_say_nothing_of_incidents_where_status_is_off(world: World,
 
 def test_t17_no_page_is_rung_where_all_is_off(world: World, alice: FlaskClient, nobody: FlaskClient) -> None:
     assert statuses(alice, ["/live-token"]) == statuses(nobody, ["/live-token"]) == {200}
-    close(world.cast.domain_a, Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES)
+    close(world.cast.domain_a, Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES, Area.JOBS, Area.QUOTES)
     assert statuses(nobody, ["/live-token"]) == {404}
     assert statuses(alice, ["/live-token"]) == {404}
 
