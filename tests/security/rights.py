@@ -429,7 +429,12 @@ RIGHTS: dict[str, Entry] = {
         area=Area.MESSAGES,
     ),
     "customer_messages.write": Entry(
-        For.CUSTOMERS, CASE, NO_CASE, hidden_from_a=[{"kind": "case", "key": "C2"}], answers=OF_ONE_COMPANY
+        For.CUSTOMERS,
+        CASE,
+        NO_CASE,
+        hidden_from_a=[{"kind": "case", "key": "C2"}],
+        answers=OF_ONE_COMPANY,
+        area=Area.MESSAGES,
     ),
     "customer_files.upload": Entry(For.CUSTOMERS),
     **{
