@@ -25,8 +25,8 @@ BELONGS_TO_NO_AREA = {
     *("customer_home", "customer_account", "customer_preferences"),
     *("customer_files", "customer_work_sheet"),
 }
-"""Blueprints: the home shows what is open; the account is everybody's own, and so is what mails one. A file has the area
-of what it belongs to (test_files.py), and the sheet of colours says nothing."""
+"""Blueprints: the home shows what is open; the account is everybody's own, and so is what mails one. A file has the
+area of what it belongs to (test_files.py), and the sheet of colours says nothing."""
 
 AREAS = [Area.STATUS, Area.SERVICES]
 HTMX = {"HX-Request": "true"}
