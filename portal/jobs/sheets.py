@@ -5,6 +5,7 @@ order of those, so that it tells neither how many there are inside nor in which 
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,6 +18,14 @@ class Sheet(NamedTuple):
 
     text: str
     version: str
+
+
+_VERSION = re.compile(r"[0-9a-f]{12}", re.ASCII)
+
+
+def is_version(text: str) -> bool:
+    """Whether this can be the version of a sheet, of today's or of an earlier one."""
+    return _VERSION.fullmatch(text) is not None
 
 
 def staff_sheet() -> Sheet:

@@ -26,7 +26,7 @@ from portal.jobs.rules import (
     WorkKind,
     leading_to,
 )
-from portal.jobs.sheets import staff_sheet
+from portal.jobs.sheets import is_version, staff_sheet
 
 blueprint = Blueprint("admin_work_settings", __name__, url_prefix="/admin/settings")
 access.staff(blueprint, Permission.WORK_SETTINGS_EDIT)
@@ -81,9 +81,11 @@ def _preview(kind: WorkKind) -> Response:
     return response
 
 
-@blueprint.get("/statuses/<string(length=12):version>.css")
+@blueprint.get("/statuses/<version>.css")
 def sheet(version: str) -> Response:
     """The colours of every status as staff see it; an older page gets today's, to be asked for again."""
+    if not is_version(version):
+        abort(404)
     found = staff_sheet()
     response = Response(found.text, mimetype="text/css")
     is_this = version == found.version
@@ -93,7 +95,7 @@ def sheet(version: str) -> Response:
 
 def _statuses(kind: WorkKind) -> Response:
     settings = queries.settings_of(kind)
-    if request.method == "GET":
+    if request.method != "POST":
         return _page(kind, settings, TableForm(formdata=None, version=settings.version), fresh(settings.table))
     form = TableForm()
     if not form.validate_on_submit():

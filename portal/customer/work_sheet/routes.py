@@ -4,16 +4,16 @@ from flask import Blueprint, Response, abort, url_for
 
 from portal import access
 from portal.domains.rules import Area
-from portal.jobs.sheets import public_sheet
+from portal.jobs.sheets import is_version, public_sheet
 
 blueprint = Blueprint("customer_work_sheet", __name__, url_prefix="/work")
 access.customers(blueprint)
 
 
-@blueprint.get("/<string(length=12):version>.css")
+@blueprint.get("/<version>.css")
 def sheet(version: str) -> Response:
     """The sheet of this version for good. An older page gets today's, to be asked for again."""
-    if not access.areas() & {Area.JOBS, Area.QUOTES}:
+    if not (is_version(version) and access.areas() & {Area.JOBS, Area.QUOTES}):
         abort(404)
     found = public_sheet()
     response = Response(found.text, mimetype="text/css")
