@@ -22,7 +22,7 @@ def make(cast: Cast) -> Make:
 
     def made(title: str, role: Role = Role.REQUESTED, *, kind: WorkKind = WorkKind.JOB, **values: Any) -> WorkItem:
         status_id = queries.settings_of(kind).table.with_role(role).id
-        given = {"company_id": cast.a.id, "now": NOW, "by": SYSTEM, "status_id": status_id}
+        given: dict[str, Any] = {"company_id": cast.a.id, "now": NOW, "by": SYSTEM, "status_id": status_id}
         item = actions.create_item(kind, title, **(given | values))
         db.session.commit()
         return item
