@@ -12,11 +12,12 @@ from portal.accounts.models import Person
 from portal.accounts.rules import Role
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
-from portal.notifications import actions
+from portal.notifications import actions, endings
 from portal.notifications.channels.alarms import KIND
 from portal.notifications.models import Broadcast, Suppression
-from portal.notifications.rules import BroadcastState
+from portal.notifications.rules import ACTIVE, BroadcastState
 from tests.notifications.outbox import Outbox
+from tests.support.processes import wait_until
 from tests.support.smtp_sink import SmtpSink
 
 ADMIN = "root@portal.test"
@@ -31,10 +32,17 @@ def admin(outbox: Outbox) -> Person:
 
 
 def send(outbox: Outbox) -> None:
-    """Send what is due, and what was written down while it was sent."""
-    while outbox.send():
-        pass
-    outbox.send()
+    """Send what is due and what is written down meanwhile, until every broadcast is over or stopped."""
+    under_way = select(Broadcast.id).where(Broadcast.state.in_(ACTIVE)).limit(1)
+
+    def is_over() -> bool:
+        outbox.send()
+        # As the beat does: a sender may leave the end of what it has just sent to it.
+        endings.finish(outbox.now())
+        events.commit()
+        return db.session.scalar(under_way) is None
+
+    wait_until(is_over, 60, "an end of all broadcasts")
 
 
 def alarms() -> list[Broadcast]:
