@@ -19,7 +19,6 @@ from portal.accounts.rules.imports import KnownCompanies, shortened
 from portal.audit import actions as audit
 from portal.audit.rules import Actor, Noted
 from portal.catalogue.models import Holding
-from portal.catalogue.queries import is_valid
 from portal.extensions import db
 from portal.jobs.actions.items import LONGEST
 from portal.jobs.actions.moves import create_item, lock_settings, move_many
@@ -228,7 +227,7 @@ class WorkImport:
         numbers = {one_line(row.get("external_number")) for row in rows} - {""}
         emails = {text_key(row.get(field)) for row in rows for field in ("assignee", "contact")} - {""}
         staff, members = _people(emails, ids)
-        return _Known(companies, self._items(numbers), staff, members, _holdings(ids, datetime.now(UTC)))
+        return _Known(companies, self._items(numbers), staff, members, _holdings(ids))
 
     def _items(self, numbers: set[str]) -> Mapping[str, WorkItem]:
         return {
@@ -406,13 +405,13 @@ def _people(emails: set[str], company_ids: set[int]) -> tuple[dict[str, int], di
     return staff, members
 
 
-def _holdings(company_ids: set[int], now: datetime) -> dict[tuple[int, str], int]:
+def _holdings(company_ids: set[int]) -> dict[tuple[int, str], int]:
     """What these companies hold now, by company and reference. One query for a few hundred."""
     found: dict[tuple[int, str], int] = {}
     for piece in pieces(company_ids):
         for company_id, key, holding_id in db.session.execute(
             select(Holding.company_id, Holding.reference_key, Holding.id)
-            .where(Holding.company_id.in_(piece), is_valid(Holding, now), Holding.reference_key != "")
+            .where(Holding.company_id.in_(piece), Holding.valid_to.is_(None), Holding.reference_key != "")
             .order_by(Holding.id.desc())
         ):
             found[company_id, key] = holding_id
