@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import func, select
 
 from portal import clock, create_app, events
@@ -22,6 +21,7 @@ from portal.notifications.models import Broadcast, Delivery, Relay
 from portal.notifications.rules import DeliveryState
 from portal.notifications.sending import Sender
 from portal.notifications.smtp import Route
+from tests.support.databases import give_tables
 
 CONTENT: Content = {
     "en": {
@@ -178,9 +178,9 @@ OPEN = {DeliveryState.PENDING, DeliveryState.SENDING}
 def opened(environment: dict[str, str]) -> Iterator[Outbox]:
     """An outbox on the database of this environment, in an app context that may write."""
     settings = Settings.from_environment(environment)
+    give_tables(settings.database_url)
     app = create_app(settings)
     with app.app_context():
-        upgrade()
         read_only.set(False)
         try:
             yield Outbox(app, settings)

@@ -1,19 +1,16 @@
 """Installations for the tests of running it: one on the engine of the run, and others beside it."""
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy.engine import make_url
 
 from tests.cli.installation import Installation
 from tests.notifications.conftest import environment, outbox
-from tests.support.databases import named
-from tests.support.postgres import _on_server_of, drop_database, fresh_database
-from tests.support.product import Portal
+from tests.support.databases import copy, give_tables, named
+from tests.support.postgres import drop_database, fresh_database
 from tests.support.smtp_sink import SmtpSink
 
 __all__ = ["environment", "outbox"]
@@ -22,11 +19,11 @@ Install = Callable[..., Installation]
 
 
 class Databases:
-    """Empty and prepared databases; the tables are made once, and copied as each engine copies best."""
+    """Empty and prepared databases. Those that are prepared are copies of `template`, where one is named."""
 
-    def __init__(self, server: str, folder: Path) -> None:
+    def __init__(self, server: str, folder: Path, template: str = "") -> None:
         self.server, self.folder = server, folder
-        self._template = ""
+        self.template = template
         self._made: list[str] = []
 
     def empty(self) -> str:
@@ -40,19 +37,13 @@ class Databases:
         return url
 
     def prepared(self) -> str:
-        """The address of one that has the tables of this version."""
-        if not self._template:
-            self._template = self.empty()
-            portal = Portal(database_url=self._template)
-            portal.prepare()
-            portal.__exit__()
-        source, target = make_url(self._template).database or "", self.empty()
-        if not self.server:
-            shutil.copy(source, make_url(target).database or "")
-            return target
-        drop_database(target)
-        _on_server_of(target, f'CREATE DATABASE "{make_url(target).database}" TEMPLATE "{source}"')
-        return target
+        """The address of one that has the tables of this version, or what the template has."""
+        url = self.empty()
+        if self.template:
+            copy(self.template, url)
+        else:
+            give_tables(url)
+        return url
 
     def drop(self) -> None:
         for url in self._made:

@@ -41,7 +41,7 @@ ROWS = 3
 def first_schema(fresh_databases: Databases, settings: object) -> Databases:
     """Databases of the first released schema with rows in every table."""
     old = Databases(fresh_databases.server, fresh_databases.folder)
-    old._template = url = old.empty()
+    old.template = url = old.empty()
     portal = Portal(database_url=url)
     app = create_app(portal.settings)
     with app.app_context():

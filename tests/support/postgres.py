@@ -105,6 +105,20 @@ def fresh_database(url: str) -> str:
     return url
 
 
+def copy_database(source: str, target: str) -> None:
+    """Make the database `target` names a copy of the one `source` does, to which nobody may be connected."""
+    drop_database(target)
+    _on_server_of(target, f'CREATE DATABASE "{make_url(target).database}" TEMPLATE "{make_url(source).database}"')
+
+
+def has_tables(url: str) -> bool:
+    """Whether the database this URL names was migrated."""
+    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as connection:
+        found = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+    return found != (None,)
+
+
 def drop_database(url: str) -> None:
     """Drop the database this URL names, cutting whoever is connected; harmless when it is not there."""
     _on_server_of(url, f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
