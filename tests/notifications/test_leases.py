@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
@@ -14,6 +14,7 @@ from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions, endings, leases, marks, relays, results
+from portal.notifications.kinds import Cursor
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.marks import Sent
 from portal.notifications.models import Broadcast, Delivery, DeliveryAttempt, Relay, Slice, SliceAnswers
@@ -310,7 +311,7 @@ def test_recipients_worked_out_by_two_at_once_are_written_once(outbox: Settings)
 def test_a_broadcast_of_many_is_not_read_by_whoever_queues_it(
     outbox: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(*_arguments: object) -> NoReturn:
+    def never(selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime) -> NoReturn:
         raise AssertionError("nobody waits for this")
 
     kind = replace(TEST_KIND, name="many", recipients=never, goes_beyond=lambda _of, count, _now: count == 1000)
