@@ -393,7 +393,7 @@ class Screens:
         """What a quote is made of, all lines at once."""
         access.require(Permission.WORK_EDIT)
         found = self._found(number)
-        if request.method == "GET":
+        if request.method != "POST":
             return self._lines(found, rows_of(reading.lines_of(found)), found.version)
         version = _number_of(request.form.get("version")) or 0
         rows = rows_sent()
