@@ -416,7 +416,7 @@ RIGHTS: dict[str, Entry] = {
     **{f"customer_quotes.{endpoint}": of_a("quote", Area.QUOTES) for endpoint in ("quote", "add_files", "cancel")},
     # A quote that is not sent leads back to itself.
     **{
-        f"customer_quotes.{endpoint}": replace(of_a("quote", Area.QUOTES), answers=frozenset({303, 404}))
+        f"customer_quotes.{endpoint}": replace(of_a("quote", Area.QUOTES), answers=frozenset({204, 303, 404}))
         for endpoint in ("signing", "accept", "declining", "decline")
     },
     "customer_messages.conversation": Entry(

@@ -2,19 +2,17 @@
 
 from flask import Blueprint, Response, abort, flash
 from flask_wtf import FlaskForm
-from sqlalchemy import select
 from wtforms import StringField
 from wtforms.validators import Length
 
 from portal import access, clock, events
 from portal.accounts.rules import Permission, may
 from portal.errors import RuleViolation
-from portal.extensions import db
 from portal.fragments import redirect_to, render
 from portal.jobs.actions import quotes
 from portal.jobs.models import WorkItem
-from portal.jobs.queries.offers import answers_of
-from portal.jobs.rules import WorkKind, number_of, written_number
+from portal.jobs.queries.offers import answers_of, quote_numbered
+from portal.jobs.rules import WorkKind, written_number
 
 blueprint = Blueprint("admin_quote_answers", __name__, url_prefix="/admin/quotes")
 access.staff(blueprint, Permission.STAFF_ENTER)
@@ -53,13 +51,7 @@ def take_back(number: str, answer_id: int) -> Response:
 
 
 def _found(number: str) -> WorkItem:
-    wanted = number_of(WorkKind.QUOTE, number)
-    item = db.session.scalars(
-        select(WorkItem).where(WorkItem.kind == WorkKind.QUOTE, WorkItem.number == (wanted or 0))
-    ).one_or_none()
-    if item is None or written_number(WorkKind.QUOTE, item.number) != number:
-        abort(404)
-    return item
+    return quote_numbered(number) or abort(404)
 
 
 def _show(item: WorkItem, form: TakeBackForm, status: int = 200) -> Response:

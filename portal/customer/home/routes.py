@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from portal import access, clock
 from portal.customer.home.pages import home_view
 from portal.domains.rules import Area
-from portal.fragments import render
+from portal.fragments import render, wants_fragment
 
 blueprint = Blueprint("customer_home", __name__)
 
@@ -20,6 +20,9 @@ def _lead_staff_to_their_screens() -> AnyResponse | None:
 
 
 access.customers(blueprint)
+
+WITHOUT_WORK = ("customer/home/_banner.html", "customer/home/_your_services.html")
+"""Parts that open pages ask for by themselves, often, and that show neither jobs nor quotes."""
 
 
 @blueprint.get("/")
@@ -56,5 +59,6 @@ def your_quotes() -> Response:
 
 
 def _answer(fragment: str) -> Response:
-    view = home_view(access.signed_in(), access.areas(), clock.utcnow())
+    is_apart = wants_fragment() and fragment in WITHOUT_WORK
+    view = home_view(access.signed_in(), access.areas(), clock.utcnow(), shows_work=not is_apart)
     return render("customer/home/home.html", fragment, **view)

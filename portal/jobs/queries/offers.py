@@ -10,7 +10,7 @@ from sqlalchemy.orm import joinedload
 from portal.extensions import db
 from portal.jobs.models import QuoteAnswer, QuoteLine, QuoteOffer, WorkItem
 from portal.jobs.queries.public import PublicItem
-from portal.jobs.rules import WorkKind, written_number
+from portal.jobs.rules import WorkKind, number_of, written_number
 from portal.jobs.rules.amounts import LineGiven
 from portal.jobs.rules.offers import Offered, drawing_of
 
@@ -106,6 +106,16 @@ def offered_now(item_id: int) -> Offered:
         terms=item.terms,
         lines=tuple(LineGiven(*line) for line in lines),
     )
+
+
+def quote_numbered(written: str) -> WorkItem | None:
+    """The quote of a number written like Q-1007, for staff; None for any other writing. One query."""
+    number = number_of(WorkKind.QUOTE, written)
+    if number is None or written_number(WorkKind.QUOTE, number) != written:
+        return None
+    return db.session.scalars(
+        select(WorkItem).where(WorkItem.kind == WorkKind.QUOTE, WorkItem.number == number)
+    ).one_or_none()
 
 
 def last_offer(item_id: int) -> QuoteOffer | None:

@@ -139,6 +139,8 @@ def public_page(
     """
     table = settings_of(kind).table
     counts = _counts(kind, company_id)
+    if not counts:
+        return PublicPage((), (), (), 1, 1, 0, has_any=False) if page == 1 else None
     filters = _filters(table, counts)
     mine = _mine(kind, company_id)
     shown = mine
