@@ -104,7 +104,7 @@ def _make_known() -> None:
     import portal.files.forgetting
     import portal.incidents.exports
     import portal.incidents.mails
-    import portal.jobs.imports
+    import portal.jobs.actions.importing
     import portal.jobs.mails
     import portal.jobs.subjects
     import portal.messages.exports

@@ -119,11 +119,11 @@ def https_on(app: Flask, host: str) -> FlaskClient:
     return client
 
 
-_TOKENS = re.compile(r'(name="csrf[-_]token"[^>]*?(?:content|value)=")[^"]*|(?<=<code>)[0-9a-f]{16}(?=</code>)')
+_TOKENS = re.compile(r'(name="(?:csrf[-_]token|key)"[^>]*?(?:content|value)=")[^"]*|(?<=<code>)[0-9a-f]{16}(?=</code>)')
 
 
 def masked(response: TestResponse) -> str:
-    """Status, headers and body of an answer, without what differs from request to request: token, id, date."""
+    """Status, headers and body of an answer, without what differs each time: token, key of a form, id, date."""
     body = _TOKENS.sub(r"\1…", response.get_data(as_text=True))
     told = sorted(
         (name, re.sub(r"=[^;]*", "=…", value, count=1) if name == "Set-Cookie" else value)

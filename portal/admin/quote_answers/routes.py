@@ -33,10 +33,10 @@ def answers(number: str) -> Response:
 @blueprint.post("/<number>/answers/<int:answer_id>/take-back")
 def take_back(number: str, answer_id: int) -> Response:
     """Take an answer back: it stays on record, and the quote is sent once more."""
-    access.require(Permission.WORK_EDIT)
     item, form = _found(number), TakeBackForm()
     if answer_id not in {answer.id for answer in answers_of(item.id) if answer.stands}:
         abort(404)
+    access.require(Permission.WORK_EDIT)
     if not form.validate():
         return _show(item, form, 422)
     try:

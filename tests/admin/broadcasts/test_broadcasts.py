@@ -54,7 +54,7 @@ def figures_on(page: str) -> dict[str, int]:
 def test_the_list_shows_every_broadcast_with_its_figures(sign_in: SignIn, cast: Cast, broadcast: Broadcast) -> None:
     page = sign_in(cast.ada).get("/admin/broadcasts").get_data(as_text=True)
     assert "SIP trunks: registration failures" in page
-    assert re.search(r'data-label="Sent" class="number">1 <span class="quiet">of 4', page)
+    assert re.search(r'data-label="Sent" class="number"><span>1 <span class="quiet">of 4', page)
     assert re.search(r'data-label="Failed" class="number">1<', page)
 
 
