@@ -105,6 +105,8 @@ def _make_known() -> None:
     import portal.incidents.exports
     import portal.incidents.mails
     import portal.jobs.actions.importing
+    import portal.jobs.exports
+    import portal.jobs.forgetting
     import portal.jobs.mails
     import portal.jobs.subjects
     import portal.messages.exports
