@@ -35,6 +35,7 @@ RECORDS = {"record", "record_many", "count"}
 WRITES_NO_ENTRY = {
     "portal/records/kinds.py:write": "a protocol; its makers are those of the capabilities",
     "portal/records/kinds.py:finish": "rings the pages once the rows are written",
+    "portal/jobs/actions/importing.py:finish": "rings the pages once the rows are written",
     "portal/records/actions.py:plan": "asks for a dry run, which changes nothing",
     "portal/records/actions.py:plan_again": "asks for a dry run, which changes nothing",
     "portal/records/actions.py:apply": "the worker records it in the transaction that applies it",

@@ -17,8 +17,9 @@ from werkzeug.test import TestResponse
 from portal import clock
 from portal.config import ConfigError, Settings
 from portal.extensions import db
+from portal.notifications import marks
 from portal.notifications.bounces.models import BounceReport
-from portal.notifications.models import Delivery, Suppression
+from portal.notifications.models import Delivery, Relay, Slice, Suppression
 from portal.notifications.rules import DeliveryState
 from portal.public.inbound import routes
 from tests.conftest import STAFF_HOST, Cast, client_on
@@ -96,7 +97,13 @@ def test_a_replayed_report_is_told_the_same_and_does_nothing_more(door: FlaskCli
 
 def test_a_report_that_overtakes_its_mail_is_asked_for_again(door: FlaskClient, delivery: Delivery) -> None:
     body = reports.dsn(token=token_of(delivery))
-    delivery.state = DeliveryState.SENDING
+    delivery.state = DeliveryState.PENDING
+    relay = Relay(name="default")
+    db.session.add(relay)
+    db.session.flush()
+    moments = dict.fromkeys(("leased_until", "created_at"), clock.utcnow())
+    offered = marks.written({delivery.id: clock.utcnow()})
+    db.session.add(Slice(relay_id=relay.id, owner="x", connections=1, offered=offered, **moments))
     db.session.commit()
     refused = post(door, body, headers_for(body))
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")

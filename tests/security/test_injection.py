@@ -21,8 +21,11 @@ from portal.catalogue.notices.models import Notice
 from portal.database import Base
 from portal.domains.models import PortalDomain, PortalHost
 from portal.extensions import db
+from portal.files.models import StoredFile
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceUpdate
 from portal.incidents.rules import Severity
+from portal.jobs.models import QuoteAnswer, QuoteLine, SavedView, WorkItem, WorkMove, WorkStatus
+from portal.messages.models import Message
 from portal.notifications.bounces.models import BounceMailbox, BounceReport
 from portal.notifications.models import Broadcast, ContactChannel, Delivery, Outbound, Relay, Suppression
 from portal.notifications.rules import RelayState
@@ -65,6 +68,14 @@ FIELDS: dict[type[Any], list[str]] = {
     ApiToken: ["name"],
     ImportRun: ["filename", "note", "created_by"],
     ExportRun: ["file_name", "note"],
+    Message: ["author_name", "body"],
+    StoredFile: ["name", "uploader_name"],
+    WorkStatus: ["name", "portal_name"],
+    WorkItem: ["title", "site", "description", "external_number", "terms"],
+    WorkMove: ["by_name", "reason", "told_name"],
+    QuoteLine: ["description"],
+    QuoteAnswer: ["name", "reason", "withdrawn_reason", "agent"],
+    SavedView: ["name", "query"],
 }
 
 NESTED: dict[type[Any], list[str]] = {
@@ -96,7 +107,7 @@ def pages(app: Flask, world: World, clients: dict[str, FlaskClient]) -> Iterator
 MACHINE_MADE = re.compile(
     r".*(_key|_id|hash|language|time_zone|host|url|accent|scope|topic|kind|channel|wording|worker|outcome|owner|source"
     r"|code|days|last_day|user_agent|ip|fingerprint|encoding|delimiter|nonce|sealed_secret|hint|digest|due_zone|offered"
-    r"|password_sealed|secret|old_secret)"
+    r"|password_sealed|secret|old_secret|ids|answers|media_type|sha256|storage_name|currency|color)"
 )
 """Columns nobody types free text into."""
 
@@ -124,6 +135,7 @@ UNPLANTED = [
     "DeliveryAttempt.answer",  # the last one stands on the delivery too
     "MailedLink.address",
     "Person.email",
+    "QuoteAnswer.address",  # of the network
 ]
 
 
