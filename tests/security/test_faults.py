@@ -233,13 +233,11 @@ def hanging(running: Running) -> Iterator[None]:
 @contextmanager
 def full(running: Running) -> Iterator[None]:
     with running.redis.client() as client:
-        client.config_set("maxmemory", "1mb")
-        client.config_set("maxmemory-policy", "noeviction")
+        # Filled first and bounded then, well below what it holds: it refuses a small write as surely as a large one.
         for number in range(20):
-            try:
-                client.set(f"ballast{number}", "x" * 100_000)
-            except Exception:
-                break
+            client.set(f"ballast{number}", "x" * 100_000)
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1mb")
     try:
         yield
     finally:
