@@ -33,11 +33,13 @@ def write(
     now: datetime,
     file_ids: Sequence[str] = (),
     is_internal: bool = False,
+    tell: bool = True,
 ) -> Message:
     """Write about a subject; sent again with the same `key` it is the message that is there already.
 
     A customer's message begins their waiting, a reply of staff ends it, a note (`is_internal`, staff only) does
-    neither. NotFound for a subject that is not there for this giver; RuleViolation on `body` or `files`.
+    neither. Whoever takes part in the subject is mailed, without `tell` nobody. NotFound for a subject that is not
+    there for this giver; RuleViolation on `body` or `files`.
     """
     known = subjects.seen(giver.viewpoint, ref)
     is_staff = giver.company_id is None
@@ -73,7 +75,8 @@ def write(
     if not is_internal:
         _let_wait(thread, is_staff=is_staff, now=now)
         events.ring(subjects.topic_of(ref))
-        _tell(message, thread, ref, giver)
+        if tell:
+            _tell(message, thread, ref, giver)
     return message
 
 

@@ -2,17 +2,26 @@
 
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from portal import clock
 from portal.accounts.models import Person
-from portal.accounts.rules import Role
+from portal.accounts.rules import Role as StaffRole
+from portal.accounts.rules import Viewpoint
 from portal.audit.models import AuditEntry
 from portal.domains.models import PortalDomain
-from portal.domains.rules import Area
+from portal.domains.rules import BUILT_AREAS, Area
 from portal.extensions import db
+from portal.jobs.models import QuoteAnswer, WorkItem, WorkNotice
+from portal.jobs.queries.outages import delays_of
+from portal.jobs.queries.settings import settings_of
+from portal.jobs.rules import PublicStatus, Role, WorkKind, resolve
+from portal.messages.models import Thread
+from portal.notifications.models import Broadcast
 from tests.cli.installation import Installation
 
 PASSWORD = "correct horse battery"
@@ -72,7 +81,7 @@ def test_an_admin_is_added_and_audited(portal: Installation) -> None:
     assert done.returncode == 0, done.stderr
     with portal.database():
         ada = db.session.scalars(select(Person)).one()
-        assert (ada.email, ada.role) == ("ada@people.test", Role.ADMIN)
+        assert (ada.email, ada.role) == ("ada@people.test", StaffRole.ADMIN)
         entries = db.session.scalars(select(AuditEntry.actor).where(AuditEntry.action == "person.add"))
         assert entries.all() == ["command line"]
     again = portal.run("create-admin", "--email", "ADA@people.test", "--password-stdin", input=f"{PASSWORD}\n")
@@ -136,6 +145,9 @@ def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Installa
     assert "demo-signalbox" in first.stdout
     with portal.database():
         people = len(db.session.scalars(select(Person.id)).all())
+        has_work_of_every_kind()
+        assert db.session.scalars(select(Broadcast.id)).all() == []
+        assert db.session.scalars(select(WorkNotice.item_id)).all() == []
     second = portal.run("demo", "--port", "9876")
     assert second.returncode == 0, second.stderr
     with portal.database():
@@ -144,6 +156,32 @@ def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Installa
             "http://north.localhost:9876",
             "http://south.localhost:9876",
         }
+
+
+def has_work_of_every_kind() -> None:
+    """Work in every status but those a customer's own words lead to, spread over the year, some of it waited for."""
+    now = clock.utcnow()
+    found = db.session.scalars(select(WorkItem).order_by(WorkItem.created_at)).all()
+    for kind, missing in ((WorkKind.JOB, set()), (WorkKind.QUOTE, {Role.ON_HOLD, Role.CANCELLED})):
+        table = settings_of(kind).table
+        items = [item for item in found if item.kind is kind]
+        assert {row.role for row in table} - {table.by_id[item.status_id].role for item in items} == missing
+        assert [item.number for item in items] == sorted(item.number for item in items)
+        assert any(item.booked_by_id for item in items)
+    jobs = {item.id: item for item in found if item.kind is WorkKind.JOB}
+    assert jobs[min(jobs)].created_at < now - timedelta(days=180)
+    assert max(item.starts_at for item in jobs.values() if item.starts_at) > now
+    assert max(item.status_since for item in found) <= now
+    assert delays_of(jobs.values(), Viewpoint(is_staff=True), now)
+    shown = [
+        resolve(settings_of(WorkKind.JOB).table, row.id) for row in settings_of(WorkKind.JOB).table if not row.role
+    ]
+    assert [each.name for each in shown if isinstance(each, PublicStatus)] == ["On hold"]
+    office = db.session.scalars(select(Person).where(Person.email == "office@demo.example")).one()
+    assert {item.kind for item in found if item.assignee_id == office.id and not item.finished_at} == set(WorkKind)
+    assert {answer.is_accepted for answer in db.session.scalars(select(QuoteAnswer))} == {True, False}
+    assert len({thread.subject_kind for thread in db.session.scalars(select(Thread)) if thread.waits_since}) == 2
+    assert {area for portal in db.session.scalars(select(PortalDomain)) for area in portal.areas} == set(BUILT_AREAS)
 
 
 def test_demo_leaves_a_real_installation_alone(portal: Installation) -> None:

@@ -52,21 +52,47 @@ REACHED = {
         "/admin/imports",
         "/admin/imports/new",
         "/admin/imports/…",
+        "/admin/jobs",
+        "/admin/jobs/board",
+        "/admin/jobs/new",
+        "/admin/jobs/…",
+        "/admin/jobs/…/edit",
+        "/admin/messages",
+        "/admin/my-work",
         "/admin/operation",
         "/admin/people",
         "/admin/people/invite",
         "/admin/people/roles",
         "/admin/people/…",
+        "/admin/quotes",
+        "/admin/quotes/new",
+        "/admin/quotes/…",
         "/admin/retention",
         "/admin/search",
+        "/admin/settings/job-statuses",
         "/admin/settings/portals/…/companies",
         "/admin/settings/portals/…/hosts",
         "/admin/settings/portals/…/wording",
+        "/admin/settings/quote-statuses",
         "/admin/settings/tokens",
         "/admin/settings/tokens/new",
         "/api/v1/",
     },
-    "customer@harewood-travel.example": {"/account", "/account/email", "/account/password", "/services", "/status"},
+    "customer@harewood-travel.example": {
+        "/account",
+        "/account/email",
+        "/account/password",
+        "/jobs",
+        "/jobs/new",
+        "/jobs/…",
+        "/quotes",
+        "/quotes/new",
+        "/quotes/…",
+        "/quotes/…/accept",
+        "/quotes/…/decline",
+        "/services",
+        "/status",
+    },
 }
 """Kinds of pages that must be among those found, so that no link to them is lost unseen."""
 
@@ -112,7 +138,7 @@ def flaws(page: "Page", looks: Sequence[Look] = LOOKS) -> list[str]:
 
 def kind_of(path: str) -> str:
     """The address with ids and queries folded."""
-    return re.sub(r"/(\d+|[a-z0-9]{16,})(?=/|$)", "/…", urlsplit(path).path)
+    return re.sub(r"/(\d+|[JQ]-\d+|[a-z0-9]{16,})(?=/|$)", "/…", urlsplit(path).path)
 
 
 def pages(window: Visit, starts: Sequence[str]) -> Iterator[str]:

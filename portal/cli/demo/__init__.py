@@ -14,10 +14,10 @@ from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Component, Service
 from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.rules import Chosen
-from portal.cli.demo import business, doors, history
+from portal.cli.demo import business, doors, history, work
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
-from portal.domains.rules import Area
+from portal.domains.rules import BUILT_AREAS
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Visibility
@@ -73,6 +73,8 @@ def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -
     _past(components, dice, status, now)
     _present(components, status, now)
     _drafts(portals, services, status, staff[Role.STATUS], now)
+    progress("jobs, quotes and messages")
+    work.do_it(list(staff.values()), now)
     progress("who comes in by which door")
     doors.open_them(portals, services, staff, dice, now)
 
@@ -101,7 +103,7 @@ def _portal(key: str, port: int, *, by: Actor, now: datetime) -> PortalDomain:
     return domains.add_domain(
         f"http://{portal.host}:{port}",
         portal.brand,
-        areas={Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES},
+        areas=set(BUILT_AREAS),
         accent=portal.accent,
         tagline=portal.tagline,
         language=portal.language,

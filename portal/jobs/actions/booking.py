@@ -48,10 +48,12 @@ def book(
     by: Actor,
     now: datetime,
     file_ids: Sequence[str] = (),
+    tell: bool = True,
 ) -> WorkItem:
     """Book a job or ask for a quote, for the company of the giver; it lands in the role Requested.
 
-    Sent again with the same `key`, it is the item that was made the first time. RuleViolation names the field.
+    Sent again with the same `key`, it is the item that was made the first time. The office is mailed, without `tell`
+    it is not. RuleViolation names the field.
     """
     stored_key = _booking_key(kind, giver, key)
     there = db.session.scalars(select(WorkItem).where(WorkItem.idempotency_key == stored_key)).one_or_none()
@@ -78,8 +80,9 @@ def book(
         tell=False,
     )
     files.link(file_ids, Ref(kind.value, item.id), giver, company_id=company_id, now=now)
-    words = "was booked" if kind is WorkKind.JOB else "was asked for"
-    letters.tell_office(item, f"{words} by {giver.name}", known.description, key=f"book:{item.id}", now=now)
+    if tell:
+        words = "was booked" if kind is WorkKind.JOB else "was asked for"
+        letters.tell_office(item, f"{words} by {giver.name}", known.description, key=f"book:{item.id}", now=now)
     return item
 
 

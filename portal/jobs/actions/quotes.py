@@ -57,13 +57,21 @@ class Signature:
 
 
 def accept(
-    item_id: int, shown: str, signature: Signature, signer: Signer, *, agrees: bool, by: Actor, now: datetime
+    item_id: int,
+    shown: str,
+    signature: Signature,
+    signer: Signer,
+    *,
+    agrees: bool,
+    by: Actor,
+    now: datetime,
+    tell: bool = True,
 ) -> QuoteAnswer:
     """Accept a quote exactly as it was shown, which `shown` is the hash of. Accepted already, that answer is returned.
 
     RuleViolation where it cannot be answered, is expired or was declined, and for what the form lacks;
     OfferChangedError where it is not what was shown. In the same transaction the customer gets a receipt and the
-    office is told.
+    office is told; without `tell` nobody is mailed.
     """
     item = _locked(item_id, signer)
     standing = standing_answer(item.id)
@@ -75,11 +83,14 @@ def accept(
     stored = _signature(signature)
     if offered.terms and not agrees:
         raise RuleViolation(_("Read the terms, and say that you agree to them."), "agrees")
-    return _answer(item, signer, by=by, now=now, is_accepted=True, name=name, signature=stored)
+    return _answer(item, signer, by=by, now=now, is_accepted=True, name=name, signature=stored, tell=tell)
 
 
-def decline(item_id: int, name: str, reason: str, signer: Signer, *, by: Actor, now: datetime) -> QuoteAnswer:
-    """Decline a quote and say why. Declined already, that answer is returned; accepted, it is refused."""
+def decline(
+    item_id: int, name: str, reason: str, signer: Signer, *, by: Actor, now: datetime, tell: bool = True
+) -> QuoteAnswer:
+    """Decline a quote and say why. Declined already, that answer is returned; accepted, it is refused. Both sides are
+    mailed, without `tell` nobody is."""
     item = _locked(item_id, signer)
     standing = standing_answer(item.id)
     if standing is not None and not standing.is_accepted:
@@ -90,7 +101,7 @@ def decline(item_id: int, name: str, reason: str, signer: Signer, *, by: Actor, 
         raise RuleViolation(_("Say in a sentence why, so that we can do better."), "reason")
     if len(why) > DECLINE_LENGTH:
         raise RuleViolation(_("At most %(most)s characters, please.", most=DECLINE_LENGTH), "reason")
-    return _answer(item, signer, by=by, now=now, is_accepted=False, name=_name(name), reason=why)
+    return _answer(item, signer, by=by, now=now, is_accepted=False, name=_name(name), reason=why, tell=tell)
 
 
 def take_back(answer_id: int, reason: str, *, by: Actor, now: datetime) -> WorkItem:
@@ -205,6 +216,7 @@ def _answer(
     name: str,
     signature: dict[str, Any] | None = None,
     reason: str = "",
+    tell: bool,
 ) -> QuoteAnswer:
     """Write the answer down, bound to a frozen copy of what it answers, and let everything follow from it."""
     offer = freeze_one(item.id, by_id=None, now=now)
@@ -243,6 +255,8 @@ def _answer(
     move(item, lock_settings(WorkKind.QUOTE).table.with_role(role).id, by=by, now=now, tell=False)
     item.public_revision += 1
     _ring(item)
+    if not tell:
+        return answer
     record = record_of(answer)
     letters.mail_receipt(item, record, db.session.get_one(Person, signer.person_id), now)
     letters.tell_office(
