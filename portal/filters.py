@@ -241,6 +241,7 @@ def init_app(app: Flask) -> None:
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
         local_time=local_time,
+        local_window=local_window,
         ago=ago,
         duration=duration,
         full_duration=full_duration,
@@ -358,6 +359,17 @@ def local_time(moment: datetime, style: str = "medium") -> str:
     """A moment in the reader's zone with the zone named, such as `21 Nov 2026, 14:05 GMT`."""
     local = moment.astimezone(reader_zone())
     return f"{_clock_time(local.replace(tzinfo=None), language(), style)} {local.tzname()}"
+
+
+def local_window(start: datetime, end: datetime | None) -> str:
+    """From when to when in the reader's zone, the day once where both are of the same one: `21 Nov 2026, 14:00 – 16:00
+    GMT`. Where clocks change between them, each says which of them it is read from."""
+    if end is None:
+        return local_time(start)
+    begins, ends = (each.astimezone(reader_zone()) for each in (start, end))
+    if (begins.date(), begins.tzname()) != (ends.date(), ends.tzname()):
+        return f"{local_time(start)} – {local_time(end)}"
+    return f"{_clock_time(begins.replace(tzinfo=None), language(), 'medium')} – {ends:%H:%M} {ends.tzname()}"
 
 
 @lru_cache(maxsize=2048)

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, abort, flash
 
 from portal import access, clock, events, writing
+from portal.accounts.queries.names import names_of_companies
 from portal.accounts.rules import Permission
 from portal.files import subjects
 from portal.files.subjects import Ref
@@ -33,6 +34,7 @@ def waiting() -> Response:
         "admin/messages/waiting.html",
         "admin/messages/_waiting.html",
         rows=rows,
+        names=names_of_companies({known.company_id for known, _since in rows}),
         total=queries.count_waiting(),
     )
 
