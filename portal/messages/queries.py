@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from portal import events
 from portal.accounts.rules import Viewpoint
@@ -14,8 +14,15 @@ from portal.files import subjects
 from portal.files.models import StoredFile
 from portal.files.queries import files_of_messages
 from portal.files.subjects import Known, Ref
+from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.messages.models import Message, Thread
 from portal.messages.rules import SHOWN, message_key
+
+MESSAGE_ORDERS = {
+    "-sent_at": Order((Message.sent_at, Message.public_id), is_descending=True),
+    "sent_at": Order((Message.sent_at, Message.public_id)),
+}
+"""Orders of a thread for machines; by public ids, so that no place in it says how many messages there are."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,26 @@ def message_in(ref: Ref, public_id: str) -> Message | None:
         .join(Thread, Thread.id == Message.thread_id)
         .where(Thread.subject_kind == ref.kind, Thread.subject_id == ref.id, Message.public_id == public_id)
     ).one_or_none()
+
+
+def messages_about(wanted: Wanted, viewpoint: Viewpoint, ref: Ref) -> Piece[Message]:
+    """A piece of what was written about a subject, as this viewpoint reads it; whether the subject is there for it, the
+    caller has asked. One query."""
+    return piece_of(_about(viewpoint, ref), wanted)
+
+
+def message_about(viewpoint: Viewpoint, ref: Ref, public_id: str) -> Message | None:
+    """The message of this id about a subject, if this viewpoint reads it. One query."""
+    return db.session.scalars(_about(viewpoint, ref).where(Message.public_id == public_id)).one_or_none()
+
+
+def _about(viewpoint: Viewpoint, ref: Ref) -> Select[Message]:
+    statement = (
+        select(Message)
+        .join(Thread, Thread.id == Message.thread_id)
+        .where(Thread.subject_kind == ref.kind, Thread.subject_id == ref.id)
+    )
+    return statement if viewpoint.is_staff else statement.where(Message.is_internal.is_(False))
 
 
 def written_with(person_id: int | None, ref: Ref, key: str) -> Message | None:

@@ -389,7 +389,7 @@ def _conditions(kind: WorkKind, filters: Filters, now: datetime, zone: tzinfo) -
     """What status and stage do not say. Where there is a text the company of the items is joined."""
     found: list[ColumnElement[bool]] = []
     if filters.text:
-        found.append(_holds(kind, filters.text))
+        found.append(holds(kind, filters.text))
     if filters.assignee_id is not None:
         found.append(
             WorkItem.assignee_id.is_(None)
@@ -406,8 +406,10 @@ def _conditions(kind: WorkKind, filters: Filters, now: datetime, zone: tzinfo) -
     return found
 
 
-def _holds(kind: WorkKind, text: str) -> ColumnElement[bool]:
-    """What a text is looked for in: numbers as they are, titles, sites and companies wherever they hold it."""
+def holds(kind: WorkKind, text: str) -> ColumnElement[bool]:
+    """What a text is looked for in: numbers as they are, titles, sites and companies wherever they hold it.
+
+    The company of the items must be joined."""
     key, typed = text_key(text), one_line(text)
     columns: list[ColumnElement[bool]] = [
         WorkItem.title_key.contains(key, autoescape=True),

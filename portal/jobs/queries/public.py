@@ -8,6 +8,7 @@ public status, so nothing internal shows through them either.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select
 
@@ -30,8 +31,15 @@ from portal.jobs.rules import (
     resolve,
     written_number,
 )
+from portal.keyset import Order, Piece, Wanted, piece_of
 
 PER_PAGE = 50
+
+NUMBER_ORDERS = {
+    "-number": Order((WorkItem.number,), is_descending=True),
+    "number": Order((WorkItem.number,)),
+}
+"""Orders of a list for machines: by what everybody reads, so that a place in it says nothing more."""
 
 SEARCHED = 100
 """Characters of a search that are looked at."""
@@ -178,6 +186,48 @@ def public_lines(kind: WorkKind, company_id: int, today: date, limit: int) -> tu
     return lines[:limit], found.total + len(found.waiting)
 
 
+def public_piece(
+    kind: WorkKind,
+    company_id: int,
+    today: date,
+    wanted: Wanted,
+    *,
+    key: str | None = None,
+    text: str | None = None,
+    is_open: bool | None = None,
+) -> Piece[PublicLine]:
+    """A company's jobs or quotes for a machine, narrowed by what is not None, as in `public_page`. Two queries."""
+    table = settings_of(kind).table
+    statement = select(WorkItem).where(*_is_mine(kind, company_id))
+    if key is not None:
+        statement = statement.where(WorkItem.public_status_id.in_(ids_with_key(table, key)))
+    if text is not None:
+        statement = statement.where(_matches(kind, text))
+    if is_open is not None:
+        over = [row.id for row in table.rows if _is_over(table, row.id)]
+        statement = statement.where(
+            WorkItem.public_status_id.not_in(over) if is_open else WorkItem.public_status_id.in_(over)
+        )
+    found = piece_of(statement, wanted)
+    sent = _answerable(table) if kind is WorkKind.QUOTE else frozenset()
+    lines = [
+        _line(
+            kind,
+            table,
+            item,
+            is_waiting=item.status_id in sent and (item.valid_until is None or item.valid_until >= today),
+        )
+        for item in found.items
+    ]
+    return Piece(lines, found.next)
+
+
+def ids_with_key(table: StatusTable, key: str) -> list[int]:
+    """The work statuses that customers see as the public status of this key."""
+    seen = ((row.id, resolve(table, row.id)) for row in table.rows)
+    return [status_id for status_id, found in seen if isinstance(found, PublicStatus) and found.key == key]
+
+
 def public_item(kind: WorkKind, company_id: int, number: str, today: date) -> PublicItem | None:
     """The item of this number as the company sees it; None for what is missing, foreign or not in the portal.
 
@@ -245,9 +295,11 @@ def is_shown_as(table: StatusTable, public_status_id: int | None, role: Role) ->
 
 def _mine(kind: WorkKind, company_id: int) -> Select[*tuple[object, ...]]:
     """The items of a company that are in the portal."""
-    return select(*_COLUMNS).where(
-        WorkItem.company_id == company_id, WorkItem.kind == kind, WorkItem.public_status_id.is_not(None)
-    )
+    return select(*_COLUMNS).where(*_is_mine(kind, company_id))
+
+
+def _is_mine(kind: WorkKind, company_id: int) -> tuple[ColumnElement[bool], ...]:
+    return WorkItem.company_id == company_id, WorkItem.kind == kind, WorkItem.public_status_id.is_not(None)
 
 
 def _counts(kind: WorkKind, company_id: int) -> Mapping[int, int]:
@@ -302,7 +354,14 @@ def _count(wanted: Select[*tuple[object, ...]]) -> int:
     return db.session.scalar(select(func.count()).select_from(wanted.order_by(None).subquery())) or 0
 
 
-def _line(kind: WorkKind, table: StatusTable, row: Row[*tuple[object, ...]], *, is_waiting: bool = False) -> PublicLine:
+def _is_over(table: StatusTable, public_status_id: int) -> bool:
+    """Whether a public status reads as the end of the work."""
+    status = resolve(table, public_status_id)
+    return isinstance(status, PublicStatus) and status.id in table.by_id and table.by_id[status.id].category.is_terminal
+
+
+def _line(kind: WorkKind, table: StatusTable, row: Any, *, is_waiting: bool = False) -> PublicLine:
+    """What a list says of an item that is in the portal: of its row, or of `_COLUMNS` of it."""
     status = shown_status(table, row.public_status_id)
     return PublicLine(
         kind=kind,
@@ -314,7 +373,7 @@ def _line(kind: WorkKind, table: StatusTable, row: Row[*tuple[object, ...]], *, 
         holding_id=row.holding_id,
         badge=badge_of(status),
         since=row.public_since,
-        is_open=not table.by_id[status.id].category.is_terminal if status.id in table.by_id else True,
+        is_open=not _is_over(table, row.public_status_id),
         is_waiting=is_waiting,
     )
 
