@@ -103,6 +103,11 @@ API_IDS = {
     "broadcast_id": "#broadcast",
     "delivery_id": "#delivery",
     "webhook_id": "#channel",
+    "job_number": "@job_a",
+    "quote_number": "@quote_a",
+    "job_message_id": "@message_job",
+    "quote_message_id": "@message_quote",
+    "work_status_id": "#work_status",
     "entry_id": "#audit_entry",
     "area": "status",
     "language": "en",
@@ -122,6 +127,18 @@ def api(resource: str, endpoints: Mapping[str, str]) -> dict[str, Entry]:
         missing = {name: MISSING_WORDS.get(name, NO_ID) for name in ours}
         found[f"api_{resource}.{endpoint}"] = Entry(For.TOKENS, ours, missing)
     return found
+
+
+def of_work(kind: str) -> dict[str, str]:
+    """The endpoints of API v1 that jobs and quotes both have."""
+    number = f"{kind}_number"
+    return {
+        **dict.fromkeys((f"list_{kind}s", f"add_{kind}", f"put_{kind}"), ""),
+        **dict.fromkeys(
+            (f"read_{kind}", f"change_{kind}", f"move_{kind}", f"list_{kind}_messages", f"write_about_{kind}"), number
+        ),
+        f"read_{kind}_message": f"{number} {kind}_message_id",
+    }
 
 
 NO_MAILED_LINK: dict[str, Any] = {
@@ -346,6 +363,9 @@ RIGHTS: dict[str, Entry] = {
             ),
         },
     ),
+    **api("jobs", of_work("job")),
+    **api("quotes", {**of_work("quote"), "set_quote_lines": "quote_number"}),
+    **api("work_statuses", {"list_work_statuses": "", "read_work_status": "work_status_id"}),
     **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),

@@ -43,6 +43,8 @@ OPEN_TO_A = {
     "maintenances": ("list_maintenances", "read_maintenance"),
     "services": ("list_services", "read_service"),
     "holdings": ("list_holdings", "read_holding", "read_holding_status"),
+    "jobs": ("list_jobs", "read_job", "list_job_messages", "read_job_message"),
+    "quotes": ("list_quotes", "read_quote", "list_quote_messages", "read_quote_message"),
 }
 """All that a token of one company may read; everything else is not there for it."""
 
@@ -128,6 +130,18 @@ def test_t01_what_is_not_a_company_s_looks_missing_to_its_token(machine: MakeMac
         (f"/portals/{world.cast.domain_a.id}", "/portals/2147483000"),
         (f"/companies/{world.cast.a.id}/memberships", "/companies/2147483000/memberships"),
         ("/components/order", "/components/2147483000"),
+        *(
+            (f"/{kind}s/{named[f'{kind}_{name}']}{rest}", f"/{kind}s/{kind[0].upper()}-999999{rest}")
+            for kind in ("job", "quote")
+            for name in ("b", "hidden")
+            for rest in ("", "/messages")
+        ),
+        *(
+            (f"/{kind}s/{named[f'{kind}_a']}/messages/{named[f'note_{kind}']}", f"/{kind}s/J-1/messages/none")
+            for kind in ("job", "quote")
+        ),
+        ("/jobs/by-external-number", "/jobs/J-999999"),
+        (f"/work-statuses/{ids['work_status']}", "/work-statuses/2147483000"),
     ):
         assert looks(path) == looks(missing), path
         assert looks(path)[0] == 404
@@ -161,6 +175,12 @@ def test_t17_t18_an_area_switched_off_is_gone_for_its_token_at_once(machine: Mak
     bound, unbound = machine(Scope.READ, cast.a), machine(Scope.READ)
     of_status = ("/incidents", "/maintenances", "/components", "/component-groups")
     of_services = ("/services", "/holdings")
+    job, quote = f"/jobs/{world.public_ids['job_a']}", f"/quotes/{world.public_ids['quote_a']}"
+    of_work = {
+        Area.MESSAGES: (f"{job}/messages", f"{quote}/messages"),
+        Area.JOBS: ("/jobs", job),
+        Area.QUOTES: ("/quotes", quote),
+    }
     status = f"/holdings/{world.ids['holding_internet']}/status"
     assert {bound.get(path).status_code for path in (*of_status, *of_services)} == {200}
     assert bound.read(status)["status"] == "intermittent_problems"
@@ -173,8 +193,14 @@ def test_t17_t18_an_area_switched_off_is_gone_for_its_token_at_once(machine: Mak
     domains.set_override(cast.domain_a, cast.a, Area.SERVICES, False, by=SYSTEM, now=clock.utcnow())
     db.session.commit()
     assert {bound.get(path).status_code for path in of_services} == {404}
+    for area, paths in of_work.items():
+        assert {bound.get(path).status_code for path in paths} == {200}
+        domains.set_override(cast.domain_a, cast.a, area, False, by=SYSTEM, now=clock.utcnow())
+        db.session.commit()
+        assert {bound.get(path).status_code for path in paths} == {404}
     assert bound.get("/companies").status_code == 200
-    assert {unbound.get(path).status_code for path in (*of_status, *of_services)} == {200}
+    paths = [path for each in (of_status, of_services, *of_work.values()) for path in each]
+    assert {unbound.get(path).status_code for path in paths} == {200}
 
 
 def test_t16_a_token_works_where_it_belongs(app: Flask, machine: MakeMachine, world: World) -> None:

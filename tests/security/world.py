@@ -32,6 +32,7 @@ from portal.domains.queries.hosts import hosts_of
 from portal.extensions import db
 from portal.files import store
 from portal.files.actions import Giver, keep
+from portal.files.subjects import Ref
 from portal.files.taking import take
 from portal.incidents import actions as incidents
 from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
@@ -158,6 +159,30 @@ def plant_work(world: World) -> None:
             move(item, table.with_role(hidden).id, by=office, now=now, reason=canary(STAFF_ONLY, "reason"))
             world.ids[f"{kind.value}_{name}"] = item.id
             world.public_ids[f"{kind.value}_{name}"] = written_number(kind, item.number)
+        _plant_words(world, kind)
+        world.ids["work_status"] = table.rows[0].id
+
+
+def _plant_words(world: World, kind: WorkKind) -> None:
+    """About the item of A that it sees: a message of its own, and a note of staff."""
+    ref = Ref(kind.value, world.ids[f"{kind.value}_a"])
+    alice, olaf = world.cast.alice, world.cast.olaf
+    said = write_message(
+        ref,
+        canary(ONLY_A, f"{kind.value}message"),
+        Giver(alice.id, alice.name, world.cast.a.id),
+        key="said",
+        now=clock.utcnow(),
+    )
+    note = write_message(
+        ref,
+        canary(STAFF_ONLY, f"{kind.value}note"),
+        Giver(olaf.id, olaf.name, None),
+        key="noted",
+        is_internal=True,
+        now=clock.utcnow(),
+    )
+    world.public_ids[f"message_{kind.value}"], world.public_ids[f"note_{kind.value}"] = said.public_id, note.public_id
 
 
 def _plant_conversations(world: World) -> None:

@@ -57,6 +57,16 @@ _KEY = (
 """Built once, because every request of a machine executes it."""
 
 
+def maker_of(token_id: int) -> tuple[int, str] | None:
+    """Whoever made a token, by id and name; None for one that was made at the command line. One query."""
+    found = db.session.execute(
+        select(Person.id, Person.name)
+        .join(ApiToken, ApiToken.created_by_id == Person.id)
+        .where(ApiToken.id == token_id)
+    ).one_or_none()
+    return (found.id, found.name) if found else None
+
+
 @dataclass(frozen=True)
 class TokenLine:
     """One line of the list: the token, and whether it opens anything at this moment."""

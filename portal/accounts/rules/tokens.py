@@ -36,6 +36,7 @@ class Scope(StrEnum):
     PORTALS = "portals"
     BROADCASTS = "broadcasts"
     WEBHOOKS = "webhooks"
+    WORK = "work"
     AUDIT = "audit"
 
 
@@ -54,6 +55,9 @@ class Resource(StrEnum):
     BROADCASTS = "broadcasts"
     DELIVERIES = "deliveries"
     WEBHOOKS = "webhooks"
+    JOBS = "jobs"
+    QUOTES = "quotes"
+    WORK_STATUSES = "work-statuses"
     AUDIT = "audit"
 
 
@@ -67,7 +71,16 @@ class Right(IntEnum):
 
 _CATALOGUE = (Resource.COMPONENTS, Resource.COMPONENT_GROUPS, Resource.SERVICES, Resource.HOLDINGS)
 _STATUS = (Resource.INCIDENTS, Resource.MAINTENANCES)
-_PLAIN = (*_CATALOGUE, *_STATUS, Resource.COMPANIES, Resource.PORTALS, Resource.BROADCASTS)
+_WORK = (Resource.JOBS, Resource.QUOTES)
+_PLAIN = (
+    *_CATALOGUE,
+    *_STATUS,
+    *_WORK,
+    Resource.WORK_STATUSES,
+    Resource.COMPANIES,
+    Resource.PORTALS,
+    Resource.BROADCASTS,
+)
 """What `read` reads. People and deliveries hold addresses, the audit trail holds everything, and webhooks say who is
 told of what elsewhere: they take more."""
 
@@ -90,6 +103,7 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.PORTALS: _reads(Resource.COMPANIES) | _writes(Resource.PORTALS),
     Scope.BROADCASTS: _reads(Resource.DELIVERIES) | _writes(Resource.BROADCASTS),
     Scope.WEBHOOKS: _reads(Resource.COMPANIES) | _writes(Resource.WEBHOOKS),
+    Scope.WORK: _reads(*_CATALOGUE, Resource.COMPANIES, Resource.WORK_STATUSES) | _writes(*_WORK),
     Scope.AUDIT: _reads(Resource.AUDIT),
 }
 """What each scope may do with each resource; what is not named it may not touch."""
@@ -104,14 +118,16 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.PORTALS: "Portal domains and what each shows; reads companies.",
     Scope.BROADCASTS: "Broadcasts and their deliveries, addresses too.",
     Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
+    Scope.WORK: "Jobs and quotes with their messages; reads work statuses, companies, services and holdings.",
     Scope.AUDIT: "Reads the audit trail.",
 }
 
 COMPANY_SCOPES = frozenset({Scope.READ})
 """The scopes a token of one company may have: its people change nothing of these resources themselves."""
 
-COMPANY_RESOURCES = frozenset({Resource.COMPANIES, *_CATALOGUE, *_STATUS})
-"""What exists for a token of one company. Everything else is not there for it: people have addresses."""
+COMPANY_RESOURCES = frozenset({Resource.COMPANIES, *_CATALOGUE, *_STATUS, *_WORK})
+"""What exists for a token of one company. Everything else is not there for it: people have addresses, and work statuses
+the names the office gives them."""
 
 
 def right(scope: Scope, resource: Resource, *, for_company: bool) -> Right:

@@ -26,6 +26,9 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.domains.portals import blueprint as portals
     from portal.api.v1.incidents.incidents import blueprint as incidents
     from portal.api.v1.incidents.maintenances import blueprint as maintenances
+    from portal.api.v1.jobs.jobs import blueprint as jobs
+    from portal.api.v1.jobs.quotes import blueprint as quotes
+    from portal.api.v1.jobs.work_statuses import blueprint as work_statuses
     from portal.api.v1.notifications.broadcasts import blueprint as broadcasts
     from portal.api.v1.notifications.deliveries import blueprint as deliveries
     from portal.api.v1.notifications.webhooks import blueprint as webhooks
@@ -43,5 +46,8 @@ def resources() -> list[Blueprint]:
         broadcasts,
         deliveries,
         webhooks,
+        jobs,
+        quotes,
+        work_statuses,
         audit,
     ]

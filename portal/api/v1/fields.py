@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from marshmallow import ValidationError, fields, validate
 LARGEST_ID = 2**31 - 1
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 
 
@@ -99,6 +100,19 @@ class Moment(fields.DateTime):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
+            raise ValidationError(sentence) from None
+
+
+class Day(fields.Date):
+    """A day, written as RFC 3339 writes one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **rest: Any) -> date:
+        sentence = "Write a day like 2026-11-30."
+        if not isinstance(value, str) or not DAY.fullmatch(value):
+            raise ValidationError(sentence)
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
             raise ValidationError(sentence) from None
 
 

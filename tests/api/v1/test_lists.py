@@ -13,6 +13,8 @@ from portal.catalogue import actions as catalogue
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Severity, State
+from portal.jobs.actions import create_item
+from portal.jobs.rules import WorkKind
 from portal.keyset import Order
 from portal.notifications.channels.actions import add_channel
 from portal.notifications.channels.rules import ChannelKind
@@ -32,6 +34,9 @@ LISTS = (
     "broadcasts",
     "deliveries",
     "webhooks",
+    "jobs",
+    "quotes",
+    "work-statuses",
     "audit",
 )
 
@@ -60,6 +65,8 @@ def gather(count: int) -> None:
         url = f"https://hooks.example.com/{n}"
         add_channel(ChannelKind.WEBHOOK, f"Hook {n:03}", url, [], by=SYSTEM, now=now)
         catalogue.add_holding(company, service, component_ids=[ring.id], by=SYSTEM, now=now)
+        for kind in WorkKind:
+            create_item(kind, f"Work {n:03}", company_id=company.id, by=SYSTEM, now=now)
         incidents.publish(
             f"Report {n:03}",
             State.FIXED,

@@ -12,7 +12,7 @@ Spec = Mapping[str, Any]
 DEEPEST = 3
 """How many shapes inside each other are written out."""
 
-EXAMPLES = {"date-time": "2026-11-21T12:00:00Z"}
+EXAMPLES = {"date-time": "2026-11-21T12:00:00Z", "date": "2026-11-30"}
 SUCCESSES = ("200", "201", "204")
 
 
@@ -133,6 +133,8 @@ def _kind(document: Spec, schema: Spec) -> str:
         named = f"list of {_kind(document, whole['items'])}"
     elif whole.get("format") == "date-time":
         named = "moment"
+    elif whole.get("format") == "date":
+        named = "day"
     elif "enum" in whole:
         named = " | ".join(str(each) for each in whole["enum"] if each is not None)
     return f"{named}, or null" if "null" in types else named
