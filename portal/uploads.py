@@ -154,7 +154,7 @@ def answer_to_upload(base: str) -> Response:
     events.commit()
     who = giver()
     files = queries.unfinished(names, person_id=who.person_id, company_id=who.company_id)
-    html = render_template("components/uploaded.html", files=files, sentences=received.sentences, base=base)
+    html = render_template("files/uploaded.html", files=files, sentences=received.sentences, base=base)
     if not files and received.status == 200:
         received.status = 422
     response = Response(html, received.status)

@@ -1,7 +1,7 @@
 """`/admin/styleguide`: every macro in every state, with words one would take for real."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Blueprint, flash, render_template
 
@@ -9,7 +9,12 @@ from portal import access, clock
 from portal.accounts.rules import Permission
 from portal.admin.styleguide.forms import SampleForm
 from portal.domains.rules.support import Channels
+from portal.files.models import StoredFile
+from portal.files.subjects import Known, Ref
 from portal.filters import LOOKS
+from portal.jobs.rules import PublicStatus
+from portal.messages.queries import Conversation, Line
+from portal.writing import MessageForm
 
 blueprint = Blueprint("admin_styleguide", __name__, url_prefix="/admin/styleguide")
 access.staff(blueprint, Permission.STAFF_ENTER)
@@ -58,11 +63,26 @@ def styleguide() -> str:
                 "help@northline.example", "+44 20 7946 0000", "Mon to Fri", "https://northline.example/help"
             )
         },
+        in_hand=PublicStatus(id=0, key="sample", name="In hand", color="#1f6feb", text_color="#ffffff", place=1),
+        conversation=_conversation(now),
+        writing=MessageForm(formdata=None, prefix="message-"),
+        given=StoredFile(public_id="sample", name="cabinet plan.pdf", media_type="application/pdf", size=184_320),
         body=BODY,
         now=now,
         soon=now + timedelta(hours=2),
+        later=now + timedelta(hours=5),
         earlier=now - timedelta(hours=3),
         long_ago=now - timedelta(days=40),
+    )
+
+
+def _conversation(now: datetime) -> Conversation:
+    lines = [
+        Line("1", "Dana Reyes", False, False, False, "The cabinet is open from 8.\nAsk at the gate.", now, []),
+        Line("2", "Olaf Marsh", True, True, True, "Bring the long ladder.", now, []),
+    ]
+    return Conversation(
+        Ref("job", 0), "J-1042", Known(0, "Move the router", "#messages"), lines, None, None, now, "", True
     )
 
 

@@ -134,7 +134,7 @@ def test_an_exception_is_found_made_and_taken_away(cast: Cast, sign_in: SignIn) 
     [
         {"area": "status", "company_id": 4711, "is_open": "no"},
         {"area": "nonsense", "is_open": "no"},
-        {"area": "jobs", "is_open": "no"},
+        {"area": "alerts", "is_open": "no"},
         {"area": "public_status", "is_open": "no"},
         {"area": "status", "is_open": "maybe"},
         {"area": "status", "company_id": "x", "is_open": "no"},
