@@ -19,6 +19,7 @@ from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.database import read_only
 from portal.extensions import db
+from portal.jobs.models import WorkItem
 from portal.records import retention
 from tests.api.v1.conftest import Machine, MakeMachine, refusal
 from tests.conftest import Cast
@@ -156,6 +157,30 @@ def test_two_at_once_make_one(own_app: tuple[Flask, str]) -> None:
     assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 409)
     with own.app_context():
         assert cedars() == 1
+
+
+def test_a_job_another_system_tells_of_four_times_at_once_is_one(own_app: tuple[Flask, str]) -> None:
+    """Without any key: it is the number of the other system that makes it one."""
+    own, secret = own_app
+    company = Machine(own, secret).send("POST", "/companies", CEDAR).json
+    assert company is not None
+    told = {"external_number": "WO-1", "company_id": company["id"], "title": "Survey"}
+    gate, answers = threading.Barrier(4), []
+
+    def tell() -> None:
+        machine = Machine(own, secret)
+        gate.wait()
+        answers.append(machine.send("PUT", "/jobs/by-external-number", told))
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert sorted(answer.get_json()["created"] for answer in answers) == [False, False, False, True]
+    with own.app_context():
+        assert db.session.scalar(select(func.count(WorkItem.id))) == 1
 
 
 def test_a_key_that_is_held_elsewhere_is_409(machine: MakeMachine, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
