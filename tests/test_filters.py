@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -17,6 +18,7 @@ from portal.filters import (
     full_duration,
     iso,
     local_time,
+    local_window,
     look,
     markdown,
     page_address,
@@ -111,6 +113,18 @@ class TestTimes:
         with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
             assert local_time(self.now) == "21 Nov 2026, 12:00 UTC"
         assert iso(self.now) == "2026-11-21T12:00:00Z"
+
+    def test_a_window_names_its_day_once(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("portal.filters.reader_zone", lambda: ZoneInfo("Europe/London"))
+        change = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert local_window(self.now, self.now + timedelta(hours=2)) == "21 Nov 2026, 12:00 – 14:00 GMT"
+            assert local_window(self.now, None) == "21 Nov 2026, 12:00 GMT"
+            over_night = local_window(self.now, self.now + timedelta(hours=13))
+            assert over_night == "21 Nov 2026, 12:00 GMT – 22 Nov 2026, 01:00 GMT"
+            assert (
+                local_window(change, change + timedelta(hours=1)) == "25 Oct 2026, 01:30 BST – 25 Oct 2026, 01:30 GMT"
+            )
 
 
 class TestMarkdown:

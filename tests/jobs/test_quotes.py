@@ -94,6 +94,12 @@ class TestAccepting:
             for words in ("Phone", "£80.50", "£805.00", "£895.00", "£161.00", "£1,056.00", TERMS, "Valid until"):
                 assert words in page, words
 
+    def test_one_button_stands_out(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
+        client = sign_in(cast.alice)
+        pages = [client.get(path_of(quote, rest)).text for rest in ("", "/accept", "/decline")]
+        assert 'name="send"' in pages[0]
+        assert [page.count("button-primary") for page in pages] == [1, 1, 1]
+
     def test_terms_come_first_and_the_signature_last(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
         page = sign_in(cast.alice).get(path_of(quote, "/accept")).text
         places = [page.index(words) for words in (TERMS, 'name="agrees"', 'name="name"', 'name="signature"')]

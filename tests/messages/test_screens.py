@@ -38,13 +38,14 @@ def post(client: FlaskClient, path: str, body: str, *, part: bool = False, **fie
     return answer.status_code, answer.get_data(as_text=True), answer.headers.get("Location", "")
 
 
-def test_a_message_goes_to_and_fro(alice: FlaskClient, olaf: FlaskClient) -> None:
+def test_a_message_goes_to_and_fro(cast: Cast, alice: FlaskClient, olaf: FlaskClient) -> None:
     assert "Nothing was written yet" in alice.get(PAGE).get_data(as_text=True)
     status, _text, place = post(alice, PAGE, "Is anybody there?")
     assert (status, place) == (303, f"{PAGE}#messages")
     waiting = olaf.get("/admin/messages").get_data(as_text=True)
     assert "1 customer waits" in waiting
     assert f'href="{OF_STAFF}#messages"' in waiting
+    assert cast.a.name in waiting
     assert "The customer waits for an answer" in olaf.get(OF_STAFF).get_data(as_text=True)
     assert post(olaf, OF_STAFF, "In an hour.")[0] == 303
     assert "Nobody waits" in olaf.get("/admin/messages").get_data(as_text=True)

@@ -15,6 +15,8 @@ from portal.jobs.rules import Role, Showing, WorkKind
 from portal.live import read_token
 from tests.conftest import NOW, Cast, SignIn, counted_queries
 from tests.customer.jobs.conftest import Book, move_to
+from tests.customer.outages import Outage
+from tests.incidents.conftest import World
 from tests.jobs.conftest import role, save
 from tests.security.conftest import masked
 
@@ -36,6 +38,18 @@ class TestTheList:
         assert "Crew B" not in page
         assert f"J-{theirs.number}" not in page
         assert "Not for A" not in page
+
+    def test_an_outage_delays_what_is_open_and_nothing_that_is_done(
+        self, cast: Cast, world: World, outage_of: Outage, work: Book, sign_in: SignIn
+    ) -> None:
+        about = {"holding_id": world.holding_a.id, "starts_at": NOW, "ends_at": NOW + timedelta(hours=2)}
+        going, done = work(Role.SCHEDULED, **about), work(Role.COMPLETED, title="Done before", **about)
+        client = sign_in(cast.alice)
+        assert "Delayed by an outage" not in client.get("/jobs").text
+        outage_of(world.trunk)
+        assert client.get("/jobs").text.count("Delayed by an outage") == 1
+        assert "Delayed by an outage" in client.get(f"/jobs/J-{going.number}").text
+        assert "Delayed by an outage" not in client.get(f"/jobs/J-{done.number}").text
 
     def test_quotes_are_diamonds_and_drafts_are_not_there(self, cast: Cast, work: Book, sign_in: SignIn) -> None:
         work(Role.REQUESTED, kind=WorkKind.QUOTE, title="Second line")
