@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
-KINDS_AT_MOST = 90
+KINDS_AT_MOST = 130
 """Kinds of pages a crawl visits at most; there are fewer, and a runaway would show."""
 
 STAFF_PAGES = (
