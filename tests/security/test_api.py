@@ -199,8 +199,8 @@ def test_t17_t18_an_area_switched_off_is_gone_for_its_token_at_once(machine: Mak
         db.session.commit()
         assert {bound.get(path).status_code for path in paths} == {404}
     assert bound.get("/companies").status_code == 200
-    paths = [path for each in (of_status, of_services, *of_work.values()) for path in each]
-    assert {unbound.get(path).status_code for path in paths} == {200}
+    every = [path for each in (of_status, of_services, *of_work.values()) for path in each]
+    assert {unbound.get(path).status_code for path in every} == {200}
 
 
 def test_t16_a_token_works_where_it_belongs(app: Flask, machine: MakeMachine, world: World) -> None:
