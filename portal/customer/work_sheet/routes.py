@@ -1,4 +1,4 @@
-"""`/work/<version>.css`: the colours of what customers see of jobs and quotes."""
+"""`/badges/<version>.css`: the colours of what customers see of jobs and quotes."""
 
 from flask import Blueprint, Response, abort, url_for
 
@@ -6,7 +6,7 @@ from portal import access
 from portal.domains.rules import Area
 from portal.jobs.sheets import is_version, public_sheet
 
-blueprint = Blueprint("customer_work_sheet", __name__, url_prefix="/work")
+blueprint = Blueprint("customer_work_sheet", __name__, url_prefix="/badges")
 access.customers(blueprint)
 
 

@@ -17,7 +17,7 @@ def test_customers_get_public_colours_under_opaque_names_only(cast: Cast, sign_i
         replace(role(Role.ON_HOLD), name="Dispute", color="#123456", portal_color="#654321", portal_name="With us"),
         replace(role(Role.SCHEDULED), color="#abcdef", showing=Showing.HIDDEN),
     )
-    answer = sign_in(cast.alice).get(f"/work/{public_sheet().version}.css")
+    answer = sign_in(cast.alice).get(f"/badges/{public_sheet().version}.css")
     text = answer.get_data(as_text=True)
     assert f".w-{public_key(WorkKind.JOB, 'With us')}{{--ground:#654321;--on-ground:#ffffff}}" in text
     assert "#123456" not in text
@@ -32,7 +32,7 @@ def test_another_version_is_asked_for_again(cast: Cast, sign_in: SignIn) -> None
     before = public_sheet().version
     save(replace(role(Role.ON_HOLD), portal_color="#654321"))
     assert public_sheet().version != before
-    old = sign_in(cast.alice).get(f"/work/{before}.css")
+    old = sign_in(cast.alice).get(f"/badges/{before}.css")
     assert "#654321" in old.get_data(as_text=True)
     assert old.headers["Cache-Control"] == "private, no-cache"
 
@@ -54,4 +54,4 @@ def test_where_neither_jobs_nor_quotes_are_shown_there_is_no_sheet(cast: Cast, s
     domain = cast.domain_a
     domains.set_areas(domain, {Area.STATUS}, version=domain.version, by=SYSTEM, now=NOW)
     db.session.commit()
-    assert sign_in(cast.alice).get(f"/work/{public_sheet().version}.css").status_code == 404
+    assert sign_in(cast.alice).get(f"/badges/{public_sheet().version}.css").status_code == 404
