@@ -271,3 +271,13 @@ def disposition(kind: str, name: str) -> str:
     plain = "".join(letter if " " <= letter < "\x7f" and letter not in '"\\%' else "_" for letter in name)
     exact = f"; filename*=UTF-8''{quote(name, safe='')}" if plain != name else ""
     return f'{kind}; filename="{plain}"{exact}'
+
+
+def discard(public_id: str) -> Response:
+    """Throw away a file of the viewer's own that was chosen for a form which was not sent yet; 404 for any other."""
+    wanted = file_for(public_id)
+    if wanted.linked_at is not None:
+        abort(404)
+    actions.discard(wanted, clock.utcnow())
+    events.commit()
+    return Response(status=204)

@@ -34,12 +34,7 @@ def small(public_id: str) -> Response:
 @blueprint.post("/<public_id>/discard")
 def discard(public_id: str) -> Response:
     """Take back a file of one's own that was chosen for a form which was not sent yet."""
-    wanted = uploads.file_for(public_id)
-    if wanted.linked_at is not None:
-        abort(404)
-    actions.discard(wanted, clock.utcnow())
-    events.commit()
-    return Response(status=204)
+    return uploads.discard(public_id)
 
 
 @blueprint.post("/<public_id>/delete")

@@ -1,9 +1,8 @@
 """`/files`: a file while a form is being filled in, and every file somebody may see, by its id."""
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response
 
-from portal import access, clock, events, uploads
-from portal.files import actions
+from portal import access, uploads
 from portal.writing import MOST_BYTES, TOO_LARGE
 
 blueprint = Blueprint("customer_files", __name__, url_prefix="/files")
@@ -33,9 +32,4 @@ def small(public_id: str) -> Response:
 @blueprint.post("/<public_id>/discard")
 def discard(public_id: str) -> Response:
     """Take back a file of one's own that was chosen for a form which was not sent yet."""
-    wanted = uploads.file_for(public_id)
-    if wanted.linked_at is not None:
-        abort(404)
-    actions.discard(wanted, clock.utcnow())
-    events.commit()
-    return Response(status=204)
+    return uploads.discard(public_id)
