@@ -95,7 +95,7 @@ def test_an_alarm_is_told_once_and_cleared_when_it_is_over(session: None, caplog
     assert [each.name for each in caplog.records].count("portal.operation.watch") == 1
     assert "could have gone out 61 s ago" in caplog.text
     assert rows("alarm.begin") == 1
-    told = select(Broadcast.title).where(Broadcast.kind == "alarm")
+    told = select(Broadcast.title).where(Broadcast.kind == "alarm").order_by(Broadcast.id)
     assert db.session.scalars(told).all() == ["Mails of incidents are late"]
     db.session.execute(update(Delivery).where(Delivery.broadcast_id == broadcast.id).values(state=DeliveryState.SENT))
     over = later + MINUTE

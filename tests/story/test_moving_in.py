@@ -208,8 +208,9 @@ def company(staff: Page, address: str, name: str) -> None:
     """Found by the search, with the keyboard alone."""
     staff.goto(address + "/admin/")
     staff.keyboard.press("/")
+    expect(staff.locator("#palette-input")).to_be_focused(timeout=SOON)
     staff.keyboard.type(name[:5].lower())
-    expect(staff.get_by_role("option", name=re.compile(name)).first).to_be_visible()
+    expect(staff.get_by_role("option", name=re.compile(name)).first).to_be_visible(timeout=SOON)
     staff.keyboard.press("ArrowDown")
     staff.keyboard.press("ArrowUp")
     staff.keyboard.press("Enter")
