@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.support.product import Portal
 from tests.support.visitor import Visitor
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Request
+    from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -152,6 +152,36 @@ def test_without_a_hub_the_page_polls(context: "BrowserContext", house: House) -
     assert page.get_by_text("No dial tone").count() == 0
     page.clock.run_for(20_000)
     page.get_by_text("No dial tone").first.wait_for(timeout=4_000)
+
+
+def heard(page: "Page", calls: list[str]) -> bool:
+    """Whether there were any; the page's events come in while it is waited for."""
+    page.wait_for_timeout(50)
+    return bool(calls)
+
+
+@pytest.mark.parametrize("trouble", ["refused", "unreached"])
+def test_a_part_that_could_not_be_fetched_stays_and_is_fetched_again(
+    page: "Page", house: House, trouble: Literal["refused", "unreached"]
+) -> None:
+    """A database that starts again, a proxy without a process behind it, a train in a tunnel."""
+    missed: list[str] = []
+
+    def fail(route: "Route") -> None:
+        missed.append(route.request.url)
+        if trouble == "refused":
+            route.fulfill(status=503, content_type="text/html", body="<section id=error><h1>Busy</h1></section>")
+        else:
+            route.abort()
+
+    before = page.locator("#main").inner_text()
+    page.route("**/*", lambda route: fail(route) if "hx-request" in route.request.headers else route.fallback())
+    house.publish("No dial tone")
+    wait_until(lambda: heard(page, missed), 10, "a part of the page that is asked for")
+    page.unroute_all()
+    assert page.locator("#main").inner_text() == before
+    assert page.get_by_text("Busy").count() == 0
+    page.get_by_text("No dial tone").first.wait_for(timeout=40_000)
 
 
 def test_the_policy_of_the_page_names_the_hub_and_no_other_host(house: House) -> None:

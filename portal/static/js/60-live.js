@@ -209,6 +209,11 @@
     if (!event.defaultPrevented) later("leaving", LEAVING, () => ring("*"));
   });
 
+  // What could not be fetched is fetched again a while later: no bell may come for it any more.
+  document.addEventListener("live:missed", () => {
+    if (!timers.again) later("again", seconds(POLL / 2, POLL), () => ring("*"));
+  });
+
   // ---- requests and what they change ---------------------------------------------------------------------
 
   // What a page asks by itself never keeps a session alive.

@@ -165,3 +165,23 @@ def test_without_script_it_is_a_page(open_page: Open) -> None:
         page.press("main input[type=search]", "Enter")
         page.wait_for_url("**/admin/search?q=oak")
         assert page.is_visible("text=Royal Oak Hotel")
+
+
+def test_an_answer_that_does_not_come_is_told_and_the_next_letter_finds(open_page: Open) -> None:
+    """The list stays in its place, so that what is typed afterwards is found."""
+    words = "The list of trouble stays."
+    with open_page(refused=503) as page:
+        page.route(
+            "**/search/options?*",
+            lambda route: route.fulfill(
+                status=503, content_type="text/html", body=f"<section id=error><h1>Busy</h1><p>{words}</p></section>"
+            ),
+        )
+        page.keyboard.press("/")
+        page.keyboard.type("oa")
+        told = page.locator("#palette").get_by_text(f"Busy. {words}")
+        told.wait_for(timeout=30_000)
+        page.unroute("**/search/options?*")
+        page.keyboard.type("k")
+        page.wait_for_selector('#options[data-text="oak"] [role=option][aria-selected=true]')
+        assert violations(page) == []
