@@ -94,9 +94,15 @@ def windows(browser: "Browser", business: Portal) -> Iterator[Visits]:
         made.append(visit)
         return visit
 
-    yield on
-    for each in made:
-        each.page.context.close()
+    try:
+        yield on
+    except BaseException as failure:
+        for each in made:
+            failure.add_note(f"{each.page.url}: {each.complaints}")
+        raise
+    finally:
+        for each in made:
+            each.page.context.close()
     assert [line for each in made for line in each.complaints] == []
 
 

@@ -110,7 +110,7 @@ def plan(staff: Page, address: str, folder: Path, kind: str, text: str, *, invit
     if invite:
         staff.get_by_label("Invitations").select_option("now")
     staff.get_by_role("button", name="Make a dry run").click()
-    expect(staff.locator("#result")).to_be_visible(timeout=SOON)
+    expect(staff.locator("#result")).to_be_visible()
 
 
 def apply(staff: Page, button: str) -> None:
@@ -208,9 +208,9 @@ def company(staff: Page, address: str, name: str) -> None:
     """Found by the search, with the keyboard alone."""
     staff.goto(address + "/admin/")
     staff.keyboard.press("/")
-    expect(staff.locator("#palette-input")).to_be_focused(timeout=SOON)
+    expect(staff.locator("#palette-input")).to_be_focused()
     staff.keyboard.type(name[:5].lower())
-    expect(staff.get_by_role("option", name=re.compile(name)).first).to_be_visible(timeout=SOON)
+    expect(staff.get_by_role("option", name=re.compile(name)).first).to_be_visible()
     staff.keyboard.press("ArrowDown")
     staff.keyboard.press("ArrowUp")
     staff.keyboard.press("Enter")

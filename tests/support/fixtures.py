@@ -70,11 +70,15 @@ def product(database_url: str, redis_server: RedisServer, smtp_sink: SmtpSink) -
 
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
-    """One Chromium for all tests of a run; each test opens a context of its own."""
-    from playwright.sync_api import sync_playwright
+    """One Chromium for all tests of a run; each test opens a context of its own.
+
+    What is expected may take 30 s: a machine that does other work at the same time is no reason to fail.
+    """
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.support.browser import chromium
 
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(**chromium())
         yield running
