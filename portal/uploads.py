@@ -172,15 +172,16 @@ def file_for(public_id: str) -> StoredFile:
     return queries.file_to_serve(viewpoint, public_id, areas, access.signed_in().person_id) or abort(404)
 
 
-def answer_with(file: StoredFile, *, is_small: bool = False) -> Response:
-    """The file: an image in the page, everything else, and what is asked for with `?download`, to be saved.
+def answer_with(file: StoredFile, *, is_small: bool = False, is_saved: bool = False) -> Response:
+    """The file: an image in the page, everything else, with `is_saved`, and what is asked for with `?download`, to be
+    saved.
 
     A part of it where one part is asked for; 404 where its bytes are lost, 503 where the store cannot be reached.
     """
     if is_small and not file.is_image:
         abort(404)
     is_small = is_small and file.has_preview
-    is_shown = file.is_image and "download" not in request.args
+    is_shown = file.is_image and not is_saved and "download" not in request.args
     name, kind = file.storage_name + (PREVIEW if is_small else ""), "image/webp" if is_small else file.media_type
     headers = {
         "Content-Disposition": disposition("inline" if is_shown else "attachment", file.name),

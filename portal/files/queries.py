@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from portal.accounts.rules import Viewpoint
 from portal.domains.rules import Area
@@ -12,11 +12,18 @@ from portal.files import subjects
 from portal.files.models import StoredFile
 from portal.files.rules import LEAST_COUNTED, UNFINISHED_FOR
 from portal.files.subjects import Ref
+from portal.keyset import Order, Piece, Wanted, piece_of
 
 SHOWN = 100
 """Files of one subject that are shown; the newest."""
 
 IS_THERE = StoredFile.deleted_at.is_(None)
+
+FILE_ORDERS = {
+    "-uploaded_at": Order((StoredFile.uploaded_at, StoredFile.public_id), is_descending=True),
+    "uploaded_at": Order((StoredFile.uploaded_at, StoredFile.public_id)),
+}
+"""Orders of the files of a subject for machines; by public ids, so that no place in it says how many there are."""
 
 
 def _visible(viewpoint: Viewpoint) -> ColumnElement[bool]:
@@ -60,12 +67,28 @@ def files_of(viewpoint: Viewpoint, ref: Ref, *, with_messages: bool = True) -> S
 
     The caller has looked whether the subject is seen, and whether the area Messages is open. One query.
     """
+    statement = _about(viewpoint, ref, with_messages=with_messages)
+    return db.session.scalars(statement.order_by(StoredFile.id.desc()).limit(SHOWN)).all()
+
+
+def files_about(wanted: Wanted, viewpoint: Viewpoint, ref: Ref, *, with_messages: bool) -> Piece[StoredFile]:
+    """A piece of the files of a subject, as this viewpoint sees them; the caller has looked as for `files_of`. One
+    query."""
+    return piece_of(_about(viewpoint, ref, with_messages=with_messages), wanted)
+
+
+def file_about(viewpoint: Viewpoint, ref: Ref, public_id: str, *, with_messages: bool) -> StoredFile | None:
+    """The file of this id of a subject, if this viewpoint sees it; the caller has looked as for `files_of`. One
+    query."""
+    statement = _about(viewpoint, ref, with_messages=with_messages)
+    return db.session.scalars(statement.where(StoredFile.public_id == public_id)).one_or_none()
+
+
+def _about(viewpoint: Viewpoint, ref: Ref, *, with_messages: bool) -> Select[StoredFile]:
     statement = select(StoredFile).where(
         StoredFile.subject_kind == ref.kind, StoredFile.subject_id == ref.id, _visible(viewpoint)
     )
-    if not with_messages:
-        statement = statement.where(StoredFile.message_id.is_(None))
-    return db.session.scalars(statement.order_by(StoredFile.id.desc()).limit(SHOWN)).all()
+    return statement if with_messages else statement.where(StoredFile.message_id.is_(None))
 
 
 def files_of_messages(viewpoint: Viewpoint, message_ids: Collection[int]) -> Mapping[int, Sequence[StoredFile]]:

@@ -107,6 +107,8 @@ API_IDS = {
     "quote_number": "@quote_a",
     "job_message_id": "@message_job",
     "quote_message_id": "@message_quote",
+    "job_file_id": "@file_job",
+    "quote_file_id": "@file_quote",
     "work_status_id": "#work_status",
     "entry_id": "#audit_entry",
     "area": "status",
@@ -133,11 +135,11 @@ def of_work(kind: str) -> dict[str, str]:
     """The endpoints of API v1 that jobs and quotes both have."""
     number = f"{kind}_number"
     return {
-        **dict.fromkeys((f"list_{kind}s", f"add_{kind}", f"put_{kind}"), ""),
-        **dict.fromkeys(
-            (f"read_{kind}", f"change_{kind}", f"move_{kind}", f"list_{kind}_messages", f"write_about_{kind}"), number
-        ),
+        **dict.fromkeys((f"list_{kind}s", f"add_{kind}", f"put_{kind}", f"move_{kind}s"), ""),
+        **dict.fromkeys((f"read_{kind}", f"change_{kind}", f"move_{kind}", f"settle_{kind}"), number),
+        **dict.fromkeys((f"list_{kind}_messages", f"write_about_{kind}", f"list_{kind}_files"), number),
         f"read_{kind}_message": f"{number} {kind}_message_id",
+        **dict.fromkeys((f"read_{kind}_file", f"fetch_{kind}_file"), f"{number} {kind}_file_id"),
     }
 
 
@@ -364,7 +366,7 @@ RIGHTS: dict[str, Entry] = {
         },
     ),
     **api("jobs", of_work("job")),
-    **api("quotes", {**of_work("quote"), "set_quote_lines": "quote_number"}),
+    **api("quotes", {**of_work("quote"), **dict.fromkeys(("set_quote_lines", "take_back_answer"), "quote_number")}),
     **api("work_statuses", {"list_work_statuses": "", "read_work_status": "work_status_id"}),
     **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
@@ -630,7 +632,7 @@ RIGHTS: dict[str, Entry] = {
     "admin_work_settings.quote_statuses": staff(For.OFFICE),
     "admin_work_settings.preview_jobs": staff(For.OFFICE),
     "admin_work_settings.preview_quotes": staff(For.OFFICE),
-    "admin_work_settings.sheet": staff(For.OFFICE, {"version": "0" * 12}, {"version": "short"}),
+    "admin_work_sheet.sheet": staff(For.STAFF, {"version": "0" * 12}, {"version": "short"}),
     **work("job"),
     **work("quote"),
     "admin_my_work.my_work": staff(For.STAFF),

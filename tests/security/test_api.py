@@ -43,8 +43,14 @@ OPEN_TO_A = {
     "maintenances": ("list_maintenances", "read_maintenance"),
     "services": ("list_services", "read_service"),
     "holdings": ("list_holdings", "read_holding", "read_holding_status"),
-    "jobs": ("list_jobs", "read_job", "list_job_messages", "read_job_message"),
-    "quotes": ("list_quotes", "read_quote", "list_quote_messages", "read_quote_message"),
+    "jobs": (
+        *("list_jobs", "read_job", "list_job_messages", "read_job_message"),
+        *("list_job_files", "read_job_file", "fetch_job_file"),
+    ),
+    "quotes": (
+        *("list_quotes", "read_quote", "list_quote_messages", "read_quote_message"),
+        *("list_quote_files", "read_quote_file", "fetch_quote_file"),
+    ),
 }
 """All that a token of one company may read; everything else is not there for it."""
 
@@ -134,13 +140,19 @@ def test_t01_what_is_not_a_company_s_looks_missing_to_its_token(machine: MakeMac
             (f"/{kind}s/{named[f'{kind}_{name}']}{rest}", f"/{kind}s/{kind[0].upper()}-999999{rest}")
             for kind in ("job", "quote")
             for name in ("b", "hidden")
-            for rest in ("", "/messages")
+            for rest in ("", "/messages", "/files")
         ),
         *(
             (f"/{kind}s/{named[f'{kind}_a']}/messages/{named[f'note_{kind}']}", f"/{kind}s/J-1/messages/none")
             for kind in ("job", "quote")
         ),
-        ("/jobs/by-external-number", "/jobs/J-999999"),
+        *(
+            (f"/{kind}s/{named[f'{kind}_a']}/files/{named[f'file_{other}']}{end}", f"/{kind}s/J-1/files/none{end}")
+            for kind in ("job", "quote")
+            for other in (f"{kind}_note", "a", "b")
+            for end in ("", "/content")
+        ),
+        *((path, "/jobs/J-999999") for path in ("/jobs/by-external-number", "/jobs/move")),
         (f"/work-statuses/{ids['work_status']}", "/work-statuses/2147483000"),
     ):
         assert looks(path) == looks(missing), path
@@ -177,9 +189,13 @@ def test_t17_t18_an_area_switched_off_is_gone_for_its_token_at_once(machine: Mak
     of_services = ("/services", "/holdings")
     job, quote = f"/jobs/{world.public_ids['job_a']}", f"/quotes/{world.public_ids['quote_a']}"
     of_work = {
-        Area.MESSAGES: (f"{job}/messages", f"{quote}/messages"),
-        Area.JOBS: ("/jobs", job),
-        Area.QUOTES: ("/quotes", quote),
+        Area.MESSAGES: tuple(
+            f"/{kind}s/{world.public_ids[f'{kind}_a']}/{rest}"
+            for kind in ("job", "quote")
+            for rest in ("messages", f"files/{world.public_ids[f'file_{kind}']}/content")
+        ),
+        Area.JOBS: ("/jobs", job, f"{job}/files"),
+        Area.QUOTES: ("/quotes", quote, f"{quote}/files"),
     }
     status = f"/holdings/{world.ids['holding_internet']}/status"
     assert {bound.get(path).status_code for path in (*of_status, *of_services)} == {200}

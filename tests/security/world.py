@@ -164,25 +164,32 @@ def plant_work(world: World) -> None:
 
 
 def _plant_words(world: World, kind: WorkKind) -> None:
-    """About the item of A that it sees: a message of its own, and a note of staff."""
+    """About the item of A that it sees: a message of its own, and a note of staff, each with a file."""
     ref = Ref(kind.value, world.ids[f"{kind.value}_a"])
     alice, olaf = world.cast.alice, world.cast.olaf
-    said = write_message(
-        ref,
-        canary(ONLY_A, f"{kind.value}message"),
-        Giver(alice.id, alice.name, world.cast.a.id),
-        key="said",
-        now=clock.utcnow(),
-    )
-    note = write_message(
-        ref,
-        canary(STAFF_ONLY, f"{kind.value}note"),
-        Giver(olaf.id, olaf.name, None),
-        key="noted",
-        is_internal=True,
-        now=clock.utcnow(),
-    )
-    world.public_ids[f"message_{kind.value}"], world.public_ids[f"note_{kind.value}"] = said.public_id, note.public_id
+    for giver, whose, what in (
+        (Giver(alice.id, alice.name, world.cast.a.id), ONLY_A, "message"),
+        (Giver(olaf.id, olaf.name, None), STAFF_ONLY, "note"),
+    ):
+        file_id = _given(giver, whose)
+        written = write_message(
+            ref,
+            canary(whose, f"{kind.value}{what}"),
+            giver,
+            key=what,
+            file_ids=[file_id],
+            is_internal=whose == STAFF_ONLY,
+            now=clock.utcnow(),
+        )
+        world.public_ids[f"{what}_{kind.value}"] = written.public_id
+        world.public_ids[f"file_{kind.value}{'' if whose == ONLY_A else '_note'}"] = file_id
+
+
+def _given(giver: Giver, whose: str) -> str:
+    """The id of a file that somebody has chosen for a form."""
+    content = io.BytesIO(canary(whose, "filecontent").encode())
+    taken = take(content, f"{canary(whose, 'filename')}.txt", store.of_app(), most_bytes=1_000_000)
+    return keep(taken, giver, clock.utcnow()).public_id
 
 
 def _plant_conversations(world: World) -> None:
@@ -193,20 +200,17 @@ def _plant_conversations(world: World) -> None:
         customer = Giver(person.id, person.name, company.id)
         staff = Giver(world.cast.olaf.id, world.cast.olaf.name, None)
         for giver, whose, suffix in ((customer, owner, ""), (staff, STAFF_ONLY, "_note")):
-            content = io.BytesIO(canary(whose, "filecontent").encode())
-            title = f"{canary(whose, 'filename')}.txt"
-            taken = take(content, title, store.of_app(), most_bytes=1_000_000)
-            file = keep(taken, giver, now)
+            file_id = _given(giver, whose)
             message = write_message(
                 case(case_id),
                 canary(whose, "messagebody"),
                 giver,
                 key=f"world{suffix}",
-                file_ids=[file.public_id],
+                file_ids=[file_id],
                 is_internal=whose == STAFF_ONLY,
                 now=now,
             )
-            world.public_ids[f"file_{name}{suffix}"] = file.public_id
+            world.public_ids[f"file_{name}{suffix}"] = file_id
             world.public_ids[f"message_{name}{suffix}"] = message.public_id
 
 

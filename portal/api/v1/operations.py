@@ -50,7 +50,7 @@ class Answer:
     location: str | None = None
 
 
-View = TypeVar("View", bound=Callable[..., Answer | Piece[Any] | None])
+View = TypeVar("View", bound=Callable[..., Answer | Piece[Any] | Response | None])
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,10 @@ class Resources(flask_smorest.Blueprint):
     ) -> Callable[[View], View]:
         """GET of a list, a piece at a time; the view is given the query by name."""
         return self._operation("GET", rule, _piece_shape(answers), LISTED, query=query, summary=summary, about=about)
+
+    def gives(self, rule: str, *, summary: str, about: str = "") -> Callable[[View], View]:
+        """GET of the bytes of a file, as the view answers with them."""
+        return self._operation("GET", rule, None, DONE, summary=summary, about=about)
 
     def makes(
         self,
@@ -303,7 +307,10 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _answer(result: Answer | Piece[Any] | None, shape: Schema | None, status: int) -> Response:
+def _answer(result: Answer | Piece[Any] | Response | None, shape: Schema | None, status: int) -> Response:
+    if isinstance(result, Response):
+        result.vary.add("Authorization")
+        return result
     if result is None or shape is None:
         return Response(status=GONE)
     if isinstance(result, Piece):
@@ -385,4 +392,6 @@ def _described(shape: Schema | None, status: int) -> dict[str, Any]:
     described: dict[str, Any] = {"description": words[status], "content_type": "application/json"}
     if shape is not None:
         described["schema"] = deepcopy(shape)
+    elif status != GONE:
+        described |= {"description": "The bytes, to be saved.", "content_type": "*/*", "schema": {"type": "string"}}
     return described

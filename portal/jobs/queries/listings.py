@@ -1,5 +1,7 @@
 """Jobs, quotes and their work statuses as a machine of the staff reads them, a piece at a time."""
 
+from collections.abc import Collection, Mapping
+
 from sqlalchemy import select
 
 from portal.extensions import db
@@ -62,6 +64,14 @@ def item_numbered(kind: WorkKind, written: str) -> WorkItem | None:
         .where(WorkItem.kind == kind, WorkItem.number == number)
         .execution_options(populate_existing=True)
     ).one_or_none()
+
+
+def items_numbered(kind: WorkKind, written: Collection[str]) -> Mapping[str, WorkItem]:
+    """The items of these numbers as they are now, by the number as it was written, for staff. One query."""
+    numbers = {each: number for each in written if (number := number_of(kind, each)) is not None}
+    statement = select(WorkItem).where(WorkItem.kind == kind, WorkItem.number.in_(set(numbers.values())))
+    found = {item.number: item for item in db.session.scalars(statement.execution_options(populate_existing=True))}
+    return {each: found[number] for each, number in numbers.items() if number in found}
 
 
 def work_statuses(

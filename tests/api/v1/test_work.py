@@ -1,5 +1,7 @@
 """Jobs, quotes, their messages and work statuses, through the API."""
 
+import hashlib
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +17,17 @@ from portal.catalogue import actions as catalogue
 from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
-from portal.jobs.models import QuoteOffer, WorkItem, WorkNotice
+from portal.files import store
+from portal.files.actions import Giver, keep, link
+from portal.files.taking import take
+from portal.jobs.actions.quotes import Signature, Signer, accept
+from portal.jobs.models import QuoteAnswer, QuoteOffer, WorkItem, WorkNotice
 from portal.jobs.rules import Role, Showing, WorkKind
+from portal.jobs.subjects import ref_of
+from portal.messages.actions import write
 from tests.api.v1.conftest import Machine, MakeMachine, refusal
 from tests.conftest import Cast
+from tests.files.contents import png
 from tests.jobs.conftest import role, save
 
 INTERNAL = "Zebra internally"
@@ -215,6 +224,123 @@ def test_a_company_that_is_archived_gets_none(desk: Machine, cast: Cast) -> None
     assert "archived" in answer["detail"]
 
 
+def test_many_are_moved_and_each_says_what_became_of_it(desk: Machine, cast: Cast) -> None:
+    quiet = {"company_id": cast.a.id, "notify": False}
+    one, two, three = [desk.make("/jobs", {**quiet, "title": title}) for title in ("One", "Two", "Three")]
+    done_with = desk.make("/jobs", {**quiet, "title": "Done", "status_id": role(Role.COMPLETED).id})
+    done(desk.send("PATCH", f"/jobs/{two['number']}", {"site": "Lab"}, match="*"))
+    quote = desk.make("/quotes", {**quiet, "title": "Not a job"})["number"]
+    numbers = [one["number"], two["number"], three["number"], done_with["number"], quote, "J-999999", "x"]
+    versions = [one["version"], two["version"], None, None, None, 1, None]
+    chosen = [{"number": number, "version": version} for number, version in zip(numbers, versions, strict=True)]
+    body = {"status_id": role(Role.SCHEDULED).id, "items": chosen, "notify": False}
+    first = desk.send("POST", "/jobs/move", body, Idempotency_Key="many")
+    results = done(first)["results"]
+    assert [each["number"] for each in results] == numbers
+    outcomes = ["moved", "stale", "moved", "refused", "missing", "missing", "missing"]
+    assert [each["outcome"] for each in results] == outcomes
+    assert [bool(each["detail"]) for each in results] == [each != "moved" for each in outcomes]
+    assert [each["version"] for each in results] == [
+        *(desk.read(f"/jobs/{number}")["version"] for number in numbers[:4]),
+        *[None] * 3,
+    ]
+    assert desk.send("POST", "/jobs/move", body, Idempotency_Key="many").json == first.json
+    (again,) = done(desk.send("POST", "/jobs/move", {**body, "items": chosen[2:3]}))["results"]
+    assert (again["outcome"], again["detail"]) == ("unchanged", "")
+    assert db.session.scalars(select(WorkNotice.item_id)).all() == []
+    twice = refusal(desk.send("POST", "/jobs/move", {**body, "items": [chosen[0], chosen[0]]}), 422)
+    assert twice["errors"][0]["pointer"] == "/items/1/number"
+    for items in ([], [{"number": "J-1"}] * 101):
+        assert refusal(desk.send("POST", "/jobs/move", {**body, "items": items}), 422)
+    gone = refusal(desk.send("POST", "/jobs/move", {**body, "status_id": 2147483000}), 422)
+    assert gone["errors"][0]["pointer"] == "/status_id"
+
+
+def test_a_thread_is_settled_and_nobody_waits(desk: Machine, cast: Cast) -> None:
+    number = desk.make("/quotes", {"company_id": cast.a.id, "title": "Ours"})["number"]
+    item = db.session.scalars(select(WorkItem)).one()
+    write(ref_of(item), "When?", Giver(cast.alice.id, "Alice", cast.a.id), key="k", now=clock.utcnow())
+    db.session.commit()
+    assert desk.read(f"/quotes/{number}")["waits_since"] is not None
+    assert done(desk.send("POST", f"/quotes/{number}/settle"))["waits_since"] is None
+    assert done(desk.send("POST", f"/quotes/{number}/settle"))["waits_since"] is None, "twice is once"
+    told = db.session.scalars(select(AuditEntry.actor).where(AuditEntry.action == "thread.settle")).all()
+    assert told == ["API token “test work”"]
+
+
+def test_an_answer_is_taken_back_and_leaves_a_trace(desk: Machine, machine: MakeMachine, cast: Cast) -> None:
+    sent = role(Role.SENT, WorkKind.QUOTE).id
+    made = desk.make("/quotes", {"company_id": cast.a.id, "title": "Fibre", "lines": LINES, "status_id": sent})
+    path = f"/quotes/{made['number']}"
+    refusal(desk.send("POST", f"{path}/take-back", {"reason": "None stands"}, match="*"), 422)
+    signer = Signer(cast.alice.id, cast.a.id, "127.0.0.1", "Test browser")
+    signature = Signature("Alice Alder", "Alice Alder")
+    accept(made["id"], made["offer"]["hash"], signature, signer, agrees=True, by=SYSTEM, now=clock.utcnow())
+    db.session.commit()
+    seen = desk.read(path)
+    assert (seen["answer"]["accepted"], seen["answer"]["offer_hash"]) == (True, made["offer"]["hash"])
+    refusal(desk.send("POST", f"{path}/take-back", {"reason": "Wrong button"}), 428)
+    refusal(desk.send("POST", f"{path}/take-back", {"reason": "Wrong button"}, match=made["version"]), 409)
+    blank = refusal(desk.send("POST", f"{path}/take-back", {"reason": " "}, match="*"), 422)
+    assert blank["errors"][0]["pointer"] == "/reason"
+    back = done(desk.send("POST", f"{path}/take-back", {"reason": "Wrong button"}, match=seen["version"]))
+    assert ("answer" in back, back["status_id"], back["moves"][0]["reason"]) == (False, sent, "Wrong button")
+    bound = machine(Scope.READ, cast.a)
+    assert (bound.read(path)["waiting"], "Wrong button" in bound.get(path).get_data(as_text=True)) == (True, False)
+    assert db.session.scalars(select(QuoteAnswer.withdrawn_reason)).all() == ["Wrong button"]
+
+
+def test_files_are_listed_and_fetched_as_far_as_they_may_be_seen(
+    desk: Machine, machine: MakeMachine, cast: Cast
+) -> None:
+    number = desk.make("/jobs", {"company_id": cast.a.id, "title": "Ours"})["number"]
+    item = db.session.scalars(select(WorkItem)).one()
+    alice, olaf = Giver(cast.alice.id, "Alice", cast.a.id), Giver(cast.olaf.id, "Olaf", None)
+
+    def given(giver: Giver, content: bytes, name: str) -> str:
+        taken = take(io.BytesIO(content), name, store.of_app(), most_bytes=1_000_000)
+        return keep(taken, giver, clock.utcnow()).public_id
+
+    own, said, noted = given(alice, png(), "a.png"), given(olaf, b"The plan", "plan.txt"), given(olaf, b"x", "n.txt")
+    link([own], ref_of(item), alice, company_id=cast.a.id, now=clock.utcnow())
+    write(ref_of(item), "Here", olaf, key="1", file_ids=[said], now=clock.utcnow())
+    write(ref_of(item), "Ours", olaf, key="2", file_ids=[noted], is_internal=True, now=clock.utcnow())
+    db.session.commit()
+    path = f"/jobs/{number}/files"
+    listed = desk.all(f"{path}?limit=1")
+    assert [(each["id"], each["internal"]) for each in listed] == [(noted, True), (said, False), (own, False)]
+    assert [each["id"] for each in desk.all(f"{path}?sort=uploaded_at")] == [own, said, noted]
+    assert desk.read(f"{path}/{said}") == listed[1]
+    bound = machine(Scope.READ, cast.a)
+    seen = bound.all(path)
+    assert [(each["id"], each["name"], each["from_staff"]) for each in seen] == [
+        (said, "plan.txt", True),
+        (own, "a.png", False),
+    ]
+    assert "internal" not in seen[0]
+    assert [each["files"][0]["id"] for each in bound.all(f"/jobs/{number}/messages")] == [said]
+    for file in seen:
+        answer = bound.get(f"{path}/{file['id']}/content")
+        assert (len(answer.data), hashlib.sha256(answer.data).hexdigest()) == (file["size"], file["sha256"])
+        assert answer.headers["Content-Type"].partition(";")[0] == file["media_type"]
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert "Authorization" in answer.headers["Vary"]
+        part = bound.get(f"{path}/{file['id']}/content", Range="bytes=1-3")
+        assert (part.status_code, part.data) == (206, answer.data[1:4])
+        assert bound.get(f"{path}/{file['id']}/content", If_None_Match=answer.headers["ETag"]).status_code == 304
+    for other in (noted, "a" * 26):
+        refusal(bound.get(f"{path}/{other}"), 404)
+        refusal(bound.get(f"{path}/{other}/content"), 404)
+    refusal(machine(Scope.READ, cast.b).get(f"{path}/{own}/content"), 404)
+    assert desk.get(f"{path}/{noted}/content").data == b"x"
+    domains.set_override(cast.domain_a, cast.a, Area.MESSAGES, False, by=SYSTEM, now=clock.utcnow())
+    db.session.commit()
+    assert [each["id"] for each in bound.all(path)] == [own], "what came with messages is closed with them"
+    refusal(bound.get(f"{path}/{said}/content"), 404)
+
+
 def test_a_company_s_token_sees_what_its_people_see(desk: Machine, machine: MakeMachine, cast: Cast) -> None:
     """No internal name, id, colour, order or moment, in no list, item, cursor or ETag; and nothing that is hidden."""
     held = role(Role.ON_HOLD).id
@@ -235,7 +361,7 @@ def test_a_company_s_token_sees_what_its_people_see(desk: Machine, machine: Make
         after = bound.get(there)
         assert (after.data, after.headers["ETag"]) == (before.data, before.headers["ETag"])
     for number in (hidden["number"], foreign["number"]):
-        for rest in ("", "/messages"):
+        for rest in ("", "/messages", "/files"):
             assert bound.get(f"/jobs/{number}{rest}").data == bound.get(f"/jobs/J-999999{rest}").data
             refusal(bound.get(f"/jobs/{number}{rest}"), 404)
     key = job["public_status"]["key"]
@@ -300,11 +426,17 @@ def test_who_may_not_is_refused(machine: MakeMachine, cast: Cast, desk: Machine)
         assert reader.read(f"/jobs/{job}")["status_name"].startswith(INTERNAL)
         assert reader.get("/work-statuses").status_code == 200
         refusal(reader.send("POST", "/jobs", {}), 403)
-        refusal(reader.send("POST", f"/jobs/{job}/messages", {"body": "x"}), 403)
+        for rest in (f"{job}/messages", f"{job}/settle", "move"):
+            refusal(reader.send("POST", f"/jobs/{rest}", {"body": "x"}), 403)
     for scope in (Scope.INCIDENTS, Scope.COMPANIES, Scope.AUDIT):
         for path in ("/jobs", "/quotes", "/work-statuses"):
             refusal(machine(scope).get(path), 403)
     assert machine(Scope.ADMIN).get("/jobs").status_code == 200
     bound = machine(Scope.READ, cast.a)
-    for method, path in (("POST", "/jobs"), ("PUT", "/jobs/by-external-number"), ("PATCH", f"/jobs/{job}")):
+    for method, path in (
+        ("POST", "/jobs"),
+        ("PUT", "/jobs/by-external-number"),
+        ("PATCH", f"/jobs/{job}"),
+        ("POST", "/jobs/move"),
+    ):
         refusal(bound.send(method, path, {}), 403)

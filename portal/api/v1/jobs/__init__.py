@@ -1,1 +1,1 @@
-"""Jobs, quotes and their work statuses over the API; `work.py` and `messages.py` hold what both kinds share."""
+"""Jobs, quotes and their work statuses over the API; `both.py` has the operations jobs and quotes share."""

@@ -9,11 +9,12 @@ from marshmallow import fields
 from portal import access, clock
 from portal.accounts.queries.tokens import maker_of
 from portal.api.v1.fields import Moment, Switch, Text
+from portal.api.v1.jobs import work
+from portal.api.v1.jobs.files import NamedFileShape, named
 from portal.api.v1.operations import wanted
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.domains.rules import Area
 from portal.errors import NotFound
-from portal.files import subjects
 from portal.files.actions import Giver
 from portal.files.queries import files_of_messages
 from portal.files.subjects import Ref
@@ -25,19 +26,13 @@ from portal.messages.queries import MESSAGE_ORDERS, message_about, messages_abou
 from portal.messages.rules import BODY_LENGTH
 
 
-class MessageFileShape(Shape):
-    name = fields.String(required=True)
-    media_type = fields.String(required=True)
-    size = fields.Integer(required=True, metadata={"description": "In bytes."})
-
-
 class MessageShape(Shape):
     id = fields.String(required=True)
     author = fields.String(required=True, metadata={"description": "Who wrote it, as they were called then."})
     from_staff = fields.Boolean(required=True)
     body = fields.String(required=True)
     sent_at = Moment(required=True)
-    files = fields.List(fields.Nested(MessageFileShape), required=True)
+    files = fields.List(fields.Nested(NamedFileShape), required=True)
     internal = fields.Boolean(
         metadata={"description": "Whether it is a note that only staff read. Not for a company’s token."}
     )
@@ -84,13 +79,9 @@ def written(kind: WorkKind, number: str, body: dict[str, Any]) -> dict[str, Any]
 
 def _ref(kind: WorkKind, number: str) -> Ref:
     """What messages know the item by; NotFound where it, or writing about it, is not there for whoever asks."""
-    viewpoint, subject = access.viewpoint(), subjects.subject_of(kind.value)
-    item_id = subject.find(number) if subject else None
-    is_open = viewpoint.is_staff or Area.MESSAGES in access.company_areas()
-    ref = Ref(kind.value, item_id or 0)
-    if item_id is None or not is_open or subjects.seen(viewpoint, ref) is None:
+    if not access.viewpoint().is_staff and Area.MESSAGES not in access.company_areas():
         raise NotFound
-    return ref
+    return work.ref_seen(kind, number)
 
 
 def _shown(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -103,9 +94,7 @@ def _shown(messages: Sequence[Message]) -> list[dict[str, Any]]:
             "from_staff": each.is_staff,
             "body": each.body,
             "sent_at": each.sent_at,
-            "files": [
-                {"name": file.name, "media_type": file.media_type, "size": file.size} for file in files.get(each.id, ())
-            ],
+            "files": [named(file) for file in files.get(each.id, ())],
         }
         | ({"internal": each.is_internal} if viewpoint.is_staff else {})
         for each in messages

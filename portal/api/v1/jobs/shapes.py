@@ -4,12 +4,15 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from portal.api.v1.fields import Day, Id, InAddress, Moment, Number, Switch, SwitchInAddress, Text
+from portal.api.v1.fields import LARGEST_ID, Day, Id, InAddress, Moment, Number, Switch, SwitchInAddress, Text, Word
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.jobs.actions.items import LINE_LENGTH, LONGEST
-from portal.jobs.actions.moves import REASON_LENGTH
+from portal.jobs.actions.moves import REASON_LENGTH, Outcome
 from portal.jobs.queries.public import NUMBER_ORDERS, SEARCHED
 from portal.jobs.rules.amounts import CURRENCIES, LINES_AT_MOST, PRICE_AT_MOST, QUANTITY_AT_MOST, TAX_AT_MOST
+
+MOVED_AT_ONCE = 100
+"""Items one request may move."""
 
 STAFF_ONLY = {"description": "Not for a company’s token."}
 
@@ -246,6 +249,43 @@ class WorkMove(Shape):
         metadata={"description": "For staff. Finished work is only taken up again with one."},
     )
     notify = _notify(load_default=True)
+
+
+class ToMove(Shape):
+    number = Text(required=True, least=1, most=20, metadata={"example": "J-1042"})
+    version = Number(
+        least=1,
+        most=LARGEST_ID,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "What it was when it was chosen; null for whatever is there."},
+    )
+
+
+class ManyMoves(WorkMove):
+    items = fields.List(fields.Nested(ToMove), required=True, validate=validate.Length(1, MOVED_AT_ONCE))
+
+
+class MovedShape(Shape):
+    number = fields.String(required=True)
+    outcome = Word(Outcome, required=True)
+    detail = fields.String(required=True, metadata={"description": "Why it was not moved; empty where it was."})
+    version = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "What it is now; null for what is missing."}
+    )
+
+
+class MovedListShape(Shape):
+    results = fields.List(fields.Nested(MovedShape), required=True)
+
+
+class TakingBack(Shape):
+    reason = Text(
+        required=True,
+        least=1,
+        most=REASON_LENGTH,
+        metadata={"description": "For staff; its customer reads none of it."},
+    )
 
 
 class JobToPut(_Facts):

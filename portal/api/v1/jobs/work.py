@@ -15,13 +15,16 @@ from portal.api.v1.jobs.shapes import STAFF_FILTERS
 from portal.api.v1.operations import wanted
 from portal.api.v1.requests import Refusal, expected_version
 from portal.errors import NotFound, RuleViolation
+from portal.files import subjects
+from portal.files.subjects import Ref
 from portal.jobs import queries
-from portal.jobs.actions import move
+from portal.jobs.actions import move, move_many
 from portal.jobs.actions.items import Facts, edit_item
 from portal.jobs.actions.matching import Beside, add_whole, facts_of, put_item
+from portal.jobs.actions.moves import Moved, Outcome
 from portal.jobs.models import WorkItem
 from portal.jobs.queries.items import past_moves
-from portal.jobs.queries.listings import item_numbered, work
+from portal.jobs.queries.listings import item_numbered, items_numbered, work
 from portal.jobs.queries.public import (
     NUMBER_ORDERS,
     PublicBadge,
@@ -35,7 +38,9 @@ from portal.jobs.queries.public import (
 from portal.jobs.queries.zones import today_of
 from portal.jobs.rules import StatusTable, WorkKind, written_number
 from portal.jobs.rules.amounts import LineGiven
+from portal.jobs.subjects import ref_of
 from portal.keyset import Piece
+from portal.messages.actions import settle
 from portal.messages.queries import waiting_among
 
 STAFF_NAMES = (
@@ -128,6 +133,14 @@ def whole(kind: WorkKind, number: str, seen: PublicItem | None) -> dict[str, Any
     return {**shown, **_staff_lines([item], table)[0], "description": item.description, "moves": moves}
 
 
+def ref_seen(kind: WorkKind, number: str) -> Ref:
+    """What files and messages know an item by; NotFound where it is not there for whoever asks."""
+    ref = subjects.found(kind.value, number)
+    if ref is None or subjects.seen(access.viewpoint(), ref) is None:
+        raise NotFound
+    return ref
+
+
 def item_of(kind: WorkKind, number: str) -> WorkItem:
     """The row, for staff."""
     found = item_numbered(kind, number)
@@ -172,6 +185,49 @@ def moved(kind: WorkKind, number: str, body: dict[str, Any]) -> None:
         )
     except RuleViolation as violation:
         raise here(violation) from None
+
+
+def moved_many(kind: WorkKind, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Move many items to one work status; what became of each, in the order given."""
+    found = items_numbered(kind, [each["number"] for each in body["items"]])
+    versions: dict[int, int] = {}
+    for place, each in enumerate(body["items"]):
+        item = found.get(each["number"])
+        if item is not None and item.id in versions:
+            raise RuleViolation("This one stands in the list twice.", f"items/{place}/number")
+        if item is not None:
+            versions[item.id] = each["version"] or item.version
+    try:
+        moved = move_many(
+            kind,
+            versions,
+            body["status_id"],
+            reason=body["reason"],
+            tell=body["notify"],
+            by=access.actor(),
+            now=clock.utcnow(),
+        )
+    except RuleViolation as violation:
+        raise here(violation) from None
+    became = {each.item_id: each for each in moved}
+    results = []
+    for each in body["items"]:
+        item = found.get(each["number"])
+        result = Moved(0, "", Outcome.MISSING, f"There is no such {kind.value}.") if item is None else became[item.id]
+        results.append(
+            {
+                "number": each["number"],
+                "outcome": result.outcome,
+                "detail": result.sentence,
+                "version": item.version if item else None,
+            }
+        )
+    return results
+
+
+def settled(kind: WorkKind, number: str) -> None:
+    """Nobody waits for an answer any more to what was written about an item."""
+    settle(ref_of(item_of(kind, number)), by=access.actor(), now=clock.utcnow())
 
 
 def put(kind: WorkKind, body: dict[str, Any]) -> tuple[str, bool]:
