@@ -103,6 +103,7 @@ _declared: dict[str, Declaration] = {}
 
 _uploads: dict[str, tuple[Permission | None, int, Any]] = {}
 _on_every_name: set[str] = set()
+_loads_by_itself: set[str] = set()
 
 
 def staff(blueprint: Blueprint, permission: Permission, *, without_second_factor: bool = False) -> None:
@@ -132,6 +133,11 @@ def everybody(blueprint: Blueprint, area: Area) -> None:
 def machines(blueprint: Blueprint) -> None:
     """Health checks and the like: any host, no session, nothing private in the answer."""
     _declare(blueprint, Declaration(Audience.MACHINES), lambda _declaration: None)
+
+
+def loads_by_itself(endpoint: str) -> None:
+    """Pages ask for this endpoint by themselves, and cannot say so: a style sheet that a live refresh has brought."""
+    _loads_by_itself.add(endpoint)
 
 
 def on_every_name(endpoint: str) -> None:
@@ -307,7 +313,7 @@ def cookie_name() -> str:
 
 def is_background() -> bool:
     """Whether the page asks by itself (a live refresh or a poll): that never keeps a session alive."""
-    return request.headers.get("X-Background") == "1"
+    return request.headers.get("X-Background") == "1" or request.endpoint in _loads_by_itself
 
 
 def init_app(app: Flask) -> None:

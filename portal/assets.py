@@ -58,6 +58,16 @@ def address_of(name: str) -> str:
     return addresses[name]
 
 
+def made_sheet(text: str, *, is_current: bool) -> Response:
+    """A style sheet made for those who may see it, at an address with its version: to be kept for ever.
+
+    What is asked for by an earlier version is today's too, and is to be asked for again.
+    """
+    response = _answer(Asset("made.css", text.encode()))
+    response.headers["Cache-Control"] = f"private, max-age={YEAR}, immutable" if is_current else "private, no-cache"
+    return response
+
+
 def brand_address(sheet: str | None = None) -> str:
     """The URL of the brand colours: of the portal domain that was asked; with "staff", or without one, of the staff."""
     domain = None if sheet == STAFF else getattr(g, "portal", None)

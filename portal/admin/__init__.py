@@ -37,6 +37,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.styleguide.routes import blueprint as styleguide
     from portal.admin.suppressions.routes import blueprint as suppressions
     from portal.admin.tokens.routes import blueprint as tokens
+    from portal.admin.work_sheet.routes import blueprint as work_sheet
 
     return [
         dashboard,
@@ -59,6 +60,7 @@ def blueprints() -> list[Blueprint]:
         portals,
         relays,
         work_settings,
+        work_sheet,
         tokens,
         channels,
         operation,

@@ -1,7 +1,8 @@
 """The generated style sheets of work statuses: the colours of their badges, because nothing in a page is inline.
 
-The staff's knows every status by its id. The customers' holds public statuses only, by their opaque keys and in the
-order of those, so that it tells neither how many there are inside nor in which order they stand.
+The customers' holds public statuses only, by their opaque keys and in the order of those, so that it tells neither how
+many there are inside nor in which order they stand, and only what customers see makes a new version of it. The staff's
+knows besides every status by its id.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from portal.jobs import queries
-from portal.jobs.rules import WorkKind, public_order, text_colour
+from portal.jobs.rules import NEUTRAL_COLOUR, NEUTRAL_NAME, StatusTable, public_key, public_order, text_colour
 
 
 class Sheet(NamedTuple):
@@ -29,22 +30,27 @@ def is_version(text: str) -> bool:
 
 
 def staff_sheet() -> Sheet:
-    """The internal colours of every status of both kinds, as `.s-<id>`."""
-    rows = [row for kind in WorkKind for row in queries.settings_of(kind).table]
-    return _sheet((f"s-{row.id}", row.color, text_colour(row.color)) for row in rows)
+    """The internal colours of every status of both kinds, as `.s-<id>`, and what customers see. One query."""
+    tables = queries.tables().values()
+    inside = {f"s-{row.id}": row.color for table in tables for row in table.rows}
+    return _sheet(inside | _public(tables))
 
 
 def public_sheet() -> Sheet:
-    """What customers see: one rule for each public status, as `.w-<key>`."""
-    return _sheet(
-        sorted(
-            (f"w-{status.key}", status.color, status.text_color)
-            for kind in WorkKind
-            for status in public_order(queries.settings_of(kind).table)
-        )
-    )
+    """What customers see: one rule for each public status, as `.w-<key>`. One query."""
+    return _sheet(dict(sorted(_public(queries.tables().values()).items())))
 
 
-def _sheet(rules: Iterable[tuple[str, str, str]]) -> Sheet:
-    text = "".join(f".{name}{{--ground:{ground};--on-ground:{ink}}}\n" for name, ground, ink in rules)
+def _public(tables: Iterable[StatusTable]) -> dict[str, str]:
+    """The colour of whatever a customer can be shown, by the name of its rule."""
+    colours: dict[str, str] = {}
+    for table in tables:
+        colours[f"w-{public_key(table.kind, NEUTRAL_NAME)}"] = NEUTRAL_COLOUR
+        colours |= {f"w-{status.key}": status.color for status in public_order(table)}
+    return colours
+
+
+def _sheet(colours: dict[str, str]) -> Sheet:
+    rules = (f".{name}{{--ground:{ground};--on-ground:{text_colour(ground)}}}\n" for name, ground in colours.items())
+    text = "".join(rules)
     return Sheet(text, hashlib.sha256(text.encode()).hexdigest()[:12])

@@ -26,7 +26,6 @@ from portal.jobs.rules import (
     WorkKind,
     leading_to,
 )
-from portal.jobs.sheets import is_version, staff_sheet
 
 blueprint = Blueprint("admin_work_settings", __name__, url_prefix="/admin/settings")
 access.staff(blueprint, Permission.WORK_SETTINGS_EDIT)
@@ -78,18 +77,6 @@ def _preview(kind: WorkKind) -> Response:
     context = _context(kind, settings, read(kind, request.form, settings.table))
     response = make_response(render_template("admin/settings/preview.html", **context))
     response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-@blueprint.get("/statuses/<version>.css")
-def sheet(version: str) -> Response:
-    """The colours of every status as staff see it; an older page gets today's, to be asked for again."""
-    if not is_version(version):
-        abort(404)
-    found = staff_sheet()
-    response = Response(found.text, mimetype="text/css")
-    is_this = version == found.version
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable" if is_this else "private, no-cache"
     return response
 
 

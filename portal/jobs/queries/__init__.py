@@ -10,6 +10,7 @@ from portal.jobs.queries.settings import (
     settings_of,
     stored_counts,
     table_of,
+    tables,
     unveilings,
 )
 from portal.jobs.queries.views import moves_of, public_view, views_of
@@ -28,6 +29,7 @@ __all__ = [
     "settings_of",
     "stored_counts",
     "table_of",
+    "tables",
     "unveilings",
     "views_of",
 ]

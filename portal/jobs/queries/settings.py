@@ -31,6 +31,12 @@ def settings_of(kind: WorkKind) -> Settings:
     return Settings(table_of(kind, [status for _version, status in rows]), rows[0][0])
 
 
+def tables() -> dict[WorkKind, StatusTable]:
+    """The work statuses of both kinds as they are now. One query."""
+    found = db.session.scalars(select(WorkStatus).order_by(WorkStatus.position, WorkStatus.id)).all()
+    return {kind: table_of(kind, [status for status in found if status.kind is kind]) for kind in WorkKind}
+
+
 def table_of(kind: WorkKind, statuses: Iterable[WorkStatus]) -> StatusTable:
     """The table these rows make, in their order."""
     return StatusTable.of(kind, [row_of(each) for each in statuses])

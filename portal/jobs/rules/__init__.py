@@ -29,7 +29,15 @@ from portal.jobs.rules.kinds import (
     number_of,
     written_number,
 )
-from portal.jobs.rules.resolving import NEUTRAL_NAME, PublicStatus, Unseen, public_key, public_order, resolve
+from portal.jobs.rules.resolving import (
+    NEUTRAL_COLOUR,
+    NEUTRAL_NAME,
+    PublicStatus,
+    Unseen,
+    public_key,
+    public_order,
+    resolve,
+)
 from portal.jobs.rules.statuses import StatusRow, StatusTable
 from portal.jobs.rules.views import (
     KnownMove,
@@ -52,6 +60,7 @@ __all__ = [
     "CATEGORY_WORDS",
     "DEFAULTS",
     "NAME_LENGTH",
+    "NEUTRAL_COLOUR",
     "NEUTRAL_NAME",
     "PALETTE",
     "PLURALS",
