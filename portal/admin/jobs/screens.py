@@ -36,6 +36,7 @@ from portal.admin.jobs.forms import (
     versions_sent,
 )
 from portal.admin.jobs.words import window_words
+from portal.admin.work_sheet.routes import sheet_address
 from portal.catalogue.queries.lists import company_by_id
 from portal.errors import RuleViolation, StaleEdit
 from portal.files.queries import files_of
@@ -120,6 +121,7 @@ class Screens:
             me=me,
             windows=WINDOW_WORDS,
             stages=STAGE_WORDS,
+            work_sheet=sheet_address(),
         )
 
     def board(self) -> Response:
@@ -147,6 +149,7 @@ class Screens:
             refusal=refusal,
             asked=asked,
             windows=WINDOW_WORDS,
+            work_sheet=sheet_address(),
         )
 
     def board_move(self) -> Response:
@@ -288,6 +291,7 @@ class Screens:
             files=files_of(STAFF, ref),
             move_form=form,
             refusal=refusal,
+            work_sheet=sheet_address(),
             is_hidden=isinstance(resolve(settings.table, found.status_id), Unseen),
             **writing.shown(ref),
         )

@@ -8,6 +8,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from portal import access, clock, events, writing
 from portal.accounts.rules import STAFF, Permission, may
 from portal.admin.jobs.words import window_words
+from portal.admin.work_sheet.routes import sheet_address
 from portal.errors import RuleViolation, StaleEdit
 from portal.files.queries import files_of
 from portal.fragments import redirect_to, render
@@ -108,5 +109,6 @@ def _render(name: str, status: int, **context: Any) -> Response:
         number_of=written_number,
         window_words=window_words,
         may_edit=may(access.signed_in().role, Permission.WORK_EDIT),
+        work_sheet=sheet_address(),
         **context,
     )

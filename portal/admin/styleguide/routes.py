@@ -8,11 +8,13 @@ from flask import Blueprint, flash, render_template
 from portal import access, clock
 from portal.accounts.rules import Permission
 from portal.admin.styleguide.forms import SampleForm
+from portal.admin.work_sheet.routes import sheet_address
 from portal.domains.rules.support import Channels
 from portal.files.models import StoredFile
 from portal.files.subjects import Known, Ref
 from portal.filters import LOOKS
-from portal.jobs.rules import PublicStatus
+from portal.jobs import queries
+from portal.jobs.rules import PublicStatus, public_order
 from portal.messages.queries import Conversation, Line
 from portal.writing import MessageForm
 
@@ -63,6 +65,9 @@ def styleguide() -> str:
                 "help@northline.example", "+44 20 7946 0000", "Mon to Fri", "https://northline.example/help"
             )
         },
+        work_sheet=sheet_address(),
+        work_tables=list(queries.tables().values()),
+        public_order=public_order,
         in_hand=PublicStatus(id=0, key="sample", name="In hand", color="#1f6feb", text_color="#ffffff", place=1),
         conversation=_conversation(now),
         writing=MessageForm(formdata=None, prefix="message-"),

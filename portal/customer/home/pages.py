@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from portal.accounts.queries import Viewer
+from portal.customer.work_sheet.routes import sheet_address
 from portal.domains.rules import Area
 from portal.jobs.queries.public import public_lines
 from portal.jobs.queries.zones import today_of
@@ -28,14 +29,17 @@ def home_view(viewer: Viewer, areas: Collection[Area], now: datetime, *, shows_w
     lines = picture.lines if picture else service_lines(company_id, now, shows_incidents=False)
     open_work = {Area.JOBS, Area.QUOTES}.intersection(areas) if shows_work else set()
     today = today_of(company_id, now) if open_work else now.date()
+    jobs = _work(WorkKind.JOB, company_id, today) if Area.JOBS in open_work else None
+    quotes = _work(WorkKind.QUOTE, company_id, today) if Area.QUOTES in open_work else None
     return {
         "picture": picture,
         "is_all_well": picture is not None and _is_all_well(picture),
         "shows_services": Area.SERVICES in areas,
         "lines": sorted(lines, key=_worst_first)[:SHOWN],
         "total": len(lines),
-        "jobs": _work(WorkKind.JOB, company_id, today) if Area.JOBS in open_work else None,
-        "quotes": _work(WorkKind.QUOTE, company_id, today) if Area.QUOTES in open_work else None,
+        "jobs": jobs,
+        "quotes": quotes,
+        "work_sheet": sheet_address() if any(work and work["lines"] for work in (jobs, quotes)) else None,
         "checked_at": now.replace(second=0, microsecond=0),
         "now": now,
     }

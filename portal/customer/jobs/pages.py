@@ -7,6 +7,7 @@ from typing import Any
 from flask import abort, request
 
 from portal import access, clock, writing
+from portal.customer.work_sheet.routes import sheet_address
 from portal.domains.rules import Area
 from portal.files.queries import files_of
 from portal.jobs.actions import booking
@@ -37,6 +38,7 @@ def list_view(kind: WorkKind) -> dict[str, Any]:
         "key": key,
         "address": f"/{PLURALS[kind]}",
         "delays": delays_of([*listed.waiting, *listed.items], company_id, now),
+        "work_sheet": sheet_address() if listed.has_any else None,
     }
 
 
@@ -61,6 +63,7 @@ def item_view(item: PublicItem, **conversation: Any) -> dict[str, Any]:
         "topic": f"live item:{item.line.kind.value}:{item.line.number}",
         "may_cancel": not person.is_view_as and booking.may_cancel(item, person.person_id),
         "may_give": not person.is_view_as,
+        "work_sheet": sheet_address(),
         **writing.shown(item.ref, **conversation),
     }
 
