@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
-from portal.audit.rules import SYSTEM
+from portal.audit.rules import SYSTEM, Actor
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.jobs.actions import move
 from portal.jobs.actions.items import Facts, assign_many, edit_item, set_lines
 from portal.jobs.queries import items as reading
-from portal.jobs.rules import WorkKind, written_number
+from portal.jobs.rules import Role, WorkKind, written_number
 from portal.jobs.rules.amounts import LineGiven, line_net, read_number, totals, written
 from portal.jobs.searching import search_work
 from tests.conftest import NOW, Cast, counted_queries
-from tests.jobs.conftest import Make
+from tests.jobs.conftest import Make, role, settings
 
 LONDON = ZoneInfo("Europe/London")
 
@@ -139,6 +140,21 @@ def test_somebodys_day_is_told_from_what_is_late_and_what_comes(cast: Cast, make
     with counted_queries() as asked:
         reading.own_work(cast.olaf.id, now, LONDON)
     assert len(asked) <= 4
+
+
+def test_a_column_of_what_is_finished_shows_the_last_only_and_counts_all(make: Make) -> None:
+    made = [make(Role.COMPLETED) for _number in range(reading.CARDS_FINISHED + 2)]
+    table, kind = settings().table, WorkKind.JOB
+    board = reading.board(kind, table, reading.Filters(), NOW, LONDON)
+    done = next(column for column in board.columns if column.status_id == table.with_role(Role.COMPLETED).id)
+    assert done.total == len(made)
+    assert list(done.items) == made[:1:-1]
+
+
+def test_the_timeline_of_staff_names_people_by_their_names(cast: Cast, make: Make) -> None:
+    item = make(Role.SCHEDULED)
+    move(item, role(Role.COMPLETED).id, by=Actor(cast.olaf.email, cast.olaf.id), now=NOW)
+    assert [each.by_name for each in reading.past_moves(item)] == ["Olaf", SYSTEM.label]
 
 
 def test_a_day_has_as_many_hours_as_clocks_give_it() -> None:

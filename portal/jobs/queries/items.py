@@ -29,6 +29,9 @@ COUNTED_AT_MOST = 5_000
 CARDS_A_COLUMN = 30
 """Cards of a column of the board that are shown; its count tells the rest."""
 
+CARDS_FINISHED = 8
+"""The same for a column of what is finished, of which nobody looks for more than the last."""
+
 CHOICES_AT_MOST = 500
 """People or holdings a form offers to choose from."""
 
@@ -136,7 +139,10 @@ class OwnWork:
 
 @dataclass(frozen=True)
 class PastMove:
-    """One entry of the timeline for staff: the internal names, and what the customer was told, if anything."""
+    """One entry of the timeline for staff: the internal names, and what the customer was told, if anything.
+
+    `by_name` is that of the person, else what is on record of whoever it was.
+    """
 
     at: datetime
     status_id: int
@@ -189,7 +195,7 @@ def board(kind: WorkKind, table: StatusTable, filters: Filters, now: datetime, z
         .join(Company, Company.id == WorkItem.company_id)
         .where(WorkItem.status_id == row.id, *conditions)
         .order_by(*((WorkItem.id.desc(),) if row.category.is_terminal else _PLANNED))
-        .limit(CARDS_A_COLUMN)
+        .limit(CARDS_FINISHED if row.category.is_terminal else CARDS_A_COLUMN)
         .subquery()
         for row in live
         if counts.get(row.id)
@@ -295,7 +301,14 @@ def lines_of(item: WorkItem) -> Sequence[QuoteLine]:
 def past_moves(item: WorkItem) -> Sequence[PastMove]:
     """The last moves of an item, the newest first. One query."""
     rows = db.session.execute(
-        select(WorkMove.at, WorkMove.status_id, WorkMove.by_name, WorkMove.reason, WorkMove.told_name)
+        select(
+            WorkMove.at,
+            WorkMove.status_id,
+            func.coalesce(Person.name, WorkMove.by_name),
+            WorkMove.reason,
+            WorkMove.told_name,
+        )
+        .outerjoin(Person, Person.id == WorkMove.by_id)
         .where(WorkMove.item_id == item.id)
         .order_by(WorkMove.id.desc())
         .limit(MOVES_SHOWN)
