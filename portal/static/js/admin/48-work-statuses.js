@@ -39,6 +39,18 @@
     field.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // What a status is called now is what it is offered as: to be shown instead of another, or to take what another leaves.
+  const callIt = (field) => {
+    const id = field.name.slice("name.".length);
+    const name = field.value.trim() || "the new status";
+    for (const option of document.querySelectorAll(`[data-showing] option[value="to:${id}"], [name^="replacement."] option[value="${id}"]`)) {
+      option.textContent = name;
+    }
+  };
+  document.addEventListener("input", (event) => {
+    if (event.target.matches?.('.work-name input[name^="name."]')) callIt(event.target);
+  });
+
   // The order is what the numbers say, with script and without.
   document.addEventListener("sorted", (event) => {
     if (!event.target.matches("[data-work-order]")) return;
