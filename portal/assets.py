@@ -1,7 +1,7 @@
 """Static files under hashed names: one style sheet, one script, and whatever else `static/` holds.
 
-The CSS files are joined in the order of the cascade layers, and the script files in the order of their names, so that
-a first visit needs few requests; both are compressed once, at start. What only staff screens need lies in `css/admin`
+The CSS files are joined in the order of the cascade layers, and the script files in the order of their names behind
+htmx, so that a first visit needs few requests; both are compressed once, at start. What only staff screens need lies in `css/admin`
 and `js/admin` and is joined in its place into a sheet and a script of their own: customers load none of it. The colours
 of a brand are a small sheet of their own, made from the portal domain's accent.
 """
@@ -21,6 +21,7 @@ from portal.brand import STAFF_ACCENT, style_sheet
 blueprint = Blueprint("assets", __name__)
 
 STATIC = Path(__file__).parent / "static"
+HTMX = STATIC / "vendor" / "htmx.js"
 YEAR = 31_536_000
 STAFF = "staff"
 
@@ -40,7 +41,8 @@ class Asset:
 def init_app(app: Flask) -> None:
     """Read and compress what there is, and give templates `asset` and `brand_sheet`."""
     assets = dict(_bundles())
-    for path in sorted((STATIC / "vendor").glob("*.js")) + sorted((STATIC / "images").glob("*")):
+    alone = [path for path in (STATIC / "vendor").glob("*.js") if path != HTMX]
+    for path in sorted(alone) + sorted((STATIC / "images").glob("*")):
         name = path.relative_to(STATIC).as_posix()
         assets[name] = Asset(name, path.read_bytes())
     app.extensions["assets"] = assets
@@ -51,7 +53,7 @@ def init_app(app: Flask) -> None:
 
 
 def address_of(name: str) -> str:
-    """The URL of an asset by its plain name, such as `portal.css` or `vendor/htmx.js`."""
+    """The URL of an asset by its plain name, such as `portal.css` or `vendor/sortable.js`."""
     addresses: dict[str, str] = current_app.extensions["asset_addresses"]
     if name not in addresses:
         addresses[name] = url_for("assets.asset", address=current_app.extensions["assets"][name].address)
@@ -130,4 +132,4 @@ def _bundles() -> list[tuple[str, Asset]]:
 
 def _parts(folders: Sequence[str], suffix: str) -> list[Path]:
     found = (path for folder in folders for path in (STATIC / folder).glob(f"*.{suffix}"))
-    return sorted(found, key=lambda path: path.name)
+    return [*([HTMX] if suffix == "js" else []), *sorted(found, key=lambda path: path.name)]

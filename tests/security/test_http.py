@@ -70,7 +70,7 @@ def test_h03_and_says_so_when_it_is_reached_by_https(https_app: Flask, session: 
 def test_h03_static_files_and_unchanged_ones(app: Flask, session: None) -> None:
     client = client_on(app, STAFF_HOST)
     with app.test_request_context("/", headers=STAFF):
-        addresses = [address_of(name) for name in ("portal.css", "portal.js", "vendor/htmx.js")]
+        addresses = [address_of(name) for name in ("portal.css", "portal.js", "vendor/sortable.js")]
     for address in addresses:
         found = client.get(address, headers={**STAFF, "Accept-Encoding": "gzip"})
         assert found.status_code == 200
