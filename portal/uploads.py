@@ -208,6 +208,8 @@ def answer_with(file: StoredFile, *, is_small: bool = False, is_saved: bool = Fa
     except StoreTroubleError as trouble:
         log.error("a file cannot be read: %s", trouble)
         return answer(503, headers={"Retry-After": "30"})
+    if response.status_code == 416:
+        return response
     response.headers.update(headers)
     response.headers["Content-Type"] = kind
     response.headers["Accept-Ranges"] = "bytes"

@@ -50,7 +50,7 @@ def test_what_is_asked_for_lands_in_requested_and_is_shown(cast: Cast, sign_in: 
     assert db.session.scalar(select(func.count()).select_from(WorkNotice)) == 0, "they know what they have asked for"
 
 
-def test_t12_sent_twice_it_is_one_and_the_second_shows_the_first(cast: Cast, sign_in: SignIn) -> None:
+def test_sent_twice_it_is_one_and_the_second_shows_the_first(cast: Cast, sign_in: SignIn) -> None:
     client = sign_in(cast.alice)
     first, second = booked(client), booked(client, title="Changed and sent again")
     assert first.location == second.location
@@ -69,7 +69,7 @@ def test_a_refusal_keeps_what_was_typed(cast: Cast, sign_in: SignIn) -> None:
     assert items() == []
 
 
-def test_t13_only_a_service_of_ones_own_can_be_named(cast: Cast, world: World, sign_in: SignIn) -> None:  # noqa: F811
+def test_only_a_service_of_ones_own_can_be_named(cast: Cast, world: World, sign_in: SignIn) -> None:  # noqa: F811
     client = sign_in(cast.alice)
     for holding in (str(world.holding_b.id), "x", "-1", "99999999999"):
         answer = booked(client, holding_id=holding)
@@ -79,7 +79,7 @@ def test_t13_only_a_service_of_ones_own_can_be_named(cast: Cast, world: World, s
     assert items()[0].holding_id == world.holding_a.id
 
 
-def test_t15_who_asks_is_never_taken_from_the_form(cast: Cast, sign_in: SignIn) -> None:
+def test_t19_t20_who_asks_is_never_taken_from_the_form(cast: Cast, sign_in: SignIn) -> None:
     booked(
         sign_in(cast.alice),
         company_id=str(cast.b.id),

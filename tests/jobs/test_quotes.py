@@ -121,7 +121,7 @@ class TestAccepting:
         for words in ("Accepted by Alice Alder", "£1,056.00", shown):
             assert words in page
 
-    def test_t12_twice_is_once_and_ends_on_the_same_page(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
+    def test_twice_is_once_and_ends_on_the_same_page(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
         client = sign_in(cast.alice)
         shown = shown_on(client, quote)
         assert accept(client, quote, shown).location == accept(client, quote, shown).location
@@ -188,7 +188,7 @@ class TestRefusing:
             assert accept(client, quote, shown).status_code == 422
         assert status_of(quote) is Role.SENT
 
-    def test_t18_the_last_day_ends_in_the_companys_zone(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
+    def test_the_last_day_ends_in_the_companys_zone(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
         signer = quotes.Signer(cast.alice.id, cast.a.id, "", "")
         cast.domain_a.time_zone = "America/New_York"
         quote.valid_until = date(2027, 1, 15)
@@ -233,7 +233,7 @@ class TestRefusing:
         assert [words for words in ("SECRETLINE", "SECRETTERMS", "123.45") if words in page] == []
         assert client.get(path_of(item, "/accept")).status_code == 303
 
-    def test_t13_nobody_answers_for_another_company(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
+    def test_t02_nobody_answers_for_another_company(self, cast: Cast, quote: WorkItem, sign_in: SignIn) -> None:
         shown = shown_on(sign_in(cast.alice), quote)
         charlie = sign_in(cast.charlie)
         assert accept(charlie, quote, shown).status_code == 404

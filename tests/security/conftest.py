@@ -19,6 +19,8 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.fragments import redirect_to
 from tests.conftest import Cast, HostClient
+from tests.customer.jobs.conftest import work  # noqa: F401 (fixtures are found by name)
+from tests.jobs.test_quotes import quote  # noqa: F401
 from tests.security.world import World, plant
 from tests.support.cases import make_known
 

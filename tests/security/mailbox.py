@@ -37,6 +37,25 @@ class Mail(NamedTuple):
         return "/" + self.link.split("/", 3)[3]
 
 
+def as_sent(delivery: Delivery, broadcast: Broadcast, now: datetime) -> EmailMessage:
+    """A mail as it goes out, read again as its reader's program reads it. ValueError where it must not go any more."""
+    kind = kind_named(broadcast.kind)
+    wording = Wording(
+        broadcast.content[delivery.wording],
+        BUILT_IN | kind.variables,
+        mail_from="status@portal.test",
+        list_name="",
+        list_id="",
+        feedback_id="x",
+    )
+    late = kind.late_values(delivery.values, now) if kind.late_values else {}
+    address = envelope_address(delivery.address)
+    letter = Letter(delivery.message_id, "<root@portal.test>", address, delivery.name, now, {**delivery.values, **late})
+    message = BytesParser(policy=policy.default).parsebytes(wording.fill(letter))
+    assert isinstance(message, EmailMessage)
+    return message
+
+
 def mails(now: datetime | None = None) -> list[Mail]:
     """What has been written since this was last asked, oldest first; it counts as sent.
 
@@ -53,25 +72,11 @@ def mails(now: datetime | None = None) -> list[Mail]:
     ).all()
     found = []
     for delivery, broadcast in rows:
-        kind = kind_named(broadcast.kind)
-        wording = Wording(
-            broadcast.content[delivery.wording],
-            BUILT_IN | kind.variables,
-            mail_from="status@portal.test",
-            list_name="",
-            list_id="",
-            feedback_id="x",
-        )
         try:
-            late = kind.late_values(delivery.values, now) if kind.late_values else {}
+            message = as_sent(delivery, broadcast, now)
         except ValueError:
             delivery.state = DeliveryState.FAILED
             continue
-        values = {**delivery.values, **late}
-        address = envelope_address(delivery.address)
-        letter = Letter(delivery.message_id, "<root@portal.test>", address, delivery.name, now, values)
-        message = BytesParser(policy=policy.default).parsebytes(wording.fill(letter))
-        assert isinstance(message, EmailMessage)
         plain = message.get_body(("plain",))
         assert plain is not None
         found.append(

@@ -630,6 +630,7 @@ RIGHTS: dict[str, Entry] = {
     "admin_incidents.edit_update": staff(For.PUBLISHERS, {"incident_id": "#public", "update_id": "#update"}),
     "admin_work_settings.job_statuses": staff(For.OFFICE),
     "admin_work_settings.quote_statuses": staff(For.OFFICE),
+    "admin_leak_proof.proof": staff(For.OFFICE),
     "admin_work_settings.preview_jobs": staff(For.OFFICE),
     "admin_work_settings.preview_quotes": staff(For.OFFICE),
     "admin_work_sheet.sheet": staff(For.STAFF, {"version": "0" * 12}, {"version": "short"}),

@@ -224,7 +224,7 @@ def test_i20_refused_rows_leave_as_text_that_no_spreadsheet_runs(root: FlaskClie
 
 
 def test_i20_templates_are_files_that_come_in_again(root: FlaskClient, cast: Cast) -> None:
-    for kind in ("companies", "people", "components", "services", "holdings"):
+    for kind in ("companies", "people", "components", "services", "holdings", "jobs", "quotes"):
         template = root.get(f"/admin/imports/template/{kind}.csv")
         assert template.mimetype == "text/csv"
         address = dry_run(root, kind, template.get_data())

@@ -231,7 +231,7 @@ def unsafe(tag: Tag) -> Iterator[str]:
         tag.get("hx-vals", "")
     ):
         yield str(tag)[:100]
-    is_ours_to_follow = tag.name == "a" and tag.get("rel") == ["noopener", "noreferrer", "nofollow"]
+    is_ours_to_follow = tag.name == "a" and {*(tag.get("rel") or ())} == {"noopener", "noreferrer", "nofollow"}
     for name in ("href", "src", "action", "hx-get", "hx-post", "formaction"):
         link = str(tag.get(name, "")).lower()
         is_foreign = re.match(r"https?://(?![ab]\.portal\.test)", link) or link.startswith(
@@ -257,7 +257,12 @@ LISTS = [
     "/admin/companies",
     "/admin/catalogue/components",
     "/admin/catalogue/services",
+    "/admin/jobs",
+    "/admin/jobs/board",
+    "/admin/quotes",
+    "/admin/my-work",
 ]
+OF_CUSTOMERS = ["/services", "/jobs", "/quotes"]
 
 QUERIES = [
     "q=%25",
@@ -285,12 +290,16 @@ QUERIES = [
     "portal=x",
     "group=1e9",
     "list=holdings&page=1",
+    "status=1'--",
+    "assignee=99999999999999999999",
+    "company=1%20or%201=1",
+    "window=';--",
 ]
 
 
 def test_i01_i02_i04_no_query_is_read_as_a_command(clients: dict[str, FlaskClient]) -> None:
-    for path in (*LISTS, "/services"):
-        client = clients["Alice" if path == "/services" else "admin"]
+    for path in (*LISTS, *OF_CUSTOMERS):
+        client = clients["Alice" if path in OF_CUSTOMERS else "admin"]
         for query in QUERIES:
             begun = time.perf_counter()
             answer = client.get(f"{path}?{query}")
@@ -304,14 +313,22 @@ def test_i04_wildcards_are_letters(clients: dict[str, FlaskClient]) -> None:
         ("/admin/incidents", "North ring is slow"),
         ("/admin/catalogue/components", "North ring"),
         ("/admin/catalogue/services", "Internet access"),
+        ("/admin/jobs", "CANARYajobtitleQX"),
+        ("/admin/quotes", "CANARYaquotetitleQX"),
+        ("/jobs", "CANARYajobtitleQX"),
+        ("/quotes", "CANARYaquotetitleQX"),
     ):
+        client = clients["Alice" if path in OF_CUSTOMERS else "admin"]
         for text in (known[1:-1], "%", "_", "\\", "%%%", known[0] + "%" + known[-1]):
-            found = clients["admin"].get(path, query_string={"q": text}, headers=HTMX).get_data(as_text=True)
+            found = client.get(path, query_string={"q": text}, headers=HTMX).get_data(as_text=True)
             assert (known in found) is (text == known[1:-1]), f"{path} {text}"
 
 
 NO_PAGES = ["0", "-1", "a", "999", "1e3", "99999999999999999999", "1.5", " 1", "٣", "²"]
-PAGED = ["/admin/incidents?", "/admin/broadcasts?", "/admin/companies?", "/services?", "/status/history?"]
+PAGED = [
+    *("/admin/incidents?", "/admin/broadcasts?", "/admin/companies?", "/admin/jobs?", "/admin/quotes?"),
+    *("/services?", "/status/history?", "/jobs?", "/quotes?"),
+]
 FOUND = ["/admin/catalogue/components?q=t&", "/admin/catalogue/services?q=t&"]
 
 
