@@ -298,7 +298,8 @@ def price_it(staff: Page, address: str, number: str) -> None:
     staff.get_by_label("Terms").fill(TERMS)
     staff.get_by_label("Valid until").fill(_later().isoformat())
     staff.get_by_role("button", name="Save").click()
-    _move(staff, "Sent")
+    staff.get_by_role("button", name="Send the quote").click()
+    expect(staff.locator(".jobs-status").first).to_contain_text("Sent")
     _look_at(staff)
 
 

@@ -49,7 +49,7 @@ from portal.jobs.models import WorkItem
 from portal.jobs.queries import items as reading
 from portal.jobs.queries.items import Sort, is_overdue
 from portal.jobs.queries.outages import delays_of
-from portal.jobs.rules import PLURALS, StatusTable, Unseen, WorkKind, resolve, written_number
+from portal.jobs.rules import PLURALS, Role, StatusTable, Unseen, WorkKind, resolve, written_number
 from portal.jobs.rules.amounts import LINES_AT_MOST, line_net, money, totals, written
 from portal.jobs.subjects import ref_of
 from portal.language import reader_zone
@@ -293,6 +293,7 @@ class Screens:
             refusal=refusal,
             work_sheet=sheet_address(),
             is_hidden=isinstance(resolve(settings.table, found.status_id), Unseen),
+            send_to=_send_to(settings.table, found) if lines else None,
             **writing.shown(ref),
         )
 
@@ -488,6 +489,12 @@ class Screens:
             may_edit=may(access.signed_in().role, Permission.WORK_EDIT),
             **context,
         )
+
+
+def _send_to(table: StatusTable, quote: WorkItem) -> int | None:
+    """The status a quote is sent with; None once it has been, and for what is over."""
+    present, sent = table.by_id[quote.status_id], table.with_role(Role.SENT)
+    return None if present.category.is_terminal or present.id == sent.id else sent.id
 
 
 def _status_choices(table: StatusTable, present: int | None) -> list[Any]:

@@ -299,6 +299,20 @@ def test_lines_of_a_quote_are_typed_added_up_and_kept(cast: Cast, sign_in: SignI
     assert post(client, f"{JOBS}/{number(make('Job'))}/lines", version=1)[0] == 404
 
 
+def test_a_quote_with_lines_is_sent_with_one_button(cast: Cast, sign_in: SignIn, make: Make) -> None:
+    item = make("Offer", Role.DRAFT, kind=WorkKind.QUOTE)
+    client, path = sign_in(cast.olaf), f"{QUOTES}/{number(item)}"
+    assert "Send the quote" not in client.get(path).get_data(as_text=True)
+    line = {"description": "Router", "quantity": "1", "price": "80", "tax": "20"}
+    assert post(client, path + "/lines", version=item.version, do="save", **line)[0] == 303
+    page = client.get(path).get_data(as_text=True)
+    assert page.count("button-primary") == page.count("Send the quote") == 1
+    sent = status_id(Role.SENT, WorkKind.QUOTE)
+    assert post(client, path + "/move", version=fresh(item).version, status=sent)[0] == 303
+    assert fresh(item).status_id == sent
+    assert "Send the quote" not in client.get(path).get_data(as_text=True)
+
+
 def test_cards_move_on_the_board_and_a_stale_one_is_refused(cast: Cast, sign_in: SignIn, make: Make) -> None:
     item = make("Card")
     client, path = sign_in(cast.olaf), f"{JOBS}/board/move"
