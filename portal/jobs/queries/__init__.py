@@ -1,5 +1,6 @@
 """Reading jobs, quotes and their work statuses."""
 
+from portal.jobs.queries.folding import views_at_once
 from portal.jobs.queries.previews import Change, Preview, preview
 from portal.jobs.queries.settings import (
     Counted,
@@ -31,5 +32,6 @@ __all__ = [
     "table_of",
     "tables",
     "unveilings",
+    "views_at_once",
     "views_of",
 ]
