@@ -1,9 +1,9 @@
 """Static files under hashed names: one style sheet, one script, and whatever else `static/` holds.
 
 The CSS files are joined in the order of the cascade layers, and the script files in the order of their names behind
-htmx, so that a first visit needs few requests; both are compressed once, at start. What only staff screens need lies in `css/admin`
-and `js/admin` and is joined in its place into a sheet and a script of their own: customers load none of it. The colours
-of a brand are a small sheet of their own, made from the portal domain's accent.
+htmx, so that a first visit needs few requests; both are compressed once, at start. What only staff screens need lies in
+`css/admin` and `js/admin` and is joined in its place into a sheet and a script of their own: customers load none of it.
+The colours of a brand are a small sheet of their own, made from the portal domain's accent.
 """
 
 import gzip
