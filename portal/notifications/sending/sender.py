@@ -11,33 +11,28 @@ import gc
 import logging
 import os
 import secrets
-import selectors
 import socket
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import TypeVar, cast
+from typing import cast
 
-from sqlalchemy import Connection, Transaction
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy import Connection
 
 from portal import events
 from portal.config import Settings
 from portal.database import read_only
-from portal.extensions import db
 from portal.notifications import endings, leases, outbound, relays, results
 from portal.notifications.compose import ComposeError
 from portal.notifications.composing import Composer
 from portal.notifications.lanes import Lane, Mail
 from portal.notifications.leases import Claim, Taken
-from portal.notifications.marks import Ledger, Sent
+from portal.notifications.marks import Sent
 from portal.notifications.queries import pause_of_all
 from portal.notifications.results import Failed
 from portal.notifications.rules import (
@@ -45,11 +40,14 @@ from portal.notifications.rules import (
     Failure,
     classify,
 )
-from portal.notifications.smtp import Answer, Conversation, Link, Refusal, connect
+from portal.notifications.sending.clerk import Errand
+from portal.notifications.sending.pace import Pace
+from portal.notifications.sending.storing import Store
+from portal.notifications.sending.switchboard import Switchboard
+from portal.notifications.sending.tally import Tally
+from portal.notifications.smtp import Answer, Conversation
 
 log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 TICK_SECONDS = 1.0
 """How often open pages are rung, leases looked after, and closed areas noticed."""
@@ -60,19 +58,11 @@ LAST_ANSWERS_SECONDS = 20.0
 SLOW_SECONDS = 5.0
 """How long an answer may take before what stands behind it looks for another connection."""
 
-FIRST_CLAIM, LEAST_CLAIM = 64, 8
-QUICK_SECONDS, LONG_SECONDS = 0.5, 2.0
-"""A claim that is gone this quickly is followed by one twice as big, one that lasts so long by one half as big: what is
-more urgent has to wait for what is claimed already, and with a slow relay that must not be minutes."""
-
 ROOM_SECONDS = 30.0
 """How long a process waits with its connections open for a relay that has taken as many as it may for now."""
 
 KEPT_SECONDS = 15.0
 """How long connections are kept that nothing is sent over; other processes may want to open theirs."""
-
-FOLDED_AT_ONCE, FOLDED_AFTER_SECONDS = 1_000, 0.5
-"""So many answers are noted, for at most so long, before they are written into the rows of their deliveries."""
 
 GATHERING_SECONDS, WORTH_A_COMMIT = 0.001, 16
 """For so long after mails were offered a commit waits until all connections, or so many, are ready for their next."""
@@ -84,7 +74,6 @@ NEW_OBJECTS = 20_000
 """So many new objects are looked through for garbage at once."""
 
 IDLE_SECONDS = 0.25
-DATABASE_PATIENCE = 0.2
 
 
 @contextmanager
@@ -99,15 +88,6 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-class _Errand:
-    """Something that is done in another thread. `trouble` is why it was not, once it `is_over`."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self.work = work
-        self.is_over = threading.Event()
-        self.trouble: Exception | None = None
-
-
 @dataclass(slots=True)
 class _Round:
     """A transaction on its way to the disk, and what follows from it: `ready` are the mails that were marked."""
@@ -118,44 +98,7 @@ class _Round:
     granted: frozenset[int]
     work: Callable[[Connection], frozenset[int]]
     now: datetime
-    commit: _Errand
-
-
-class Clerk:
-    """Does what takes a while (a disk to write, a database to answer) in a thread of its own, one thing at a time.
-
-    `ring` is called whenever something is over.
-    """
-
-    def __init__(self, ring: Callable[[], object]) -> None:
-        self._ring = ring
-        self._given: SimpleQueue[_Errand | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, work: Callable[[], object]) -> _Errand:
-        """Begin to do this."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True)
-            self._thread.start()
-        errand = _Errand(work)
-        self._given.put(errand)
-        return errand
-
-    def end(self) -> None:
-        """Wait for what is begun, for a while, and end."""
-        if self._thread is not None:
-            self._given.put(None)
-            self._thread.join(LAST_ANSWERS_SECONDS)
-
-    def _work(self) -> None:
-        while (errand := self._given.get()) is not None:
-            try:
-                errand.work()
-            except Exception as trouble:  # whatever it is, the loop does it over and meets it too
-                errand.trouble = trouble
-            finally:
-                errand.is_over.set()
-                self._ring()
+    commit: Errand
 
 
 class Sender:
@@ -175,30 +118,20 @@ class Sender:
         self.owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.sent = 0
         self.was_cut_short = False
+        self._board = Switchboard(settings.mail_domain)
+        self._store = Store(stop, self._board.ring)
+        self._in_session = self._store.in_session
+        self._tally = Tally(self._board.ring)
         self._composer = Composer(settings, now, self._in_session)
+        self._pace = Pace(settings.slice_size)
         self._lanes: dict[int, Lane] = {}
-        self._slices: dict[int, int] = {}
         self._done: list[Sent] = []
-        self._noted: Counter[int] = Counter()
-        self._folded_at = 0.0
-        self._offered: dict[int, dict[int, datetime]] = {}
-        self._changed: set[int] = set()
         self._failed: list[Failed] = []
         self._touched: set[int] = set()
         self._nothing_due = False
-        self._batch = FIRST_CLAIM
-        self._claimed_at: float | None = None
         self._room_at: float | None = None
         self._is_paused = False
         self._has_called = False
-        self._selector = selectors.DefaultSelector()
-        self._links: SimpleQueue[tuple[Lane, Link | Refusal]] = SimpleQueue()
-        self._woken, self._wake = socket.socketpair()
-        self._woken.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
-        self._connection: Connection | None = None
-        self._scribe, self._bookkeeper = Clerk(self._ring_loop), Clerk(self._ring_loop)
-        self._folding: tuple[_Errand, Counter[int]] | None = None
         self._round_under_way: _Round | None = None
         self._offered_at = 0.0
         self._last_tick = self._last_renewal = time.monotonic()
@@ -248,12 +181,13 @@ class Sender:
         """Have more mails at hand than connections, so that none of them waits for a claim."""
         if self._nothing_due or any(len(lane.queue) + len(lane.made) > lane.wanted for lane in self._lanes.values()):
             return
-        self._follow_the_pace()
-        claim = self._in_session(lambda: leases.claim(self.owner, self.settings, now=self.now(), at_most=self._batch))
+        self._pace.follow()
+        batch = self._pace.batch
+        claim = self._in_session(lambda: leases.claim(self.owner, self.settings, now=self.now(), at_most=batch))
         if claim is None:
             self._nothing_due = True
             return
-        self._claimed_at = time.monotonic() if len(claim.deliveries) == self._batch else None
+        self._pace.claimed(len(claim.deliveries))
         self._composer.load(claim)
         lane = self._lanes.get(claim.relay_id)
         if lane is None:
@@ -261,7 +195,7 @@ class Sender:
         lane.take_up(claim)
         self._call_for_help(claim)
         lane.queue.extend((each, claim.slice_id) for each in claim.deliveries)
-        self._slices[claim.slice_id] = len(claim.deliveries)
+        self._tally.take_up(claim.slice_id, len(claim.deliveries))
         self._touched.update(each.broadcast_id for each in claim.deliveries)
 
     def _call_for_help(self, claim: Claim) -> None:
@@ -270,16 +204,6 @@ class Sender:
             self._has_called = True
             events.wake("deliver")
             events.commit()
-
-    def _follow_the_pace(self) -> None:
-        """Claim as much at once as goes out in about a second."""
-        if self._claimed_at is None:
-            return
-        lasted = time.monotonic() - self._claimed_at
-        if lasted < QUICK_SECONDS:
-            self._batch = min(self._batch * 2, max(self.settings.slice_size, LEAST_CLAIM))
-        elif lasted > LONG_SECONDS:
-            self._batch = max(self._batch // 2, LEAST_CLAIM)
 
     def _waits_for_room(self) -> bool:
         """Whether mails wait for nothing but a relay's next minute; then time passes here, with connections kept."""
@@ -314,43 +238,12 @@ class Sender:
         if not lane.conversations:
             missing = min(missing, 1 - lane.connecting)
         for _ in range(missing):
-            lane.connecting += 1
-            threading.Thread(target=self._dial, args=(lane,), daemon=True).start()
-
-    def _dial(self, lane: Lane) -> None:
-        try:
-            answer: Link | Refusal = connect(lane.route, self.settings.mail_domain)
-        except Refusal as refusal:
-            answer = refusal
-        self._links.put((lane, answer))
-        if not self._ring_loop():
-            self._discard_links()
-
-    def _ring_loop(self) -> bool:
-        """Have the loop look around, from another thread; whether it is still there."""
-        try:
-            self._wake.send(b"!")
-        except OSError:
-            return False
-        return True
-
-    def _discard_links(self) -> None:
-        while not self._links.empty():
-            with suppress(Empty):
-                _lane, answer = self._links.get_nowait()
-                if isinstance(answer, Link):
-                    answer.sock.close()
+            self._board.dial(lane)
 
     def _greet_new(self) -> None:
-        while not self._links.empty():
-            lane, answer = self._links.get()
-            lane.connecting -= 1
-            if isinstance(answer, Link) and lane.is_resting:
-                answer.sock.close()
-            elif isinstance(answer, Link):
-                conversation = Conversation(answer)
-                lane.conversations.append(conversation)
-                self._selector.register(conversation.sock, selectors.EVENT_READ, (lane, conversation))
+        for lane, answer in self._board.arrivals():
+            if isinstance(answer, Conversation):
+                lane.conversations.append(answer)
             elif lane.conversations:
                 # The relay talks to us, only not over so many connections: make do with those there are.
                 lane.wanted = len(lane.conversations) + lane.connecting
@@ -384,9 +277,9 @@ class Sender:
     def _hand_back(self, waiting: list[tuple[Taken, int]]) -> None:
         if waiting:
             ids = [taken.id for taken, _slice_id in waiting]
-            self._in_session(lambda: leases.hand_back(ids, self._slices.keys()))
+            self._in_session(lambda: leases.hand_back(ids, self._tally.slice_ids))
             for _taken, slice_id in waiting:
-                self._settled(slice_id)
+                self._tally.settle(slice_id)
 
     def _begin(self, lane: Lane) -> None:
         """Send envelopes ahead wherever a connection has none on its way."""
@@ -423,10 +316,7 @@ class Sender:
         if conversation.is_over:
             self._hear(lane, conversation)
         elif conversation.wants_to_write:
-            self._watch(conversation, lane, selectors.EVENT_READ | selectors.EVENT_WRITE)
-
-    def _watch(self, conversation: Conversation, lane: Lane, wanted: int) -> None:
-        self._selector.modify(conversation.sock, wanted, (lane, conversation))
+            self._board.watch(lane, conversation, for_room=True)
 
     # What the servers say.
 
@@ -450,19 +340,18 @@ class Sender:
 
     def _poll(self, timeout: float) -> None:
         """Hear what servers have said, waiting for it at most so many seconds."""
-        for key, mask in self._selector.select(timeout):
-            if key.data is None:
-                self._woken.recv(4096)
+        for heard in self._board.listen(timeout):
+            if heard is None:
                 self._greet_new()
                 continue
-            lane, conversation = key.data
-            if mask & selectors.EVENT_READ:
+            lane, conversation, is_readable, is_writable = heard
+            if is_readable:
                 conversation.receive()
             self._hear(lane, conversation)
             if not conversation.is_over:
                 self._flush(lane, conversation)
-                if mask & selectors.EVENT_WRITE and not conversation.wants_to_write:
-                    self._watch(conversation, lane, selectors.EVENT_READ)
+                if is_writable and not conversation.wants_to_write:
+                    self._board.watch(lane, conversation, for_room=False)
 
     def _hear(self, lane: Lane, conversation: Conversation) -> None:
         """Sort the answers of a conversation into what was sent and what was not."""
@@ -480,11 +369,11 @@ class Sender:
                 self._in_session(lambda: relays.relay_works(lane.relay_id))
             lane.use["taken"] += 1
             self._done.append(Sent(mail.taken.id, mail.slice_id, cast(datetime, mail.since), answer.code, answer.text))
-            self._answered(mail)
+            self._tally.unmark(mail.slice_id, mail.taken.id)
             self.sent += 1
             return
         lane.use["refused"] += 1
-        self._answered(mail)
+        self._tally.unmark(mail.slice_id, mail.taken.id)
         failure = classify(answer.stage, answer.code, answer.text)
         self._failed.append(Failed(mail.taken, mail.slice_id, mail.since, failure, answer.code, answer.text))
         # A server may end a conversation that went well; the next one shows whether it still takes mails.
@@ -494,9 +383,7 @@ class Sender:
 
     def _drop(self, lane: Lane, conversation: Conversation) -> None:
         lane.conversations.remove(conversation)
-        # The descriptor is closed, so it is found by the object and not by its number.
-        for key in [key for key in self._selector.get_map().values() if key.data and key.data[1] is conversation]:
-            self._selector.unregister(key.fileobj)
+        self._board.forget(conversation)
         if conversation.untouched is not None:
             mail = cast(Mail, conversation.untouched)
             conversation.untouched = None
@@ -520,8 +407,7 @@ class Sender:
             self._settle()
         if not self._gathers():
             self._begin_round()
-        if self._noted.total() >= FOLDED_AT_ONCE or time.monotonic() - self._folded_at > FOLDED_AFTER_SECONDS:
-            self._begin_to_fold()
+        self._tally.fold_when_due()
         self._close_finished_slices()
 
     def _begin_round(self) -> None:
@@ -538,28 +424,19 @@ class Sender:
             self._lanes[lane.relay_id] = self._lanes.pop(lane.relay_id)
             now = self.now()
             done, self._done = self._done, []
-            changed, self._changed = self._changed, set()
             for mail, _conversation in ready:
-                self._offered.setdefault(mail.slice_id, {})[mail.taken.id] = now
-                changed.add(mail.slice_id)
+                self._tally.mark(mail.slice_id, mail.taken.id, now)
                 self._touched.add(mail.taken.broadcast_id)
             work = partial(
                 results.store_and_mark,
                 sent=done,
                 next_ones=[mail.taken for mail, _conversation in ready],
-                offered={slice_id: dict(self._offered.get(slice_id, {})) for slice_id in changed},
+                offered=self._tally.changed_marks(),
                 relay_id=lane.relay_id,
                 is_bounded=lane.is_bounded,
                 now=now,
             )
-
-            def begin(work: Callable[[Connection], frozenset[int]] = work) -> tuple[Transaction, frozenset[int]]:
-                if self._connection is None:
-                    self._connection = db.engine.connect()
-                return self._connection.begin(), work(self._connection)
-
-            transaction, granted = self._persistently(begin, self._reconnect)
-            commit = self._scribe.begin(transaction.commit)
+            granted, commit = self._store.begin(work)
             self._round_under_way = _Round(lane, ready, done, granted, work, now, commit)
             return
 
@@ -568,11 +445,9 @@ class Sender:
         self._round_under_way = None
         granted = this.granted
         if this.commit.trouble is not None:
-            self._reconnect()
-            granted = self._in_transaction(this.work)
+            granted = self._store.again(this.work)
         for each in this.done:
-            self._settled(each.slice_id)
-            self._noted[each.slice_id] += 1
+            self._tally.store_answer(each.slice_id)
         if not this.lane.is_bounded:
             this.lane.use["offered"] += len(granted)
         # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
@@ -586,11 +461,11 @@ class Sender:
         turned_away = []
         for mail, conversation in ready:
             if conversation.ahead is not mail:
-                self._answered(mail)
+                self._tally.unmark(mail.slice_id, mail.taken.id)
                 continue
             if mail.taken.id not in granted:
                 turned_away.append(mail)
-                self._answered(mail)
+                self._tally.unmark(mail.slice_id, mail.taken.id)
                 conversation.take_back()
                 self._drop(lane, conversation)
                 continue
@@ -603,11 +478,6 @@ class Sender:
             self._flush(lane, conversation)
         if turned_away:
             self._turn_away(lane, turned_away)
-
-    def _answered(self, mail: Mail) -> None:
-        """It is in no doubt any more: the next commit takes its mark away."""
-        if self._offered.get(mail.slice_id, {}).pop(mail.taken.id, None) is not None:
-            self._changed.add(mail.slice_id)
 
     def _turn_away(self, lane: Lane, mails: list[Mail]) -> None:
         """Close or give back what may not go. Of a broadcast that was stopped, that is everything that waits here."""
@@ -624,75 +494,35 @@ class Sender:
     def _close_unwanted(self, lane: Lane, pairs: list[tuple[Taken, int]]) -> frozenset[int]:
         """Returns the broadcasts that were stopped; mails that may be sent after all come first again."""
         ids = [taken.id for taken, _slice_id in pairs]
-        outcome = self._in_session(lambda: results.turn_away(ids, self._slices.keys(), self.now()))
+        outcome = self._in_session(lambda: results.turn_away(ids, self._tally.slice_ids, self.now()))
         for taken, slice_id in pairs:
             self._touched.add(taken.broadcast_id)
             if taken.id in outcome.left:
                 lane.queue.appendleft((taken, slice_id))
             else:
-                self._settled(slice_id)
+                self._tally.settle(slice_id)
         return outcome.stopped
 
     def _settle(self) -> None:
         failed, self._failed = self._failed, []
         refused = self._in_session(lambda: results.settle(failed, self.owner, self.now()))
         for each in failed:
-            self._settled(each.slice_id)
+            self._tally.settle(each.slice_id)
             self._touched.add(each.delivery.broadcast_id)
         for broadcast_id in refused:
             if self._in_session(partial(endings.trip_breaker, broadcast_id, self.now())):
                 for lane in self._lanes.values():
                     self._stop_waiting(lane, {broadcast_id})
 
-    def _settled(self, slice_id: int) -> None:
-        """What became of one of its mails is stored. A slice whose last one is, may be closed, and not before."""
-        if slice_id in self._slices:
-            self._slices[slice_id] -= 1
-
-    def _begin_to_fold(self) -> None:
-        """Have what is noted as answered written into the rows of the deliveries, meanwhile."""
-        if self._folding is not None and not self._folding[0].is_over.is_set():
-            return
-        self._end_folding()
-        self._folded_at = time.monotonic()
-        if self._noted:
-            noted, self._noted = self._noted, Counter()
-            engine = db.engine
-
-            def fold() -> None:
-                with engine.begin() as connection:
-                    Ledger(connection).fold(list(noted))
-
-            self._folding = self._bookkeeper.begin(fold), noted
-
-    def _end_folding(self) -> None:
-        """Wait until it is done; what could not be written is noted still."""
-        if self._folding is not None:
-            (errand, noted), self._folding = self._folding, None
-            errand.is_over.wait()
-            if errand.trouble is not None:
-                self._noted += noted
-
-    def _fold(self) -> None:
-        """Write what is noted as answered into the rows, now."""
-        self._end_folding()
-        if self._noted:
-            noted = list(self._noted)
-            self._in_transaction(lambda connection: Ledger(connection).fold(noted))
-            self._noted.clear()
-
     def _close_finished_slices(self) -> None:
-        seats = {lane.seat for lane in self._lanes.values() if lane.conversations or lane.connecting}
-        finished = [slice_id for slice_id, left in self._slices.items() if left <= 0 and slice_id not in seats]
+        seats = {lane.seat or 0 for lane in self._lanes.values() if lane.conversations or lane.connecting}
+        finished = self._tally.finished(seats)
         if finished:
-            self._end_folding()
+            self._tally.await_fold()
             self._in_session(lambda: leases.close_slices(finished))
+            self._tally.forget(finished)
             for slice_id in finished:
-                self._noted.pop(slice_id, None)
-                del self._slices[slice_id]
                 self._composer.forget(slice_id)
-                self._offered.pop(slice_id, None)
-                self._changed.discard(slice_id)
 
     def _tick(self) -> None:
         """What is looked after about once a second, whatever the pace."""
@@ -705,7 +535,7 @@ class Sender:
                 conversation.check_patience(since)
                 self._hear(lane, conversation)
                 self._free_mail_behind(lane, conversation, since)
-        if self._slices and since - self._last_renewal >= self.settings.lease_seconds / 4:
+        if self._tally.slice_ids and since - self._last_renewal >= self.settings.lease_seconds / 4:
             self._last_renewal = since
             self._renew()
         if any(lane.is_busy for lane in self._lanes.values()):
@@ -733,7 +563,7 @@ class Sender:
                 use, lane.use = lane.use, Counter()
                 given = {name: use[name] for name in ("offered", "taken", "refused")}
                 at = self.now()
-                self._in_transaction(partial(relays.count_use, relay_id=lane.relay_id, now=at, use=given))
+                self._store.in_transaction(partial(relays.count_use, relay_id=lane.relay_id, now=at, use=given))
 
     def _free_mail_behind(self, lane: Lane, conversation: Conversation, now: float) -> None:
         """A mail whose envelope went ahead does not wait for a slow answer to the one before it."""
@@ -747,7 +577,7 @@ class Sender:
         if self._in_session(lambda: leases.renew(self.owner, self.settings, now=self.now())):
             return
         log.warning("the leases of %s were lost; what it had not offered goes to others", self.owner)
-        self._slices.clear()
+        self._tally.give_up()
         for lane in self._lanes.values():
             self._empty(lane)
 
@@ -761,14 +591,14 @@ class Sender:
             stopped = {each.id for each in self._in_session(partial(leases.stop_not_allowed, waiting, self.now()))}
             for taken, slice_id in lane.queue:
                 if taken.id in stopped:
-                    self._settled(slice_id)
+                    self._tally.settle(slice_id)
             lane.queue = deque(each for each in lane.queue if each[0].id not in stopped)
 
     def _ring(self) -> None:
         """Ring the progress pages of what has moved, and close what is complete."""
         touched, self._touched = self._touched, set()
         if touched:
-            self._fold()
+            self._tally.fold(self._store.in_transaction)
             self._in_session(lambda: self._ring_and_finish(touched))
 
     def _ring_and_finish(self, touched: set[int]) -> None:
@@ -808,65 +638,6 @@ class Sender:
         for lane in self._lanes.values():
             for conversation in lane.conversations:
                 conversation.close()
-        self._scribe.end()
-        self._bookkeeper.end()
-        if self._connection is not None:
-            self._connection.close()
-        events.rollback()
-        self._selector.close()
-        self._woken.close()
-        self._wake.close()
-        self._discard_links()
-
-    # The database.
-
-    def _in_session(self, work: Callable[[], Result]) -> Result:
-        """Do something in a transaction of the session."""
-
-        def attempt() -> Result:
-            self._await_round()
-            result = work()
-            events.commit()
-            return result
-
-        return self._persistently(attempt, events.rollback)
-
-    def _await_round(self) -> None:
-        """Two writers at once would only wait for each other."""
-        if self._round_under_way is not None:
-            self._round_under_way.commit.is_over.wait()
-
-    def _in_transaction(self, work: Callable[[Connection], Result]) -> Result:
-        """Do something in a transaction of the loop's own connection, which spares the session's bookkeeping."""
-
-        def attempt() -> Result:
-            self._await_round()
-            if self._connection is None:
-                self._connection = db.engine.connect()
-            with self._connection.begin():
-                return work(self._connection)
-
-        return self._persistently(attempt, self._reconnect)
-
-    def _reconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-        self._connection = None
-
-    def _persistently(self, attempt: Callable[[], Result], recover: Callable[[], None]) -> Result:
-        """Try until the database takes it: what servers have answered must not be forgotten because it was away.
-
-        Everything stored here may be stored twice. Only on the way out is there an end to patience.
-        """
-        told_at: float | None = None
-        while True:
-            try:
-                return attempt()
-            except (OperationalError, InterfaceError, StaleDataError) as trouble:
-                recover()
-                told_at = told_at or (time.monotonic() if self.stop.is_set() else None)
-                if told_at and time.monotonic() - told_at > LAST_ANSWERS_SECONDS:
-                    raise
-                log.warning("the database does not take a result, trying again: %s", trouble.__class__.__name__)
-                time.sleep(DATABASE_PATIENCE)
+        self._store.close()
+        self._tally.close()
+        self._board.close()
