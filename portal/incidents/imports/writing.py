@@ -1,10 +1,5 @@
-"""Importing the history of another status page, in the shape of the Statuspage API v2.
+"""Writing what was read, set by set: what is known is compared, what differs is changed."""
 
-The file is read and checked whole before anything is written. Rows are found again by the ids they have there,
-unique per source (the id of the page), so a second run changes only what differs. Nothing is ever mailed.
-"""
-
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,13 +7,21 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
-from portal import events, plaintext
+from portal import events
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
-from portal.catalogue.models import OWN, Component, ComponentGroup
+from portal.catalogue.models import Component, ComponentGroup
 from portal.domains.queries import domains_showing_status
-from portal.errors import RuleViolation
 from portal.extensions import db
+from portal.incidents.imports.reading import (
+    IMPACTS,
+    MAINTENANCE_STATES,
+    STATES,
+    History,
+    ReportRead,
+    UpdateRead,
+    read_history,
+)
 from portal.incidents.models import (
     ImpactInterval,
     Incident,
@@ -41,25 +44,8 @@ from portal.incidents.rules import (
 )
 from portal.incidents.upkeep import interval_rows, refresh_history, write_intervals
 
-STATES = {
-    "investigating": State.INVESTIGATING,
-    "identified": State.IDENTIFIED,
-    "monitoring": State.WATCHING,
-    "resolved": State.FIXED,
-    "postmortem": State.FIXED,
-}
-MAINTENANCE_STATES = {
-    "scheduled": MaintenanceState.SCHEDULED,
-    "in_progress": MaintenanceState.IN_PROGRESS,
-    "verifying": MaintenanceState.VERIFYING,
-    "completed": MaintenanceState.COMPLETED,
-}
-IMPACTS = {impact.value: impact for impact in Impact} | {"maintenance": Impact.NONE}
-
 IDS_PER_QUERY = 500
-TITLE_LENGTH = 200
 
-_HTML = re.compile(r"</?(?:p|br|a|b|i|u|em|strong|small|var|code|pre|ul|ol|li|div|span|h[1-6]|table)\b[^<>]*>", re.I)
 
 Progress = Callable[[int, int], None]
 """Told how many of how many reports have been read."""
@@ -78,60 +64,6 @@ class ImportReport:
     components: int = 0
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """An update as it stands in the file."""
-
-    public_id: str
-    state: str
-    body: str
-    posted_at: datetime
-
-
-@dataclass(frozen=True)
-class _Group:
-    public_id: str
-    name: str
-    position: int
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class _Component:
-    public_id: str
-    title: str
-    description: str | None
-    group: str | None
-    position: int
-    created_at: datetime
-
-
-@dataclass(frozen=True)
-class _Report:
-    """An incident or a maintenance as it stands in the file, its updates oldest first."""
-
-    public_id: str
-    title: str
-    state: str
-    impact: str
-    began_at: datetime
-    ended_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    updates: tuple[_Entry, ...]
-    components: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _History:
-    source: str
-    groups: list[_Group]
-    components: list[_Component]
-    gone: list[_Component]
-    incidents: list[_Report]
-    maintenances: list[_Report]
-
-
 def import_statuspage(data: object, *, by: Actor, now: datetime, progress: Progress | None = None) -> ImportReport:
     """Import components, groups, incidents with their updates, and maintenance from a Statuspage v2 document.
 
@@ -139,7 +71,7 @@ def import_statuspage(data: object, *, by: Actor, now: datetime, progress: Progr
     from the file is brought in line with it; updates written here stay. Raises RuleViolation naming the place
     in the file that cannot be used; then nothing has been written.
     """
-    history = _read(data)
+    history = read_history(data)
     tally = _Tally()
     components = _write_catalogue(history, tally, now)
     touched = _write_incidents(history, components, tally, now, progress)
@@ -176,187 +108,7 @@ class _Tally:
         return ImportReport(created=self.created, updated=self.updated, unchanged=self.unchanged)
 
 
-# Reading the file: every refusal names the place.
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A value of the document and where it stands, such as `incidents[3].started_at`."""
-
-    value: Any
-    path: str = ""
-
-    def __getitem__(self, name: str) -> "_Place":
-        if not isinstance(self.value, dict):
-            raise RuleViolation(f"{self._where()} must be an object, not {_kind(self.value)}.")
-        return _Place(self.value.get(name), f"{self.path}.{name}" if self.path else name)
-
-    def each(self) -> Iterable["_Place"]:
-        if not isinstance(self.value, list):
-            raise RuleViolation(f"{self._where()} must be a list, not {_kind(self.value)}.")
-        return (_Place(value, f"{self.path}[{number}]") for number, value in enumerate(self.value))
-
-    def text(self, longest: int | None = None) -> str:
-        if not isinstance(self.value, str) or not self.value.strip():
-            raise RuleViolation(f"{self._where()} must be a text, not {_kind(self.value)}.")
-        if longest and len(self.value) > longest:
-            raise RuleViolation(f"{self._where()} is longer than {longest} characters.")
-        return _without_control(self.value)
-
-    def optional_text(self) -> str | None:
-        return None if self.value in (None, "") else self.text()
-
-    def number(self) -> int:
-        if self.value is None:
-            return 0
-        if not isinstance(self.value, int) or isinstance(self.value, bool) or not 0 <= self.value < 2**31:
-            raise RuleViolation(f"{self._where()} must be a whole number, not {_kind(self.value)}.")
-        return self.value
-
-    def moment(self) -> datetime:
-        found = self.optional_moment()
-        if found is None:
-            raise RuleViolation(f"{self._where()} is missing: it must be a time such as 2024-05-01T10:00:00Z.")
-        return found
-
-    def optional_moment(self) -> datetime | None:
-        if self.value is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(self.text())
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            raise RuleViolation(f"{self._where()} must be a time with its zone, such as 2024-05-01T10:00:00Z.")
-        return moment
-
-    def choice(self, choices: Collection[str]) -> str:
-        if not isinstance(self.value, str) or self.value not in choices:
-            raise RuleViolation(f"{self._where()} must be one of {', '.join(choices)}, not {_kind(self.value)}.")
-        return self.value
-
-    def _where(self) -> str:
-        return self.path or "The file"
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "missing"
-    return repr(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-
-
-def _without_control(text: str) -> str:
-    return "".join(each for each in text if each in "\n\t" or (each >= " " and not "\ud800" <= each <= "\udfff"))
-
-
-def _read(data: object) -> _History:
-    root = _Place(data)
-    source = root["page"]["id"].text(40)
-    if source == OWN:
-        raise RuleViolation(f"page.id cannot be {OWN!r}: that is the name of what is made here.")
-    rows = list(root["components"].each())
-    groups = [_read_group(row) for row in rows if row["group"].value is True]
-    components = [_read_component(row) for row in rows if row["group"].value is not True]
-    listed = {component.public_id for component in components}
-    gone: dict[str, _Component] = {}
-
-    def reports(name: str, read: Callable[[_Place], _Report]) -> list[_Report]:
-        found = []
-        places = root[name]
-        for place in places.each():
-            found.append(read(place))
-            if place["components"].value is not None:
-                named = [_read_component(each) for each in place["components"].each()]
-                gone.update({each.public_id: each for each in named if each.public_id not in listed})
-        return found
-
-    incidents = reports("incidents", _read_incident)
-    maintenances = reports("scheduled_maintenances", _read_maintenance) if root["scheduled_maintenances"].value else []
-    for name, ids in (
-        ("components", [row.public_id for row in components] + [row.public_id for row in groups]),
-        ("incidents", [report.public_id for report in incidents]),
-        ("scheduled_maintenances", [report.public_id for report in maintenances]),
-    ):
-        if len(ids) != len(set(ids)):
-            twice = next(each for each in ids if ids.count(each) > 1)
-            raise RuleViolation(f"{name} holds the id {twice!r} twice.")
-    return _History(source, groups, components, list(gone.values()), incidents, maintenances)
-
-
-def _read_group(place: _Place) -> _Group:
-    return _Group(
-        place["id"].text(40), place["name"].text(200), place["position"].number(), place["created_at"].moment()
-    )
-
-
-def _read_component(place: _Place) -> _Component:
-    return _Component(
-        public_id=place["id"].text(40),
-        title=place["name"].text(200),
-        description=place["description"].optional_text(),
-        group=place["group_id"].optional_text(),
-        position=place["position"].number(),
-        created_at=place["created_at"].moment(),
-    )
-
-
-def _read_incident(place: _Place) -> _Report:
-    began_at = place["started_at"].optional_moment() or place["created_at"].moment()
-    return _read_report(place, STATES, began_at, place["resolved_at"].optional_moment())
-
-
-def _read_maintenance(place: _Place) -> _Report:
-    begins, ends = place["scheduled_for"].moment(), place["scheduled_until"].moment()
-    if ends < begins:
-        raise RuleViolation(f"{place.path}.scheduled_until is before scheduled_for.")
-    return _read_report(place, MAINTENANCE_STATES, begins, ends)
-
-
-def _read_report(place: _Place, states: Collection[str], began_at: datetime, ended_at: datetime | None) -> _Report:
-    title = " ".join(place["name"].text().split())
-    updates = [_read_update(each, states) for each in place["incident_updates"].each()]
-    ids = [update.public_id for update in updates]
-    if not ids or len(ids) != len(set(ids)):
-        raise RuleViolation(f"{place.path}.incident_updates must hold at least one update, and none twice.")
-    updates.reverse()  # Newest first in the file; the sort keeps the order of those of one moment.
-    updates.sort(key=lambda update: update.posted_at)
-    components = place["components"]
-    named = [each["id"].text(40) for each in components.each()] if components.value is not None else []
-    created_at = place["created_at"].moment()
-    return _Report(
-        public_id=place["id"].text(40),
-        title=title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…",
-        state=place["status"].choice(states),
-        impact=place["impact"].choice(IMPACTS) if place["impact"].value is not None else "none",
-        began_at=began_at,
-        ended_at=ended_at,
-        created_at=created_at,
-        updated_at=place["updated_at"].optional_moment() or created_at,
-        updates=tuple(updates),
-        components=tuple(dict.fromkeys(named)),
-    )
-
-
-def _read_update(place: _Place, states: Collection[str]) -> _Entry:
-    return _Entry(
-        public_id=place["id"].text(40),
-        state=place["status"].choice(states),
-        body=as_markdown(place["body"].text()),
-        posted_at=place["display_at"].optional_moment() or place["created_at"].moment(),
-    )
-
-
-def as_markdown(body: str) -> str:
-    """A text of the other page as ours: HTML becomes Markdown, in plain text the line breaks stay."""
-    if _HTML.search(body):
-        return plaintext.to_markdown(body) or "–"
-    return re.sub(r"(?<!\n)\n(?!\n)", "\\\\\n", body.replace("\r\n", "\n").strip())
-
-
-# Writing
-
-
-def _write_catalogue(history: _History, tally: _Tally, now: datetime) -> dict[str, int]:
+def _write_catalogue(history: History, tally: _Tally, now: datetime) -> dict[str, int]:
     """Groups and components; returns component ids by their ids in the file."""
     groups = {
         row.public_id: row
@@ -410,7 +162,7 @@ def _assign(row: Any, wanted: Mapping[str, Any]) -> bool:
 
 
 def _write_incidents(
-    history: _History, components: Mapping[str, int], tally: _Tally, now: datetime, progress: Progress | None
+    history: History, components: Mapping[str, int], tally: _Tally, now: datetime, progress: Progress | None
 ) -> frozenset[int]:
     """The incidents that differ from what is here; returns the ids of the components they name or named."""
     known = {
@@ -418,7 +170,7 @@ def _write_incidents(
     }
     updates = _known(IncidentUpdate, IncidentUpdate.incident_id, [row.id for row in known.values()])
     named = _named(IncidentComponent, IncidentComponent.incident_id, [row.id for row in known.values()])
-    changed: list[tuple[Incident, _Report]] = []
+    changed: list[tuple[Incident, ReportRead]] = []
     touched: set[int] = set()
     for number, report in enumerate(history.incidents, start=1):
         ids = frozenset(components[each] for each in report.components)
@@ -444,7 +196,7 @@ def _write_incidents(
     return frozenset(touched)
 
 
-def _incident_fields(report: _Report) -> dict[str, Any]:
+def _incident_fields(report: ReportRead) -> dict[str, Any]:
     state = STATES[report.state]
     last = report.updates[-1]
     impact = IMPACTS[report.impact]
@@ -481,7 +233,7 @@ def _portions(ids: Sequence[int]) -> Iterable[Sequence[int]]:
     return (ids[start : start + IDS_PER_QUERY] for start in range(0, len(ids), IDS_PER_QUERY))
 
 
-def _differs(wanted: Iterable[_Entry], known: Mapping[str, Any], states: Mapping[str, Any]) -> bool:
+def _differs(wanted: Iterable[UpdateRead], known: Mapping[str, Any], states: Mapping[str, Any]) -> bool:
     return any(
         (row := known.get(entry.public_id)) is None
         or (row.state, row.body, row.posted_at) != (states[entry.state], entry.body, entry.posted_at)
@@ -489,7 +241,7 @@ def _differs(wanted: Iterable[_Entry], known: Mapping[str, Any], states: Mapping
     )
 
 
-def _write_updates(changed: Sequence[tuple[Incident, _Report]], known: Mapping[int, Mapping[str, Any]]) -> None:
+def _write_updates(changed: Sequence[tuple[Incident, ReportRead]], known: Mapping[int, Mapping[str, Any]]) -> None:
     fresh = []
     for incident, report in changed:
         rows = known.get(incident.id, {})
@@ -504,7 +256,7 @@ def _write_updates(changed: Sequence[tuple[Incident, _Report]], known: Mapping[i
         db.session.execute(insert(IncidentUpdate), fresh)
 
 
-def _write_impacts(changed: Sequence[tuple[Incident, _Report]], components: Mapping[str, int]) -> None:
+def _write_impacts(changed: Sequence[tuple[Incident, ReportRead]], components: Mapping[str, int]) -> None:
     """Severities of the changed reports: what stands, what moved when, and the intervals."""
     ids = [incident.id for incident, _report in changed]
     update_ids: dict[tuple[int, str], int] = {}
@@ -551,7 +303,7 @@ def _write_impacts(changed: Sequence[tuple[Incident, _Report]], components: Mapp
     write_intervals(stretches)
 
 
-def _timeline(report: _Report, hit: Mapping[int, Severity]) -> list[Entry]:
+def _timeline(report: ReportRead, hit: Mapping[int, Severity]) -> list[Entry]:
     """What moves severities: the first update names them all; the end clears them even if no update says so."""
     timeline = [
         Entry(update.posted_at, STATES[update.state], hit if number == 0 else {})
@@ -575,7 +327,7 @@ def _changes(update_id: int, before: Mapping[int, Severity], after: Mapping[int,
             }
 
 
-def _write_maintenances(history: _History, components: Mapping[str, int], tally: _Tally, now: datetime) -> None:
+def _write_maintenances(history: History, components: Mapping[str, int], tally: _Tally, now: datetime) -> None:
     known = {
         row.public_id: row
         for row in db.session.scalars(select(Maintenance).where(Maintenance.source == history.source))
@@ -612,7 +364,7 @@ def _write_maintenances(history: _History, components: Mapping[str, int], tally:
 
 
 def _write_maintenance_parts(
-    row: Maintenance, report: _Report, known: Mapping[str, Any], components: Collection[int]
+    row: Maintenance, report: ReportRead, known: Mapping[str, Any], components: Collection[int]
 ) -> None:
     for entry in report.updates:
         wanted = {"state": MAINTENANCE_STATES[entry.state], "body": entry.body, "posted_at": entry.posted_at}
