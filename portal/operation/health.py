@@ -9,13 +9,17 @@ from importlib.metadata import version
 
 from portal.config import Settings
 from portal.extensions import db
+from portal.files import store
+from portal.files.queries import totals
 from portal.operation.queries import MailFigures, Measures, mail_figures, measure, redis_trouble, schema_state
 from portal.operation.rules import (
     Finding,
+    Stored,
     Verdict,
     audit_finding,
     backup_finding,
     disk_finding,
+    files_finding,
     incident_mail_finding,
     metrics_finding,
     outbox_finding,
@@ -65,6 +69,7 @@ def look(settings: Settings, now: datetime) -> Health:
         audit_finding(found.audit_unsealed),
         backup_finding(found.backed_up_at, now),
         disk_finding(shutil.disk_usage(settings.instance).free, "the instance folder"),
+        _files(),
         metrics_finding(has_token=bool(settings.metrics_token)),
     ]
     versions = [
@@ -74,6 +79,15 @@ def look(settings: Settings, now: datetime) -> Health:
         ("Python", platform.python_version()),
     ]
     return Health(found, mail, findings, versions)
+
+
+def _files() -> Finding:
+    """Whether the store takes files. What of it is lost or nobody's takes longer to count: `portal doctor` tells it."""
+    place = store.of_app()
+    if trouble := place.trouble():
+        return files_finding(place.told, trouble)
+    files, size = totals()
+    return files_finding(place.told, "", Stored(files, size))
 
 
 def _postgres_version() -> str:

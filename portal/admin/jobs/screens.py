@@ -403,8 +403,9 @@ class Screens:
         version = _number_of(request.form.get("version")) or 0
         rows = rows_sent()
         given, told = lines_typed(rows)
-        if request.form.get("do") == "more" or any(row.errors for row in told):
-            return self._lines(found, told, version, status=200 if request.form.get("do") == "more" else 422)
+        is_looking = request.form.get("do") == "more" or "move" in request.form
+        if is_looking or any(row.errors for row in told):
+            return self._lines(found, told, version, status=200 if is_looking else 422)
         try:
             editing.set_lines(found, given, version=version, by=access.actor(), now=clock.utcnow())
             address = self._address(found)

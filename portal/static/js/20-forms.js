@@ -52,6 +52,7 @@
   };
   document.addEventListener("input", markDirty);
   document.addEventListener("change", markDirty);
+  document.addEventListener("sorted", markDirty);
   window.addEventListener("beforeunload", (event) => {
     if (document.querySelector("form[data-guard][data-dirty]")) event.preventDefault();
   });

@@ -3,9 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
+from portal.audit.rules import SYSTEM
 from portal.extensions import db
-from portal.jobs.rules import Role
+from portal.jobs.actions.items import set_lines
+from portal.jobs.models import QuoteLine
+from portal.jobs.rules import Role, WorkKind
+from portal.jobs.rules.amounts import LineGiven
 from tests.admin.jobs.conftest import Make, fresh, number, status_id
 from tests.conftest import NOW, STAFF_HOST, Cast, SignIn
 from tests.story.conftest import violations
@@ -66,3 +71,30 @@ def test_what_is_ticked_brings_up_the_bar_and_nothing_is_wider_than_a_telephone(
         page.get_by_role("button", name="Completed").click()
         page.get_by_text("The customer sees it.").wait_for()
     assert fresh(item).status_id == status_id(Role.COMPLETED)
+
+
+def test_lines_are_put_into_order_by_handle_and_by_buttons_and_enter_saves(
+    browser: "Browser", cast: Cast, sign_in: SignIn, make: Make
+) -> None:
+    quote = make("Offer", Role.DRAFT, kind=WorkKind.QUOTE)
+    names = ["Router", "Labour", "Cable"]
+    set_lines(quote, [LineGiven(name) for name in names], version=quote.version, by=SYSTEM, now=NOW)
+    db.session.commit()
+    client = sign_in(cast.olaf)
+    address = f"http://{STAFF_HOST}/admin/quotes/{number(quote)}/lines"
+    with answered_page(browser, client, address, viewport=PHONE) as page:
+        assert not violations(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.set_viewport_size(WIDE)
+        assert not violations(page)
+        rows = page.locator(".jobs-row")
+        rows.nth(2).locator("[data-handle]").drag_to(rows.nth(0).locator("[data-handle]"))
+        page.wait_for_function("document.querySelector('.jobs-row input').value === 'Cable'")
+        page.get_by_role("button", name="Move Labour up").click()
+        assert page.locator("form[data-guard][data-dirty]").count() == 1, "leaving it like that warns"
+        page.get_by_label("What").first.press("Enter")
+        page.get_by_text("Saved.").wait_for()
+    found = db.session.scalars(
+        select(QuoteLine.description).where(QuoteLine.item_id == quote.id).order_by(QuoteLine.position)
+    )
+    assert list(found) == ["Cable", "Labour", "Router"]

@@ -299,10 +299,37 @@ def test_lines_of_a_quote_are_typed_added_up_and_kept(cast: Cast, sign_in: SignI
     assert post(client, f"{JOBS}/{number(make('Job'))}/lines", version=1)[0] == 404
 
 
+def test_lines_are_put_into_order_without_script(cast: Cast, sign_in: SignIn, make: Make) -> None:
+    item = make("Offer", Role.DRAFT, kind=WorkKind.QUOTE)
+    client, path = sign_in(cast.olaf), f"{QUOTES}/{number(item)}/lines"
+    fields: dict[str, Any] = {
+        "description": ["Router", "", "Labour", "Discount"],
+        "quantity": ["", "", "1.5", "x"],
+        "price": ["1", "", "2", "3"],
+        "tax": ["", "", "", ""],
+    }
+    for move, order in (
+        ("2:up", ["Labour", "Router", "Discount"]),
+        ("2:down", ["Router", "Discount", "Labour"]),
+        ("0:up", ["Router", "Labour", "Discount"]),
+        ("3:down", ["Router", "Labour", "Discount"]),
+        ("1:up", ["Router", "Labour", "Discount"]),
+        ("9:up", ["Router", "Labour", "Discount"]),
+        ("x", ["Router", "Labour", "Discount"]),
+    ):
+        status, page = post(client, path, version=item.version, move=move, **fields)
+        assert status == 200
+        typed = re.findall(r'name="description" value="([^"]*)"', page)
+        assert [each for each in typed if each] == order, move
+        assert "A number such as" in page, "what is wrong is told beside it all the same"
+    assert lines_of(item) == []
+
+
 def test_a_quote_with_lines_is_sent_with_one_button(cast: Cast, sign_in: SignIn, make: Make) -> None:
     item = make("Offer", Role.DRAFT, kind=WorkKind.QUOTE)
     client, path = sign_in(cast.olaf), f"{QUOTES}/{number(item)}"
-    assert "Send the quote" not in client.get(path).get_data(as_text=True)
+    page = client.get(path).get_data(as_text=True)
+    assert ("Send the quote" in page, "How it was answered" in page) == (False, False)
     line = {"description": "Router", "quantity": "1", "price": "80", "tax": "20"}
     assert post(client, path + "/lines", version=item.version, do="save", **line)[0] == 303
     page = client.get(path).get_data(as_text=True)
@@ -310,7 +337,8 @@ def test_a_quote_with_lines_is_sent_with_one_button(cast: Cast, sign_in: SignIn,
     sent = status_id(Role.SENT, WorkKind.QUOTE)
     assert post(client, path + "/move", version=fresh(item).version, status=sent)[0] == 303
     assert fresh(item).status_id == sent
-    assert "Send the quote" not in client.get(path).get_data(as_text=True)
+    page = client.get(path).get_data(as_text=True)
+    assert ("Send the quote" in page, "How it was answered" in page) == (False, True)
 
 
 def test_cards_move_on_the_board_and_a_stale_one_is_refused(cast: Cast, sign_in: SignIn, make: Make) -> None:

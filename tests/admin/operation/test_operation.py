@@ -12,6 +12,7 @@ from portal import clock, events
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
+from portal.files.store import Store
 from portal.notifications import outbound
 from portal.notifications.models import Delivery, Relay
 from portal.notifications.queries import pause_of_all
@@ -42,9 +43,23 @@ def test_every_part_is_told_in_words(sign_in: SignIn, cast: Cast) -> None:
     assert parts["Migrations"].startswith("Fine")
     assert parts["Sending"] == "Fine: Goes on"
     assert parts["Redis"].startswith("To look at")
+    assert re.match(r"Fine: 0 files, 0\.0 MB in ", parts["Files"])
     assert parts["Backup"].startswith("To look at")
     assert "<code>portal backup</code>" in page
     assert ("WAL" in parts) is (db.engine.dialect.name == "sqlite")
+
+
+def test_a_store_that_takes_no_files_needs_somebody(
+    sign_in: SignIn, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "trouble", lambda _self: "EndpointConnectionError")
+    client = sign_in(cast.root)
+    told = parts_of(client.get(SCREEN).get_data(as_text=True))["Files"]
+    assert told.startswith("Needs you:")
+    assert "PORTAL_FILES_URL" in told
+    assert "Fine" in parts_of(client.get(SCREEN).get_data(as_text=True))["Migrations"], (
+        "the rest is looked at all the same"
+    )
 
 
 def test_mails_that_nobody_sends_and_a_broken_relay_need_somebody(sign_in: SignIn, cast: Cast) -> None:
