@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from flask import Flask
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.orm.exc import StaleDataError
 
 from portal import events, sealing
 from portal.config import Settings
@@ -24,6 +22,7 @@ from portal.notifications.channels import alarms, gateway, lane
 from portal.notifications.channels.rules import ChannelKind, Outcome, post_text, short_text, webhook_id
 from portal.notifications.channels.sealed import ADDRESS, SECRET
 from portal.notifications.channels.texts import fill
+from portal.notifications.persistence import persistently
 from portal.notifications.rules import Failure
 from portal.outside import Lookup
 
@@ -39,8 +38,6 @@ MESSAGES_A_TURN = 20
 
 SOON = timedelta(seconds=6)
 """What is due within it is waited for: the first retry comes after five seconds, not after the next pulse."""
-
-DATABASE_PATIENCE = 0.2
 
 
 class ChannelSender:
@@ -169,23 +166,14 @@ class ChannelSender:
             return Outcome(Failure.POISON, None, f"It cannot be made: {type(trouble).__name__}")
 
     def _persistently(self, work: Callable[[], Result]) -> Result:
-        """Do something in a transaction, and again until the database takes it: an answer must not be forgotten.
+        """Do something in a transaction, for as long as it takes."""
 
-        On the way out there is an end to patience; then the lease says what became of it.
-        """
-        waited = 0.0
-        while True:
-            try:
-                result = work()
-                events.commit()
-                return result
-            except (OperationalError, InterfaceError, StaleDataError) as trouble:
-                events.rollback()
-                if self.stop.is_set() and waited > gateway.SECONDS:
-                    raise
-                log.warning("the database does not take a result, trying again: %s", trouble.__class__.__name__)
-                threading.Event().wait(DATABASE_PATIENCE)
-                waited += DATABASE_PATIENCE
+        def attempt() -> Result:
+            result = work()
+            events.commit()
+            return result
+
+        return persistently(attempt, events.rollback, stop=self.stop, seconds=gateway.SECONDS)
 
 
 def start(app: Flask, *, now: Callable[[], datetime], stop: threading.Event) -> None:

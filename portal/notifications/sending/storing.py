@@ -1,25 +1,17 @@
 """The database as the sending loop uses it: patiently, and with commits made durable beside the loop."""
 
-import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, Transaction
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.orm.exc import StaleDataError
 
 from portal import events
 from portal.extensions import db
+from portal.notifications.persistence import persistently
 from portal.notifications.sending.clerk import Clerk, Errand
 
-log = logging.getLogger(__name__)
-
 Result = TypeVar("Result")
-
-PAUSE_SECONDS = 0.2
-"""How long a database that did not take something is left alone."""
 
 LAST_PATIENCE_SECONDS = 20.0
 """How long a process that is told to stop still tries."""
@@ -102,14 +94,4 @@ class Store:
         self._connection = None
 
     def _persistently(self, attempt: Callable[[], Result], recover: Callable[[], None]) -> Result:
-        told_at: float | None = None
-        while True:
-            try:
-                return attempt()
-            except (OperationalError, InterfaceError, StaleDataError) as trouble:
-                recover()
-                told_at = told_at or (time.monotonic() if self._stop.is_set() else None)
-                if told_at and time.monotonic() - told_at > LAST_PATIENCE_SECONDS:
-                    raise
-                log.warning("the database does not take a result, trying again: %s", trouble.__class__.__name__)
-                time.sleep(PAUSE_SECONDS)
+        return persistently(attempt, recover, stop=self._stop, seconds=LAST_PATIENCE_SECONDS)
