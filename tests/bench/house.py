@@ -16,6 +16,9 @@ from portal.catalogue.queries import company_reached_select
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Audience, Severity, State
+from portal.jobs import actions as jobs
+from portal.jobs.rules import WorkKind
+from portal.live import REPLAY
 from tests.bench.figures import Result, Spread, at_most
 from tests.bench.machine import MissingError, free_port, pss
 from tests.bench.seed import HOST, open_sessions
@@ -111,7 +114,7 @@ def _pages(portal: Portal, sessions: Path, title: str) -> Iterator["subprocess.P
 
 
 def measure_first_render(portal: Portal) -> list[Result]:
-    """Target 6: the signed-in home in a browser that was never here."""
+    """Target 6: the signed-in home, with services, a job and a quote, in a browser that was never here."""
     try:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415  # only this target needs a browser
 
@@ -119,7 +122,13 @@ def measure_first_render(portal: Portal) -> list[Result]:
     except ImportError as error:
         raise MissingError(f"playwright is not installed ({error})") from error
     with portal.database():
-        cookie = open_sessions([1], 1, clock.utcnow())[1][0]
+        now = clock.utcnow()
+        cookie = open_sessions([1], 1, now)[1][0]
+        for kind in WorkKind:
+            jobs.create_item(kind, "Move the router", company_id=1, by=SYSTEM, now=now)
+        events.commit()
+    # Until the hub repeats those bells no more: a part that asks again because of them is no first render.
+    time.sleep(REPLAY + 1)
     requests: list[str] = []
     sizes: list[float] = []
     options = chromium()
