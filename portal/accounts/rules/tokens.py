@@ -118,7 +118,7 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.PORTALS: "Portal domains and what each shows; reads companies.",
     Scope.BROADCASTS: "Broadcasts and their deliveries, addresses too.",
     Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
-    Scope.WORK: "Jobs and quotes with their messages; reads work statuses, companies, services and holdings.",
+    Scope.WORK: "Jobs and quotes with their messages and files; reads work statuses, companies, services and holdings.",
     Scope.AUDIT: "Reads the audit trail.",
 }
 
