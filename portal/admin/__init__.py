@@ -22,6 +22,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.imports.routes import blueprint as imports
     from portal.admin.incidents.routes import blueprint as incidents
     from portal.admin.jobs.routes import jobs, quotes
+    from portal.admin.leak_proof.routes import blueprint as leak_proof
     from portal.admin.messages.routes import blueprint as messages
     from portal.admin.my_work.routes import blueprint as my_work
     from portal.admin.operation.routes import blueprint as operation
@@ -61,6 +62,7 @@ def blueprints() -> list[Blueprint]:
         relays,
         work_settings,
         work_sheet,
+        leak_proof,
         tokens,
         channels,
         operation,

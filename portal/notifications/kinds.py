@@ -174,6 +174,11 @@ def kind_named(name: str) -> Kind:
     return _kinds[name]
 
 
+def registered() -> list[Kind]:
+    """Every kind there is, in the order of registration."""
+    return list(_kinds.values())
+
+
 def listed() -> list[Kind]:
     """The kinds whose mails are lists that can be left, one for each topic, in the order of registration."""
     return list({kind.topic: kind for kind in _kinds.values() if kind.is_list}.values())

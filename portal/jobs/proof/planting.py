@@ -1,0 +1,229 @@
+"""What is planted on the ground of a leak proof: unlikely words for all that is the office's own, and work in every
+status, whatever the company has."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Table, bindparam, func, select
+
+from portal.accounts.models import AccountMail, ApiToken, MailedLink, Membership, Session
+from portal.extensions import db
+from portal.files.models import StoredFile
+from portal.jobs.models import SavedView, WorkItem, WorkMove, WorkStatus, WorkTableRevision
+from portal.jobs.proof.ground import Ground, Row
+from portal.jobs.proof.words import Words
+from portal.jobs.queries.settings import table_of
+from portal.jobs.queries.views import views_of
+from portal.jobs.rules import StatusTable, Unseen, WorkKind, resolve
+from portal.messages.models import Message, Thread
+from portal.notifications.models import Broadcast, Delivery
+from portal.searching import key_of
+
+ITEMS_AT_MOST = 60
+"""Items of each kind that the company is left with; the newest. One in every status comes on top."""
+
+ROWS_AT_MOST = 5_000
+"""Moves, messages and files of the company that are copied; the newest."""
+
+RATHER_OLD = timedelta(days=30)
+"""How long ago the items began that are made for the proof."""
+
+
+def plant(found: Ground, company_id: int, person_id: int, now: datetime) -> None:
+    """Put unlikely words in the place of everything internal, and an item of the company in every work status."""
+    _plant_statuses(found)
+    _plant_work(found, company_id, now)
+    _plant_talk(found, company_id)
+    _plant_views(found)
+    _let_in(found, company_id, person_id)
+
+
+def _plant_statuses(found: Ground) -> None:
+    words = found.words
+    rows = found.rows(select(WorkStatus.__table__).order_by(WorkStatus.kind, WorkStatus.position, WorkStatus.id))
+    place = 200_000_000 + secrets.randbelow(100_000_000)
+    names: dict[int, tuple[str, str]] = {}
+    for row in rows:
+        called = f"“{row['name']}”"
+        name, color = words.name(f"the name of {called}"), words.color(f"the colour of {called}")
+        names[row["id"]] = name, color
+        place += 1 + secrets.randbelow(1_000_000)
+        words.number(place, f"the place of {called}")
+        # Without a colour of their own customers are shown the internal one, and may be.
+        row["portal_color"] = row["portal_color"] or row["color"]
+        row |= {"name": name, "name_key": key_of(name), "color": color, "position": place}
+    saves = found.rows(select(WorkTableRevision.__table__))
+    for save in saves:
+        save["statuses"] = [_planted(each, names, found.words) for each in save["statuses"]]
+    found.copy(WorkStatus, rows)
+    found.copy(WorkTableRevision, saves)
+
+
+def _planted(status: Mapping[str, Any], names: dict[int, tuple[str, str]], words: Words) -> Row:
+    """A status as it was saved before, with the words that stand for it today; one that is gone gets words too."""
+    called = f"“{status['name']}”, as it was"
+    known = names.get(status["id"])
+    if known is None:
+        known = names[status["id"]] = words.name(f"the name of {called}"), words.color(f"the colour of {called}")
+    shown = status["portal_color"] or status["color"]
+    return {**status, "name": known[0], "color": known[1], "portal_color": shown}
+
+
+def _plant_work(found: Ground, company_id: int, now: datetime) -> None:
+    """The newest items of the company, and one in each status that went through all the others before."""
+    items = [
+        row
+        for kind in WorkKind
+        for row in found.rows(
+            select(WorkItem.__table__)
+            .where(WorkItem.company_id == company_id, WorkItem.kind == kind)
+            .order_by(WorkItem.id.desc())
+            .limit(ITEMS_AT_MOST)
+        )
+    ]
+    moves = found.rows(
+        select(WorkMove.__table__)
+        .where(WorkMove.item_id.in_([row["id"] for row in items]))
+        .order_by(WorkMove.id.desc())
+        .limit(ROWS_AT_MOST)
+    )
+    tables = _tables(found)
+    made, further = _in_every_status(found, company_id, tables, now)
+    reason, by_name = found.words.name("the reason of a move"), found.words.name("who made a move")
+    found.copy(WorkItem, [*items, *made])
+    found.copy(WorkMove, [{**row, "reason": reason, "by_name": by_name} for row in (*moves, *further)])
+    _show(found, made, tables)
+
+
+def _tables(found: Ground) -> dict[WorkKind, StatusTable]:
+    with found.standing():
+        statuses = db.session.scalars(select(WorkStatus).order_by(WorkStatus.position)).all()
+        return {kind: table_of(kind, [each for each in statuses if each.kind is kind]) for kind in WorkKind}
+
+
+@dataclass
+class _Maker:
+    """Makes an item of the company in each work status, which went through all the others before."""
+
+    company_id: int
+    now: datetime
+    item_id: int
+    move_id: int
+    items: list[Row] = field(default_factory=list)
+    moves: list[Row] = field(default_factory=list)
+
+    def make(self, table: StatusTable, number: int, revision: int) -> None:
+        """One for each status of a table, with the numbers after this one."""
+        for row in table.rows:
+            self.item_id, number = self.item_id + 1, number + 1
+            self._item(table.kind, number, row.id)
+            for step, status_id in enumerate([*(each.id for each in table.rows if each.id != row.id), row.id]):
+                self._move(table, status_id, revision, self.now - RATHER_OLD + timedelta(minutes=step))
+
+    def _item(self, kind: WorkKind, number: int, status_id: int) -> None:
+        title = "Leak proof"
+        self.items.append(
+            {
+                **dict.fromkeys(each.name for each in WorkItem.__table__.columns),
+                "id": self.item_id,
+                "version": 1,
+                "kind": kind,
+                "number": number,
+                "company_id": self.company_id,
+                "site": "",
+                "title": title,
+                "title_key": key_of(title),
+                "description": "",
+                "status_id": status_id,
+                "status_since": self.now,
+                "public_revision": 1,
+                "terms": "",
+                "currency": "GBP",
+                "created_at": self.now - RATHER_OLD,
+            }
+        )
+
+    def _move(self, table: StatusTable, status_id: int, revision: int, at: datetime) -> None:
+        self.move_id += 1
+        told = resolve(table, status_id)
+        self.moves.append(
+            {
+                **dict.fromkeys(each.name for each in WorkMove.__table__.columns),
+                "id": self.move_id,
+                "item_id": self.item_id,
+                "status_id": status_id,
+                "at": at,
+                "revision": revision,
+                "told_status_id": None if isinstance(told, Unseen) else told.id,
+            }
+        )
+
+
+def _in_every_status(
+    found: Ground, company_id: int, tables: Mapping[WorkKind, StatusTable], now: datetime
+) -> tuple[list[Row], list[Row]]:
+    """An item of the company for each work status, and the moves that led it there."""
+    scalar = found.connection.scalar
+    last_item, last_move = scalar(select(func.max(WorkItem.id))), scalar(select(func.max(WorkMove.id)))
+    maker = _Maker(company_id, now, last_item or 0, last_move or 0)
+    for kind, table in tables.items():
+        number = scalar(select(func.max(WorkItem.number)).where(WorkItem.kind == kind))
+        revision = scalar(select(func.max(WorkTableRevision.number)).where(WorkTableRevision.kind == kind))
+        maker.make(table, number or 0, revision or 1)
+    return maker.items, maker.moves
+
+
+def _show(found: Ground, made: Sequence[Row], tables: Mapping[WorkKind, StatusTable]) -> None:
+    """Store of the new items what their customer may know, as whoever moves one does."""
+    shown: list[Row] = []
+    with found.standing():
+        for kind, table in tables.items():
+            views = views_of(kind, [row["id"] for row in made if row["kind"] is kind], table)
+            shown += [
+                {"of_item": item_id, "now_shown": view.status.id, "now_since": view.since}
+                for item_id, view in views.items()
+                if view.status is not None
+            ]
+    if shown:
+        values: dict[str, Any] = {"public_status_id": bindparam("now_shown"), "public_since": bindparam("now_since")}
+        of_item = WorkItem.id == bindparam("of_item")
+        found.connection.execute(cast(Table, WorkItem.__table__).update().where(of_item).values(values), shown)
+
+
+def _plant_talk(found: Ground, company_id: int) -> None:
+    """Notes of staff to staff, and the files that only they see."""
+    words = found.words
+    threads = select(Thread.id).where(Thread.company_id == company_id)
+    notes = found.rows(
+        select(Message.__table__).where(Message.thread_id.in_(threads)).order_by(Message.id.desc()).limit(ROWS_AT_MOST)
+    )
+    files = found.rows(
+        select(StoredFile.__table__)
+        .where(StoredFile.company_id == company_id)
+        .order_by(StoredFile.id.desc())
+        .limit(ROWS_AT_MOST)
+    )
+    note = {"body": words.name("an internal note"), "author_name": words.name("who wrote an internal note")}
+    file = {"name": words.name("an internal file") + ".pdf", "uploader_name": words.name("who added an internal file")}
+    found.copy(Message, [{**row, **note} if row["is_internal"] else row for row in notes])
+    found.copy(StoredFile, [{**row, **file} if row["is_internal"] else row for row in files])
+
+
+def _plant_views(found: Ground) -> None:
+    rows = found.rows(select(SavedView.__table__).limit(ROWS_AT_MOST))
+    called = found.words.name("the name of a saved view")
+    found.copy(SavedView, [{**row, "name": called} for row in rows])
+
+
+def _let_in(found: Ground, company_id: int, person_id: int) -> None:
+    """Make the person a contact, who may open every page there is, and have room for what opens doors and for mails."""
+    theirs = (Membership.person_id == person_id) | (Membership.company_id == company_id)
+    memberships = found.rows(select(Membership.__table__).where(theirs).order_by(Membership.id).limit(ROWS_AT_MOST))
+    for row in memberships:
+        row["is_contact"] = row["is_contact"] or row["person_id"] == person_id
+    found.copy(Membership, memberships)
+    for model in (Session, ApiToken, MailedLink, AccountMail, Broadcast, Delivery):
+        found.copy(model)
