@@ -197,7 +197,7 @@ def name_everything_anew(staff: Page) -> None:
     staff.get_by_label("Name of In progress in the portal", exact=True).fill("We are on it")
     staff.get_by_label("Name of Requested in the portal", exact=True).fill("Submitted")
     staff.get_by_label("What customers see of On hold").select_option(label="Fettling")
-    staff.get_by_label("What customers see of Scheduled").select_option(label="Hidden, the last one stays")
+    staff.get_by_label("What customers see of Scheduled").select_option(label="Hidden")
     _choose_colour(staff, "Colour of In progress in the portal", "Pink")
     staff.get_by_role("button", name="Move Requested down").focus()
     for _time in range(3):

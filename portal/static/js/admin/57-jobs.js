@@ -36,7 +36,11 @@
     if (all) {
       for (const box of all.closest("form").querySelectorAll('[name="item"]')) box.checked = all.checked;
     }
-    if (all || event.target.name === "item") catchUp();
+    if (!all && event.target.name !== "item") return;
+    for (const count of document.querySelectorAll("[data-ticked]")) {
+      count.textContent = count.dataset.ticked.replace("{}", document.querySelectorAll(ticked).length);
+    }
+    catchUp();
   });
 
   const say = (text) => {
