@@ -19,7 +19,16 @@ from portal.files import subjects
 from portal.files.actions import Giver
 from portal.files.subjects import Ref
 from portal.jobs import letters
-from portal.jobs.actions.moves import SITE_LENGTH, TEXT_LENGTH, TITLE_LENGTH, create_item, lock_settings, move
+from portal.jobs.actions.moves import (
+    SITE_LENGTH,
+    TEXT_LENGTH,
+    TITLE_LENGTH,
+    create_item,
+    hold_numbers,
+    lock_settings,
+    made_before,
+    move,
+)
 from portal.jobs.models import WorkItem
 from portal.jobs.queries.public import PublicItem, is_shown_as
 from portal.jobs.rules import Role, WorkKind
@@ -56,7 +65,11 @@ def book(
     it is not. RuleViolation names the field.
     """
     stored_key = _booking_key(kind, giver, key)
-    there = db.session.scalars(select(WorkItem).where(WorkItem.idempotency_key == stored_key)).one_or_none()
+    there = made_before(stored_key)
+    if there is None:
+        # Pressed twice at once, the second waits here for what the first has made.
+        hold_numbers(kind)
+        there = made_before(stored_key)
     if there is not None:
         return there
     company_id = giver.company_id

@@ -22,6 +22,8 @@ from portal.jobs.actions.moves import (
     Moved,
     Outcome,
     create_item,
+    hold_numbers,
+    made_before,
 )
 from portal.jobs.actions.offers import freeze_if_sent
 from portal.jobs.models import QuoteLine, WorkItem
@@ -87,10 +89,10 @@ def add_item(
 
     With an `idempotency_key` that was used before, the item it made then is the answer.
     """
-    if idempotency_key:
-        there = db.session.scalars(select(WorkItem).where(WorkItem.idempotency_key == idempotency_key)).one_or_none()
-        if there is not None:
-            return there
+    # Of two that are added at once the second waits here, and finds what the first has made or has called its own.
+    hold_numbers(kind)
+    if idempotency_key and (there := made_before(idempotency_key)):
+        return there
     known = _checked(kind, company_id, facts)
     return create_item(
         kind,

@@ -12,8 +12,8 @@ from portal.audit.rules import Actor
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.jobs.actions.items import Facts, add_item, edit_item, set_lines
-from portal.jobs.actions.moves import lock_settings, move
-from portal.jobs.models import WorkItem, WorkNumber
+from portal.jobs.actions.moves import hold_numbers, lock_settings, move
+from portal.jobs.models import WorkItem
 from portal.jobs.rules import Role, WorkKind, written_number
 from portal.jobs.rules.amounts import LineGiven
 
@@ -70,8 +70,7 @@ def put_item(
     number = one_line(external_number)
     if not number:
         raise RuleViolation("Say what the other system calls it.", "external_number")
-    lock_settings(kind)
-    db.session.execute(select(WorkNumber.last).where(WorkNumber.kind == kind).with_for_update())
+    hold_numbers(kind)
     item = db.session.scalars(
         select(WorkItem)
         .where(WorkItem.kind == kind, WorkItem.external_number == number)

@@ -40,7 +40,9 @@ __all__ = [
     "Outcome",
     "create_item",
     "empty_status",
+    "hold_numbers",
     "lock_settings",
+    "made_before",
     "move",
     "move_many",
 ]
@@ -76,6 +78,14 @@ def lock_settings(kind: WorkKind) -> Settings:
     return queries.settings_of(kind)
 
 
+def hold_numbers(kind: WorkKind) -> Settings:
+    """The settings, as `lock_settings`; and nobody else makes an item of this kind until this transaction ends. So what
+    was looked for after it and is not there can be made."""
+    settings = lock_settings(kind)
+    db.session.execute(select(WorkNumber.last).where(WorkNumber.kind == kind).with_for_update())
+    return settings
+
+
 def create_item(
     kind: WorkKind,
     title: str,
@@ -104,9 +114,9 @@ def create_item(
     With an `idempotency_key` that was used before, the item it made then is the answer. With `tell` its customer is
     mailed if the status is one that is mailed; whoever booked it has a receipt and needs none.
     """
-    if idempotency_key and (there := _made_before(idempotency_key)):
+    settings = hold_numbers(kind) if idempotency_key else lock_settings(kind)
+    if idempotency_key and (there := made_before(idempotency_key)):
         return there
-    settings = lock_settings(kind)
     status = _usable(settings.table, status_id) if status_id else settings.table.with_role(Role.REQUESTED)
     item = WorkItem(
         kind=kind,
@@ -364,7 +374,8 @@ def _usable(table: StatusTable, status_id: int) -> StatusRow:
     return status
 
 
-def _made_before(idempotency_key: str) -> WorkItem | None:
+def made_before(idempotency_key: str) -> WorkItem | None:
+    """The item that was made with this key. One query."""
     return db.session.scalars(select(WorkItem).where(WorkItem.idempotency_key == idempotency_key)).one_or_none()
 
 
