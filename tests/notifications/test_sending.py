@@ -397,6 +397,14 @@ def test_r33_a_slow_connection_does_not_hold_up_the_rest(outbox: Outbox, smtp_si
     assert Counter(smtp_sink.recipients().values()) == {1: 100}
 
 
+def test_a_broadcast_ends_with_its_last_answer_however_late_that_comes(outbox: Outbox, smtp_sink: SmtpSink) -> None:
+    """Open pages are rung about once a second: what is answered after the last time is rung, and closed, too."""
+    smtp_sink.script("reader0@customers.test", Step(At.DOT, seconds=2.5))
+    broadcast_id = outbox.queue("incident:1", addresses(1))
+    assert outbox.send() == 1
+    assert outbox.broadcast(broadcast_id).state is BroadcastState.DONE
+
+
 # --- what stops a mail ----------------------------------------------------------------------------------------------
 
 

@@ -90,11 +90,15 @@ def _rare_collections() -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Round:
-    """A transaction on its way to the disk, and what follows from it: `ready` are the mails that were marked."""
+    """A transaction on its way to the disk, and what follows from it.
+
+    `ready` are the mails that were marked, `done` those that were answered, `answered` the broadcasts of these.
+    """
 
     lane: Lane
     ready: list[tuple[Mail, Conversation]]
     done: list[Sent]
+    answered: set[int]
     granted: frozenset[int]
     work: Callable[[Connection], frozenset[int]]
     now: datetime
@@ -126,6 +130,7 @@ class Sender:
         self._pace = Pace(settings.slice_size)
         self._lanes: dict[int, Lane] = {}
         self._done: list[Sent] = []
+        self._answered: set[int] = set()
         self._failed: list[Failed] = []
         self._touched: set[int] = set()
         self._nothing_due = False
@@ -369,6 +374,7 @@ class Sender:
                 self._in_session(lambda: relays.relay_works(lane.relay_id))
             lane.use["taken"] += 1
             self._done.append(Sent(mail.taken.id, mail.slice_id, cast(datetime, mail.since), answer.code, answer.text))
+            self._answered.add(mail.taken.broadcast_id)
             self._tally.unmark(mail.slice_id, mail.taken.id)
             self.sent += 1
             return
@@ -424,6 +430,7 @@ class Sender:
             self._lanes[lane.relay_id] = self._lanes.pop(lane.relay_id)
             now = self.now()
             done, self._done = self._done, []
+            answered, self._answered = self._answered, set()
             for mail, _conversation in ready:
                 self._tally.mark(mail.slice_id, mail.taken.id, now)
                 self._touched.add(mail.taken.broadcast_id)
@@ -437,7 +444,7 @@ class Sender:
                 now=now,
             )
             granted, commit = self._store.begin(work)
-            self._round_under_way = _Round(lane, ready, done, granted, work, now, commit)
+            self._round_under_way = _Round(lane, ready, done, answered, granted, work, now, commit)
             return
 
     def _end_round(self, this: "_Round") -> None:
@@ -448,6 +455,7 @@ class Sender:
             granted = self._store.again(this.work)
         for each in this.done:
             self._tally.store_answer(each.slice_id)
+        self._touched |= this.answered
         if not this.lane.is_bounded:
             this.lane.use["offered"] += len(granted)
         # A server that hung up in the meantime has not been offered anything: better known now than guessed later.
