@@ -252,19 +252,26 @@ def test_an_open_incident_of_its_holding_delays_an_item(cast: Cast, sign_in: Sig
 
 
 def test_the_message_icon_stands_until_somebody_answers(cast: Cast, sign_in: SignIn, make: Make) -> None:
-    item, quiet = make("Asked about"), make("Quiet")
+    item, quiet = (make(title, assignee_id=cast.olaf.id) for title in ("Asked about", "Quiet"))
     client = sign_in(cast.olaf)
-    words = "The customer waits for an answer</span>"
+    words, places = "The customer waits for an answer</span>", (JOBS, f"{JOBS}/board", "/admin/my-work")
     messages.write(ref_of(item), "When?", Giver(cast.alice.id, "Alice", cast.a.id), key="1", now=NOW)
     db.session.commit()
-    page = client.get(JOBS).get_data(as_text=True)
-    assert page.count(words) == 1
+    for path in places:
+        assert client.get(path).get_data(as_text=True).count(words) == 1, path
     assert rows(client.get(f"{JOBS}?waiting=1").get_data(as_text=True)) == ["Asked about"]
     assert "When?" in client.get(f"{JOBS}/{number(item)}").get_data(as_text=True)
     assert "When?" not in client.get(f"{JOBS}/{number(quiet)}").get_data(as_text=True)
-    messages.write(ref_of(item), "Tomorrow.", Giver(cast.olaf.id, "Olaf", None), key="2", now=NOW)
+    note = messages.write(
+        ref_of(item), "Ask Ada.", Giver(cast.olaf.id, "Olaf", None), key="2", is_internal=True, now=NOW
+    )
     db.session.commit()
-    assert words not in client.get(JOBS).get_data(as_text=True)
+    assert note.is_internal
+    assert words in client.get(JOBS).get_data(as_text=True), "neither looking nor a note is an answer"
+    messages.write(ref_of(item), "Tomorrow.", Giver(cast.olaf.id, "Olaf", None), key="3", now=NOW)
+    db.session.commit()
+    for path in places:
+        assert words not in client.get(path).get_data(as_text=True), path
 
 
 def lines_of(item: WorkItem) -> list[tuple[Any, ...]]:
