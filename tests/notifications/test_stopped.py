@@ -12,7 +12,7 @@ from portal.accounts.models import Person
 from portal.accounts.rules import Role
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
-from portal.notifications import actions, endings
+from portal.notifications import actions
 from portal.notifications.channels.alarms import KIND
 from portal.notifications.models import Broadcast, Suppression
 from portal.notifications.rules import ACTIVE, BroadcastState
@@ -37,9 +37,6 @@ def send(outbox: Outbox) -> None:
 
     def is_over() -> bool:
         outbox.send()
-        # As the beat does: a sender may leave the end of what it has just sent to it.
-        endings.finish(outbox.now())
-        events.commit()
         return db.session.scalar(under_way) is None
 
     wait_until(is_over, 60, "an end of all broadcasts")
