@@ -4,7 +4,7 @@ A lower capability must not know an upper one, so each of those registers its ki
 says who may see one.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from portal import events
@@ -37,7 +37,7 @@ class Subject:
     """One kind of subject.
 
     `kind` is at most 24 letters and stands in addresses, with the text `key` makes of an id; `find` gives the id of
-    such a text, None for nonsense. `seen` says what is known of a subject from a viewpoint, None for one that is
+    such a text, None for nonsense. `seen` says by id what is known of subjects from a viewpoint, without those that are
     missing or not to be seen: the caller cannot tell them apart. It asks nothing of areas; `area` is the one that must
     be open for customers, for the subject and everything that belongs to it. `permission` is what staff need to write
     about it or to give it files; all staff may read.
@@ -45,7 +45,7 @@ class Subject:
 
     kind: str
     area: Area
-    seen: Callable[[Viewpoint, int], Known | None]
+    seen: Callable[[Viewpoint, Collection[int]], Mapping[int, Known]]
     key: Callable[[int], str]
     find: Callable[[str], int | None]
     permission: Permission = Permission.STAFF_ENTER
@@ -72,8 +72,20 @@ def all_areas() -> frozenset[Area]:
 
 def seen(viewpoint: Viewpoint, ref: Ref) -> Known | None:
     """What is known of a subject from this viewpoint; None for what is missing, hidden, or of a kind nobody knows."""
-    subject = _subjects.get(ref.kind)
-    return subject.seen(viewpoint, ref.id) if subject else None
+    return seen_among(viewpoint, [ref]).get(ref)
+
+
+def seen_among(viewpoint: Viewpoint, refs: Iterable[Ref]) -> Mapping[Ref, Known]:
+    """What is known of those of some subjects that this viewpoint sees. As many queries as there are kinds of them."""
+    ids: dict[str, set[int]] = {}
+    for ref in refs:
+        ids.setdefault(ref.kind, set()).add(ref.id)
+    return {
+        Ref(kind, subject_id): known
+        for kind, wanted in ids.items()
+        if (subject := _subjects.get(kind))
+        for subject_id, known in subject.seen(viewpoint, wanted).items()
+    }
 
 
 def title_of(ref: Ref) -> str:

@@ -1,6 +1,6 @@
 """Jobs and quotes as what files and messages belong to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy import select
 
@@ -26,19 +26,22 @@ def path_of(kind: WorkKind, number: int, *, is_staff: bool) -> str:
     return f"{'/admin' if is_staff else ''}/{PLURALS[kind]}/{written_number(kind, number)}"
 
 
-def _seen(kind: WorkKind) -> Callable[[Viewpoint, int], Known | None]:
-    def seen(viewpoint: Viewpoint, item_id: int) -> Known | None:
+def _seen(kind: WorkKind) -> Callable[[Viewpoint, Collection[int]], Mapping[int, Known]]:
+    def seen(viewpoint: Viewpoint, item_ids: Collection[int]) -> Mapping[int, Known]:
         """Staff see every item, a company those of its own that are in the portal. One query."""
-        wanted = select(WorkItem.company_id, WorkItem.number, WorkItem.title).where(
-            WorkItem.kind == kind, WorkItem.id == item_id
+        wanted = select(WorkItem.id, WorkItem.company_id, WorkItem.number, WorkItem.title).where(
+            WorkItem.kind == kind, WorkItem.id.in_(item_ids)
         )
         if not viewpoint.is_staff:
             wanted = wanted.where(WorkItem.company_id == viewpoint.company_id, WorkItem.public_status_id.is_not(None))
-        row = db.session.execute(wanted).one_or_none()
-        if row is None:
-            return None
-        title = f"{written_number(kind, row.number)} {row.title}"
-        return Known(row.company_id, title, path_of(kind, row.number, is_staff=viewpoint.is_staff))
+        return {
+            row.id: Known(
+                row.company_id,
+                f"{written_number(kind, row.number)} {row.title}",
+                path_of(kind, row.number, is_staff=viewpoint.is_staff),
+            )
+            for row in db.session.execute(wanted)
+        }
 
     return seen
 

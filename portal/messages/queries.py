@@ -40,6 +40,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A subject whose customer waits for an answer since a moment, and the last they wrote about it."""
+
+    ref: Ref
+    since: datetime
+    author: str
+    body: str
+
+
+@dataclass(frozen=True)
 class Conversation:
     """A part of a thread from one viewpoint, oldest first.
 
@@ -176,15 +186,27 @@ def count_waiting() -> int:
     return db.session.scalar(select(func.count()).select_from(Thread).where(Thread.waits_since.is_not(None))) or 0
 
 
-def waiting(limit: int) -> Sequence[tuple[Ref, datetime]]:
+def waiting(limit: int) -> Sequence[Waiting]:
     """The subjects whose customers have waited longest for an answer, longest first. One query."""
+    last = (
+        select(Message.id)
+        .where(Message.thread_id == Thread.id, Message.is_staff.is_(False))
+        .order_by(Message.id.desc())
+        .limit(1)
+        .correlate(Thread)
+        .scalar_subquery()
+    )
     statement = (
-        select(Thread.subject_kind, Thread.subject_id, Thread.waits_since)
+        select(Thread.subject_kind, Thread.subject_id, Thread.waits_since, Message.author_name, Message.body)
+        .outerjoin(Message, Message.id == last)
         .where(Thread.waits_since.is_not(None))
         .order_by(Thread.waits_since, Thread.id)
         .limit(limit)
     )
-    return [(Ref(row.subject_kind, row.subject_id), row.waits_since) for row in db.session.execute(statement)]
+    return [
+        Waiting(Ref(row.subject_kind, row.subject_id), row.waits_since, row.author_name or "", row.body or "")
+        for row in db.session.execute(statement)
+    ]
 
 
 def written_since(person_id: int, since: datetime) -> int:

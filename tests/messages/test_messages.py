@@ -70,7 +70,7 @@ def test_a_customer_waits_until_staff_have_answered(alice: Giver, olaf: Giver) -
     write(alice, "Thanks.", now=NOW + 4 * LATER)
     assert waiting() == NOW + 4 * LATER
     assert queries.count_waiting() == 1
-    assert queries.waiting(10) == [(case(1), NOW + 4 * LATER)]
+    assert queries.waiting(10) == [queries.Waiting(case(1), NOW + 4 * LATER, "Alice", "Thanks.")]
 
 
 def test_staff_say_that_nothing_needs_an_answer(alice: Giver, olaf: Giver) -> None:

@@ -6,10 +6,16 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
+from portal.files.actions import Giver
+from portal.jobs.actions import create_item
+from portal.jobs.rules import WorkKind
+from portal.jobs.subjects import ref_of
+from portal.messages.actions import write
 from portal.messages.models import Message
-from tests.conftest import Cast, SignIn, token_in
+from tests.conftest import NOW, Cast, SignIn, counted_queries, token_in
 from tests.live.test_token import heard
 from tests.support.cases import Cases, make_known
 
@@ -46,12 +52,31 @@ def test_a_message_goes_to_and_fro(cast: Cast, alice: FlaskClient, olaf: FlaskCl
     assert "1 customer waits" in waiting
     assert f'href="{OF_STAFF}#messages"' in waiting
     assert cast.a.name in waiting
+    assert "Is anybody there?" in waiting
     assert "The customer waits for an answer" in olaf.get(OF_STAFF).get_data(as_text=True)
     assert post(olaf, OF_STAFF, "In an hour.")[0] == 303
     assert "Nobody waits" in olaf.get("/admin/messages").get_data(as_text=True)
     page = alice.get(PAGE).get_data(as_text=True)
     assert page.index("Is anybody there?") < page.index("In an hour.")
     assert "The customer waits" not in page
+
+
+def test_who_waits_is_asked_as_often_for_many_as_for_few(cast: Cast, olaf: FlaskClient) -> None:
+    def ask(times: int) -> None:
+        for kind in WorkKind:
+            for _time in range(times):
+                item = create_item(kind, "Asked about", company_id=cast.a.id, by=SYSTEM, now=NOW)
+                giver = Giver(cast.alice.id, cast.alice.name, cast.a.id)
+                write(ref_of(item), "Is anybody there?", giver, key="once", now=NOW)
+        db.session.commit()
+
+    ask(1)
+    with counted_queries() as few:
+        assert "2 customers wait" in olaf.get("/admin/messages").get_data(as_text=True)
+    ask(3)
+    with counted_queries() as many:
+        assert "8 customers wait" in olaf.get("/admin/messages").get_data(as_text=True)
+    assert len(few) == len(many)
 
 
 def test_a_fragment_is_the_part_the_page_holds(alice: FlaskClient) -> None:

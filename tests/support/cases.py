@@ -1,5 +1,6 @@
 """A kind of subject that only tests have: cases, each of one company, for what hangs on jobs, quotes and the like."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,8 +18,11 @@ class Cases:
     companies: dict[int, int]
     hidden: set[int] = field(default_factory=set)
 
-    def seen(self, viewpoint: Viewpoint, case_id: int) -> Known | None:
-        """What a viewpoint knows of a case."""
+    def seen(self, viewpoint: Viewpoint, case_ids: Collection[int]) -> Mapping[int, Known]:
+        """What a viewpoint knows of some cases."""
+        return {case_id: known for case_id in case_ids if (known := self._seen(viewpoint, case_id))}
+
+    def _seen(self, viewpoint: Viewpoint, case_id: int) -> Known | None:
         company_id = self.companies.get(case_id)
         is_hidden = case_id in self.hidden or company_id != viewpoint.company_id
         if company_id is None or (is_hidden and not viewpoint.is_staff):

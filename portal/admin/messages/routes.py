@@ -25,16 +25,14 @@ WAITING_SHOWN = 100
 @blueprint.get("")
 def waiting() -> Response:
     """The customers who wait for an answer, the longest first."""
-    rows = []
-    for ref, since in queries.waiting(WAITING_SHOWN):
-        known = subjects.seen(access.viewpoint(), ref)
-        if known is not None:
-            rows.append((known, since))
+    waits = queries.waiting(WAITING_SHOWN)
+    seen = subjects.seen_among(access.viewpoint(), [each.ref for each in waits])
+    rows = [(seen[each.ref], each) for each in waits if each.ref in seen]
     return render(
         "admin/messages/waiting.html",
         "admin/messages/_waiting.html",
         rows=rows,
-        names=names_of_companies({known.company_id for known, _since in rows}),
+        names=names_of_companies({known.company_id for known, _each in rows}),
         total=queries.count_waiting(),
     )
 
