@@ -101,9 +101,7 @@ both = Both(
 )
 
 
-@blueprint.sets(
-    f"{both.rule}/lines", QuoteLines, WholeQuoteShape, summary="Set the lines of a quote", of_version=True
-)
+@blueprint.sets(f"{both.rule}/lines", QuoteLines, WholeQuoteShape, summary="Set the lines of a quote", of_version=True)
 def set_quote_lines(quote_number: str, body: dict[str, Any]) -> Answer:
     """Whoever has the quote open sees what has changed before they can accept it."""
     item = work.item_of(KIND, quote_number)
@@ -115,9 +113,7 @@ def set_quote_lines(quote_number: str, body: dict[str, Any]) -> Answer:
     return Answer(_whole(quote_number))
 
 
-@blueprint.does(
-    f"{both.rule}/take-back", WholeQuoteShape, body=TakingBack, summary="Take back the answer to a quote"
-)
+@blueprint.does(f"{both.rule}/take-back", WholeQuoteShape, body=TakingBack, summary="Take back the answer to a quote")
 def take_back_answer(quote_number: str, body: dict[str, Any]) -> Answer:
     """For staff: the answer stays on record as taken back, and the quote is sent once more. Its customer sees that, and
     not the reason."""
