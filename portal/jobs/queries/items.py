@@ -1,13 +1,13 @@
 """Reading jobs and quotes for staff: lists, the board, one item, and what somebody has to do today."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union_all
-from sqlalchemy.orm import joinedload
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select, union_all
+from sqlalchemy.orm import aliased, joinedload
 
 from portal.accounts.models import Company, Membership, Person
 from portal.accounts.rules import one_line, text_key
@@ -16,7 +16,8 @@ from portal.catalogue.queries import is_valid
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.jobs.models import QuoteLine, SavedView, WorkItem, WorkMove, WorkStatus
-from portal.jobs.rules import StatusTable, WorkKind, number_of, written_number
+from portal.jobs.queries import ordering
+from portal.jobs.rules import StatusRow, StatusTable, WorkKind, number_of, written_number
 from portal.jobs.rules.kinds import PREFIXES
 from portal.messages.models import Thread
 from portal.messages.queries import waiting_among
@@ -31,6 +32,12 @@ CARDS_A_COLUMN = 30
 
 CARDS_FINISHED = 8
 """The same for a column of what is finished, of which nobody looks for more than the last."""
+
+COLUMN_COUNTED_AT_MOST = 1_000
+"""Items of a column of the board that are counted."""
+
+SORTED_AT_ONCE = 500
+"""Items that are sorted by something beside them; of more, only as many as a page wants are looked at."""
 
 CHOICES_AT_MOST = 500
 """People or holdings a form offers to choose from."""
@@ -106,11 +113,15 @@ class ItemPage:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the board: how many items are in a status, and the first of them."""
+    """A column of the board: how many items are in a status, and the first of them.
+
+    `is_counted` is False where there are more than COLUMN_COUNTED_AT_MOST; `total` is that many then.
+    """
 
     status_id: int
     total: int
     items: Sequence[WorkItem]
+    is_counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -155,19 +166,46 @@ class PastMove:
 
 
 def items_page(kind: WorkKind, filters: Filters, page: int, now: datetime, zone: tzinfo) -> ItemPage:
-    """A page of jobs or quotes. NotFound for a page that does not exist. Four queries, whatever their number."""
-    wanted = _narrowed(kind, filters, now, zone)
-    counted = wanted.with_only_columns(WorkItem.id).limit(COUNTED_AT_MOST + 1).subquery()
-    total = db.session.scalar(select(func.count()).select_from(counted)) or 0
+    """A page of jobs or quotes. NotFound for a page that does not exist. A handful of queries, however many."""
+    conditions = [WorkItem.kind == kind, *_stage(filters), *_conditions(kind, filters, now, zone)]
+    total = _counted(conditions, COUNTED_AT_MOST + 1)
     shown = min(total, COUNTED_AT_MOST)
     pages = max(1, -(-shown // PER_PAGE))
     if not 1 <= page <= pages:
         raise NotFound
     # Which they are is found first, so that nothing is sorted or joined but ids.
-    chosen = wanted.with_only_columns(WorkItem.id).order_by(*_order(filters))
-    ids = db.session.scalars(chosen.limit(PER_PAGE).offset((page - 1) * PER_PAGE)).all()
-    items = _in_order(ids)
+    items = _in_order(_ids(conditions, filters, total, (page - 1) * PER_PAGE))
     return ItemPage(items, page, pages, shown, total == shown, _waits(kind, items))
+
+
+def _counted(conditions: Sequence[ColumnElement[bool]], most: int) -> int:
+    """How many items there are, counted no further than `most`."""
+    counted = select(WorkItem.id).where(*conditions).limit(most).subquery()
+    return db.session.scalar(select(func.count()).select_from(counted)) or 0
+
+
+def _ids(conditions: Sequence[ColumnElement[bool]], filters: Filters, total: int, offset: int) -> Sequence[int]:
+    """Which items stand on the page that begins behind `offset` others."""
+    stepwise = _STEPWISE.get(filters.sort)
+    if stepwise is not None and total > SORTED_AT_ONCE:
+        return stepwise(conditions, offset + PER_PAGE, is_descending=filters.is_descending)[offset:]
+    chosen = select(WorkItem.id)
+    if total > SORTED_AT_ONCE:
+        chosen = chosen.where(*conditions)
+    else:
+        # Few are taken together and sorted: looked for in their order, they would be found one by one among all.
+        few = select(WorkItem.id).where(*conditions).limit(SORTED_AT_ONCE).subquery()
+        chosen = chosen.join(few, few.c.id == WorkItem.id)
+    if filters.sort is Sort.COMPANY:
+        chosen = chosen.join(WorkItem.company)
+    return db.session.scalars(chosen.order_by(*_order(filters)).limit(PER_PAGE).offset(offset)).all()
+
+
+_STEPWISE: Mapping[Sort, Callable[..., list[int]]] = {
+    Sort.COMPANY: ordering.by_company,
+    Sort.STATUS: ordering.by_status,
+    Sort.ASSIGNEE: ordering.by_assignee,
+}
 
 
 def _in_order(ids: Sequence[int]) -> Sequence[WorkItem]:
@@ -182,30 +220,42 @@ def board(kind: WorkKind, table: StatusTable, filters: Filters, now: datetime, z
     What is open stands in the order in which it is planned, what is finished with the newest first.
     """
     conditions = [WorkItem.kind == kind, *_conditions(kind, filters, now, zone)]
-    counted = (
-        select(WorkItem.status_id, func.count())
-        .join(Company, Company.id == WorkItem.company_id)
-        .where(*conditions)
-        .group_by(WorkItem.status_id)
-    )
-    counts: dict[int, int] = {status_id: count for status_id, count in db.session.execute(counted)}  # noqa: C416
-    live = [row for row in table.rows if not row.is_archived or counts.get(row.id)]
+
+    def of(row: StatusRow) -> Select[int]:
+        is_over = row.category.is_terminal
+        # Said twice, so that the database looks among what is open alone.
+        stage = () if is_over else (WorkItem.finished_at.is_(None),)
+        return select(WorkItem.id).where(WorkItem.status_id == row.id, *stage, *conditions)
+
+    counted = [of(row).limit(COLUMN_COUNTED_AT_MOST + 1).subquery() for row in table.rows]
+    counts = dict(zip((row.id for row in table.rows), db.session.execute(_counts_of(counted)).one(), strict=True))
+    live = [row for row in table.rows if not row.is_archived or counts[row.id]]
     parts = [
-        select(WorkItem.id)
-        .join(Company, Company.id == WorkItem.company_id)
-        .where(WorkItem.status_id == row.id, *conditions)
+        of(row)
         .order_by(*((WorkItem.id.desc(),) if row.category.is_terminal else _PLANNED))
         .limit(CARDS_FINISHED if row.category.is_terminal else CARDS_A_COLUMN)
         .subquery()
         for row in live
-        if counts.get(row.id)
+        if counts[row.id]
     ]
     found: Sequence[WorkItem] = ()
     if parts:
         ids = union_all(*(select(part.c.id) for part in parts))
         found = db.session.scalars(_with_names(select(WorkItem).where(WorkItem.id.in_(ids)))).all()
-    columns = [Column(row.id, counts.get(row.id, 0), _column(found, row.id, row.category.is_terminal)) for row in live]
+    columns = [
+        Column(
+            row.id,
+            min(counts[row.id], COLUMN_COUNTED_AT_MOST),
+            _column(found, row.id, row.category.is_terminal),
+            counts[row.id] <= COLUMN_COUNTED_AT_MOST,
+        )
+        for row in live
+    ]
     return Board(columns, _waits(kind, found))
+
+
+def _counts_of(parts: Sequence[Subquery]) -> Select[Any]:
+    return select(*(select(func.count()).select_from(part).scalar_subquery() for part in parts))
 
 
 def _column(found: Sequence[WorkItem], status_id: int, is_finished: bool) -> Sequence[WorkItem]:
@@ -376,16 +426,14 @@ def saved_views(kind: WorkKind, person_id: int) -> Sequence[SavedView]:
 # How lists are narrowed and ordered
 
 
-def _narrowed(kind: WorkKind, filters: Filters, now: datetime, zone: tzinfo) -> Select[WorkItem]:
-    wanted = select(WorkItem).where(WorkItem.kind == kind)
-    if filters.text or filters.sort is Sort.COMPANY:
-        wanted = wanted.join(WorkItem.company)
+def _stage(filters: Filters) -> list[ColumnElement[bool]]:
+    """Where a status is asked for, whether it is finished does not matter."""
     if filters.status_id is not None:
-        wanted = wanted.where(WorkItem.status_id == filters.status_id)
-    elif filters.stage is not Stage.ALL:
-        is_open = WorkItem.finished_at.is_(None)
-        wanted = wanted.where(is_open if filters.stage is Stage.OPEN else ~is_open)
-    return wanted.where(*_conditions(kind, filters, now, zone))
+        return [WorkItem.status_id == filters.status_id]
+    if filters.stage is Stage.ALL:
+        return []
+    is_open = WorkItem.finished_at.is_(None)
+    return [is_open if filters.stage is Stage.OPEN else ~is_open]
 
 
 def _with_names(wanted: Select[WorkItem]) -> Select[WorkItem]:
@@ -399,7 +447,7 @@ def _with_names(wanted: Select[WorkItem]) -> Select[WorkItem]:
 
 
 def _conditions(kind: WorkKind, filters: Filters, now: datetime, zone: tzinfo) -> list[ColumnElement[bool]]:
-    """What status and stage do not say. Where there is a text the company of the items is joined."""
+    """What status and stage do not say."""
     found: list[ColumnElement[bool]] = []
     if filters.text:
         found.append(holds(kind, filters.text))
@@ -422,15 +470,27 @@ def _conditions(kind: WorkKind, filters: Filters, now: datetime, zone: tzinfo) -
 def holds(kind: WorkKind, text: str) -> ColumnElement[bool]:
     """What a text is looked for in: numbers as they are, titles, sites and companies wherever they hold it.
 
-    The company of the items must be joined."""
+    Whoever types a number whole, such as J-1042, means that item and none that mentions it: that
+    takes a query.
+    """
     key, typed = text_key(text), one_line(text)
+    number = number_of(kind, typed)
+    if number is not None:
+        # Looked up first, each by its own index: beside other conditions the database may go by none of them.
+        called = [
+            select(WorkItem.id).where(WorkItem.kind == kind, each)
+            for each in (WorkItem.number == number, WorkItem.external_number == typed)
+        ]
+        return WorkItem.id.in_(db.session.scalars(union_all(*called)).all())
+    company = aliased(Company)
+    named = select(company.id).where(company.name_key.contains(key, autoescape=True))
     columns: list[ColumnElement[bool]] = [
         WorkItem.title_key.contains(key, autoescape=True),
-        Company.name_key.contains(key, autoescape=True),
+        WorkItem.company_id.in_(named),
         WorkItem.external_number == typed,
         func.lower(WorkItem.site).contains(key, autoescape=True),
     ]
-    number = number_of(kind, typed) or number_of(kind, f"{PREFIXES[kind]}-{typed}")
+    number = number_of(kind, f"{PREFIXES[kind]}-{typed}")
     if number is not None:
         columns.append(WorkItem.number == number)
     return or_(*columns)
@@ -444,27 +504,28 @@ def _is_in(window: Window, now: datetime, zone: tzinfo) -> ColumnElement[bool]:
         return and_(WorkItem.finished_at.is_(None), over)
     start, end = day_around(now, zone)
     until = end + timedelta(days=6) if window is Window.WEEK else end
-    return and_(WorkItem.starts_at < until, func.coalesce(WorkItem.ends_at, WorkItem.starts_at) >= start)
+    # What is open is looked through: nearly all there ever was began before today.
+    begins = func.coalesce(WorkItem.starts_at, WorkItem.ends_at)
+    return and_(begins < until, func.coalesce(WorkItem.ends_at, WorkItem.starts_at) >= start)
 
 
-_PLANNED: tuple[Any, ...] = (WorkItem.starts_at.is_(None), WorkItem.starts_at, WorkItem.id)
+_PLANNED: tuple[Any, ...] = (WorkItem.starts_at.asc().nulls_last(), WorkItem.id)
 
 
 def _order(filters: Filters) -> tuple[Any, ...]:
-    """The newest number last of all, so that a page is the same twice."""
-    keys: dict[Sort, tuple[Any, ...]] = {
-        Sort.NUMBER: (),
-        Sort.TITLE: (WorkItem.title_key,),
-        Sort.COMPANY: (Company.name_key,),
-        Sort.STATUS: (_position(),),
-        Sort.WINDOW: (WorkItem.starts_at,),
-        Sort.ASSIGNEE: (_assignee_key(),),
+    """The newest last of all, so that a page is the same twice."""
+    keys: dict[Sort, Any] = {
+        Sort.NUMBER: WorkItem.number,
+        Sort.TITLE: WorkItem.title_key,
+        Sort.COMPANY: Company.name_key,
+        Sort.STATUS: _position(),
+        Sort.WINDOW: WorkItem.starts_at,
+        Sort.ASSIGNEE: _assignee_key(),
     }
-    missing = {Sort.WINDOW: WorkItem.starts_at, Sort.ASSIGNEE: WorkItem.assignee_id}.get(filters.sort)
-    last = () if missing is None else (missing.is_(None),)
-    ordered = [key.desc() if filters.is_descending else key for key in keys[filters.sort]]
-    by_number = WorkItem.number.desc() if filters.sort is not Sort.NUMBER or filters.is_descending else WorkItem.number
-    return (*last, *ordered, by_number)
+    key = keys[filters.sort].desc() if filters.is_descending else keys[filters.sort].asc()
+    if filters.sort in {Sort.WINDOW, Sort.ASSIGNEE}:
+        key = key.nulls_last()
+    return (key, WorkItem.id.desc())
 
 
 def _position() -> Any:

@@ -28,14 +28,14 @@ def work(
     external_number: str | None = None,
     is_waiting: bool | None = None,
 ) -> Piece[WorkItem]:
-    """Jobs or quotes under the work statuses of their kind, narrowed by what is not None. One query.
+    """Jobs or quotes under the work statuses of their kind, narrowed by what is not None. One query, two for a number.
 
     `key` is that of a public status; `is_waiting` is for those whose customer waits for an answer, or for the others.
     """
     kind = table.kind
     statement = select(WorkItem).where(WorkItem.kind == kind)
     if text is not None:
-        statement = statement.join(WorkItem.company).where(holds(kind, text))
+        statement = statement.where(holds(kind, text))
     if key is not None:
         statement = statement.where(WorkItem.public_status_id.in_(ids_with_key(table, key)))
     if is_open is not None:
