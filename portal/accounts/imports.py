@@ -63,6 +63,16 @@ REFERENCE_SYNONYMS = (
     "Debitor",
     "Debitorennummer",
 )
+
+COMPANY_COLUMN = Column(
+    "company",
+    "Company",
+    (*COMPANY_SYNONYMS, *REFERENCE_SYNONYMS),
+    is_required=True,
+    hint="Its name, or its reference.",
+    examples=("Alder Dental", "Birch Logistics"),
+)
+"""Whose a row is, in files of what companies have: see `companies_named`."""
 """What they call the number of a company."""
 
 COMPANY_COLUMNS = (

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from portal import events
-from portal.accounts.imports import COMPANY_SYNONYMS, REFERENCE_SYNONYMS, before_and_after, companies_named
+from portal.accounts.imports import COMPANY_COLUMN, before_and_after, companies_named
 from portal.accounts.rules import one_line, text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor, Noted
@@ -100,14 +100,7 @@ SERVICE_COLUMNS = (
 )
 
 HOLDING_COLUMNS = (
-    Column(
-        "company",
-        "Company",
-        (*COMPANY_SYNONYMS, *REFERENCE_SYNONYMS),
-        is_required=True,
-        hint="Its name, or its reference.",
-        examples=("Alder Dental", "Birch Logistics"),
-    ),
+    COMPANY_COLUMN,
     Column(
         "service",
         "Service",

@@ -6,8 +6,10 @@ from sqlalchemy import select
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
 from portal.extensions import db
-from portal.jobs.models import WorkItem, WorkMove, WorkNotice
+from portal.jobs.actions.items import set_lines
+from portal.jobs.models import QuoteLine, QuoteOffer, WorkItem, WorkMove, WorkNotice
 from portal.jobs.rules import Role, WorkKind
+from portal.jobs.rules.amounts import LineGiven
 from tests.conftest import NOW, Cast
 from tests.jobs.conftest import role
 from tests.records.bringing_in import applied, planned, sentences
@@ -81,3 +83,82 @@ def test_a_row_that_cannot_come_in_says_why(cast: Cast, row: str, sentence: str)
     assert len(told) == 2
     assert sentence in told[0]
     assert "row 3 already" in told[1]
+
+
+PRICED = "quote number,company,title,status,net amount,vat,currency\n"
+
+
+def lines(number: str) -> list[tuple[str, int, int, int]]:
+    found = db.session.scalars(
+        select(QuoteLine)
+        .where(QuoteLine.item_id == items()[number].id)
+        .order_by(QuoteLine.position)
+        .execution_options(populate_existing=True)
+    )
+    return [(each.description, each.quantity_thousandths, each.unit_price_minor, each.tax_hundredths) for each in found]
+
+
+def test_quotes_come_with_their_amount_and_a_second_file_never_doubles_it(cast: Cast) -> None:
+    first = (
+        f'{PRICED}E-1,Alder Dental,Handsets,Sent,"1,250.00",20,eur\n'
+        "E-2,Alder Dental,Survey,,480,,\nE-3,Alder Dental,Call,,,,\n"
+    )
+    assert applied("quotes", first, ZONE).counts["added"] == 3
+    assert lines("E-1") == [("Handsets", 1000, 125_000, 2000)]
+    assert lines("E-2") == [("Survey", 1000, 48_000, 0)]
+    assert lines("E-3") == []
+    quote = items()["E-1"]
+    assert (quote.currency, items()["E-2"].currency) == ("EUR", "GBP")
+    offers = select(QuoteOffer).where(QuoteOffer.item_id == quote.id).order_by(QuoteOffer.number)
+    assert [offer.content["lines"][0]["unit_price_minor"] for offer in db.session.scalars(offers)] == [125_000]
+    again = applied("quotes", first, ZONE)
+    assert (again.counts.get("added", 0), again.counts.get("changed", 0), again.counts["unchanged"]) == (0, 0, 3)
+    revision = quote.public_revision
+    assert applied("quotes", f"{PRICED}E-1,Alder Dental,Handsets,,1300.5,,\n", ZONE).counts["changed"] == 1
+    assert lines("E-1") == [("Handsets", 1000, 130_050, 2000)]
+    assert items()["E-1"].public_revision > revision
+    assert [offer.content["lines"][0]["unit_price_minor"] for offer in db.session.scalars(offers)] == [125_000, 130_050]
+
+
+def test_an_amount_and_a_status_of_one_row_both_come_in(cast: Cast) -> None:
+    applied("quotes", f"{PRICED}E-1,Alder Dental,Handsets,,100,,\n", ZONE)
+    applied("quotes", f"{PRICED}E-1,Alder Dental,Handsets,Sent,120,19,\n", ZONE)
+    quote = items()["E-1"]
+    assert (lines("E-1"), quote.status_id) == (
+        [("Handsets", 1000, 12_000, 1900)],
+        role(Role.SENT, WorkKind.QUOTE).id,
+    )
+    offers = db.session.scalars(select(QuoteOffer).where(QuoteOffer.item_id == quote.id)).all()
+    assert [offer.content["lines"][0]["unit_price_minor"] for offer in offers] == [12_000]
+
+
+def test_lines_made_in_the_portal_stay(cast: Cast) -> None:
+    applied("quotes", f"{PRICED}E-1,Alder Dental,Handsets,,,,\n", ZONE)
+    quote = items()["E-1"]
+    given = [LineGiven("Handsets", 4000, 10_000, 2000), LineGiven("Fitting", 1000, 5_000, 2000)]
+    set_lines(quote, given, version=quote.version, by=SYSTEM, now=NOW)
+    db.session.commit()
+    assert applied("quotes", f"{PRICED}E-1,Alder Dental,Handsets,,450,20,\n", ZONE).counts["unchanged"] == 1
+    run = planned("quotes", f"{PRICED}E-1,Alder Dental,Handsets,,500,,\n", ZONE)
+    assert "has 2 lines, which an import does not replace" in sentences(run)[0]
+    assert len(lines("E-1")) == 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        ("lots,20,", "lots is no amount such as 1,250.00"),
+        ("12.345,20,", "12.345 is no amount"),
+        ("-5,20,", "-5 is not between 0 and 100,000,000"),
+        ("100,twenty,", "twenty is no percentage such as 20"),
+        ("100,120,", "120 is not between 0 and 100"),
+        (",20,", "it says a tax and no amount"),
+        ("100,20,BTC", "BTC is none of the currencies"),
+    ],
+)
+def test_an_amount_that_cannot_be_read_is_named_by_its_row(cast: Cast, cells: str, sentence: str) -> None:
+    run = planned("quotes", f"{PRICED}E-0,Alder Dental,Good,,10,,\nE-1,Alder Dental,Handsets,,{cells}\n", ZONE)
+    told = sentences(run)
+    assert len(told) == 1
+    assert told[0].startswith("Row 3: ")
+    assert sentence in told[0]

@@ -4,15 +4,15 @@ Nobody is mailed by an import. What a file says nothing of stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from portal import events
-from portal.accounts.imports import COMPANY_SYNONYMS, REFERENCE_SYNONYMS, before_and_after, companies_named
+from portal.accounts.imports import COMPANY_COLUMN, before_and_after, companies_named
 from portal.accounts.models import Membership, Person
 from portal.accounts.rules import one_line, paragraphs, text_key
 from portal.accounts.rules.imports import KnownCompanies, shortened
@@ -23,12 +23,23 @@ from portal.extensions import db
 from portal.jobs.actions.items import LONGEST
 from portal.jobs.actions.moves import create_item, lock_settings, move_many
 from portal.jobs.actions.offers import freeze_if_sent
-from portal.jobs.models import WorkItem
+from portal.jobs.models import QuoteLine, WorkItem
 from portal.jobs.queries import settings_of
 from portal.jobs.rules import StatusRow, WorkKind, written_number
+from portal.jobs.rules.amounts import (
+    CURRENCIES,
+    PRICE_AT_MOST,
+    TAX_AT_MOST,
+    LineGiven,
+    line_net,
+    money,
+    read_number,
+    totals,
+    written,
+)
 from portal.language import TIME_ZONES
 from portal.localtime import LocalTimeError, moment_of
-from portal.records.bulk import pieces, update_all
+from portal.records.bulk import insert_all, pieces, update_all
 from portal.records.kinds import ImportKind, Moved, Option, register
 from portal.records.rules import Verdict
 from portal.records.rules.columns import Column
@@ -38,6 +49,10 @@ REASON = "Came with an import."
 
 WRITTEN = ("title", "site", "description", "starts_at", "ends_at", "assignee_id", "contact_id", "holding_id")
 """What a row may say of an item beside its status and, for quotes, its last day."""
+
+
+QUOTED = ("valid_until", "currency")
+"""And of quotes."""
 
 
 def _columns(kind: WorkKind) -> tuple[Column, ...]:
@@ -50,6 +65,28 @@ def _columns(kind: WorkKind) -> tuple[Column, ...]:
             hint="The last day it can be accepted on, such as 2026-12-31.",
             examples=("2026-12-31", ""),
         ),
+        Column(
+            "net",
+            "Amount before tax",
+            ("net", "net amount", "net total", "amount", "subtotal", "price", "Betrag", "Netto", "Nettobetrag"),
+            hint="Of the whole quote, such as 1,250.00. It becomes one line, called what the quote is called; the next "
+            "file changes that line. A quote with several lines in the portal keeps them.",
+            examples=("1,250.00", "480"),
+        ),
+        Column(
+            "tax",
+            "Tax",
+            ("vat", "tax rate", "vat rate", "tax %", "vat %", "MwSt", "USt", "Steuersatz"),
+            hint="Percent, such as 20. A new quote without it is untaxed.",
+            examples=("20", "20"),
+        ),
+        Column(
+            "currency",
+            "Currency",
+            ("currency code", "Währung"),
+            hint=f"One of {', '.join(CURRENCIES)}. New ones without it are in GBP.",
+            examples=("GBP", ""),
+        ),
     )
     return (
         Column(
@@ -60,14 +97,7 @@ def _columns(kind: WorkKind) -> tuple[Column, ...]:
             hint="What the other system calls it. By that it is found again.",
             examples=(example, f"{example}-2"),
         ),
-        Column(
-            "company",
-            "Company",
-            (*COMPANY_SYNONYMS, *REFERENCE_SYNONYMS),
-            is_required=True,
-            hint="Its name, or its reference.",
-            examples=("Alder Dental", "Birch Logistics"),
-        ),
+        COMPANY_COLUMN,
         Column(
             "title",
             "Title",
@@ -125,6 +155,7 @@ class _Known:
     staff: Mapping[str, int]
     members: Mapping[tuple[int, str], int]
     holdings: Mapping[tuple[int, str], int]
+    lines: Mapping[int, Sequence[LineGiven]]
 
 
 class WorkImport:
@@ -136,9 +167,10 @@ class WorkImport:
         self.claims = Claims()
         self.table = settings_of(kind).table
         self.statuses = {text_key(row.name): row for row in self.table.live}
+        self.fields = [*WRITTEN, *(QUOTED if kind is WorkKind.QUOTE else ())]
 
     def judge(self, rows: Sequence[Row]) -> list[Judged]:
-        """What each row comes to; seven queries for a piece of a few hundred."""
+        """What each row comes to; eight queries for a piece of a few hundred."""
         known = self._known(rows)
         return [self._judge(row, known) for row in rows]
 
@@ -152,7 +184,7 @@ class WorkImport:
             if each.verdict is Verdict.ADDED:
                 ids[each.number] = create_item(self.kind, by=by, now=now, tell=False, **each.values).id
         changed = [each for each in judged if each.verdict is Verdict.CHANGED]
-        self._change([each for each in changed if each.values["said"]], by, now)
+        self._change([each for each in changed if _is_edited(each)], by, now)
         self._move(changed, by, now)
         return ids | {each.number: each.row_id for each in changed if each.row_id}
 
@@ -161,7 +193,6 @@ class WorkImport:
         events.ring(events.STAFF)
 
     def _change(self, changed: Sequence[Judged], by: Actor, now: datetime) -> None:
-        fields = [*WRITTEN, *(["valid_until"] if self.kind is WorkKind.QUOTE else [])]
         found = {
             item.id: item
             for piece in pieces([each.row_id for each in changed if each.row_id])
@@ -174,7 +205,7 @@ class WorkImport:
             item = found.get(each.row_id or 0)
             if item is None or item.version != each.version:
                 raise Moved
-            said = {field: getattr(item, field) for field in fields} | each.values["said"]
+            said = {field: getattr(item, field) for field in self.fields} | each.values["said"]
             rows.append(
                 said
                 | {
@@ -187,8 +218,9 @@ class WorkImport:
             if item.public_status_id is not None:
                 number = written_number(self.kind, item.number)
                 events.ring(events.company_topic(item.company_id), events.item_topic(self.kind.value, number))
-        update_all(WorkItem, [*fields, "title_key", "public_revision"], rows)
+        update_all(WorkItem, [*self.fields, "title_key", "public_revision"], rows)
         if self.kind is WorkKind.QUOTE:
+            _price(changed)
             for item in found.values():
                 db.session.refresh(item)
                 freeze_if_sent(item, by_id=by.person_id, now=now)
@@ -204,7 +236,7 @@ class WorkImport:
         moving: dict[int, dict[int, int]] = {}
         for each in changed:
             if each.values["status_id"] is not None and each.row_id and each.version:
-                version = each.version + bool(each.values["said"])
+                version = each.version + _is_edited(each)
                 moving.setdefault(each.values["status_id"], {})[each.row_id] = version
         for status_id, versions in moving.items():
             for piece in pieces(list(versions)):
@@ -227,7 +259,9 @@ class WorkImport:
         numbers = {one_line(row.get("external_number")) for row in rows} - {""}
         emails = {text_key(row.get(field)) for row in rows for field in ("assignee", "contact")} - {""}
         staff, members = _people(emails, ids)
-        return _Known(companies, self._items(numbers), staff, members, _holdings(ids))
+        items = self._items(numbers)
+        lines = _lines_of([item.id for item in items.values()]) if self.kind is WorkKind.QUOTE else {}
+        return _Known(companies, items, staff, members, _holdings(ids), lines)
 
     def _items(self, numbers: set[str]) -> Mapping[str, WorkItem]:
         return {
@@ -263,8 +297,10 @@ class WorkImport:
         status = self._status(row.get("status"))
         said = self._said(row, company.id, known)
         self._check_window(item, said)
+        stood = known.lines.get(item.id, ()) if item else ()
+        line = self._line(row, title, item, stood) if self.kind is WorkKind.QUOTE else None
         if item is None:
-            values = {"company_id": company.id, "external_number": number, **said}
+            values = {"company_id": company.id, "external_number": number, **said, "lines": [line] if line else []}
             return Judged(
                 row.number, Verdict.ADDED, label, values=values | {"status_id": status.id if status else None}
             )
@@ -272,6 +308,8 @@ class WorkImport:
         changes = [
             Change(_LABELS[field], _words(getattr(item, field)), _words(value)) for field, value in different.items()
         ]
+        if line is not None:
+            changes += _repriced(stood[0] if stood else None, line, said.get("currency", item.currency))
         moves = status is not None and status.id != item.status_id
         if moves and status is not None:
             changes.append(Change("Status", self.table.by_id[item.status_id].name, status.name))
@@ -285,6 +323,7 @@ class WorkImport:
             values={
                 "company_id": company.id,
                 "said": different,
+                "line": line,
                 "status_id": status.id if moves and status is not None else None,
             },
         )
@@ -320,7 +359,32 @@ class WorkImport:
         )
         if self.kind is WorkKind.QUOTE:
             said["valid_until"] = _day(row.get("valid_until"))
+            said["currency"] = _currency(row.get("currency"))
         return {field: value for field, value in said.items() if value not in {None, ""}}
+
+    def _line(self, row: Row, title: str, item: WorkItem | None, stood: Sequence[LineGiven]) -> LineGiven | None:
+        """The one line a quote is to have; None where a row says nothing of it, or what stands there already."""
+        net = _figure(row.get("net"), PRICE_AT_MOST, "no amount such as 1,250.00")
+        tax = _figure(row.get("tax"), TAX_AT_MOST, "no percentage such as 20")
+        if net is None and tax is None:
+            return None
+        is_told = (net is None or totals(stood).net == net) and all(
+            tax in {None, each.tax_hundredths} for each in stood
+        )
+        if stood and is_told:
+            return None
+        if len(stood) > 1 and item is not None:
+            written = written_number(self.kind, item.number)
+            raise Refusal(
+                f"{written} has {len(stood)} lines, which an import does not replace; change them there, "
+                "or leave amount and tax empty"
+            )
+        if not stood:
+            if net is None:
+                raise Refusal("it says a tax and no amount")
+            return LineGiven(title, unit_price_minor=net, tax_hundredths=tax or 0)
+        line = stood[0] if net is None else replace(stood[0], quantity_thousandths=1000, unit_price_minor=net)
+        return line if tax is None else replace(line, tax_hundredths=tax)
 
     def _moment(self, text: str) -> datetime | None:
         typed = one_line(text)
@@ -344,6 +408,36 @@ class WorkImport:
             raise Refusal("its end lies before its beginning")
 
 
+def _is_edited(each: Judged) -> bool:
+    """Whether more is different than where it stands."""
+    return bool(each.values["said"]) or each.values["line"] is not None
+
+
+def _price(changed: Sequence[Judged]) -> None:
+    """Give quotes the line that was read for them in place of the one there is."""
+    lines = {each.row_id: each.values["line"] for each in changed if each.row_id and each.values["line"] is not None}
+    for piece in pieces(list(lines)):
+        db.session.execute(delete(QuoteLine).where(QuoteLine.item_id.in_(piece)))
+    insert_all(QuoteLine, [{"item_id": item_id, "position": 0, **asdict(line)} for item_id, line in lines.items()])
+
+
+def _repriced(before: LineGiven | None, after: LineGiven, currency: str) -> list[Change]:
+    """What becomes different of the line of a quote, as a dry run shows it."""
+    found = [
+        (
+            "Amount before tax",
+            money(line_net(before), currency) if before else "",
+            money(line_net(after), currency),
+        ),
+        ("Tax", _percent(before.tax_hundredths) if before else "", _percent(after.tax_hundredths)),
+    ]
+    return [Change(label, was, is_now) for label, was, is_now in found if was != is_now]
+
+
+def _percent(hundredths: int) -> str:
+    return f"{written(hundredths, 2)} %"
+
+
 _LABELS = {
     "title": "Title",
     "site": "Site",
@@ -354,6 +448,7 @@ _LABELS = {
     "contact_id": "Contact",
     "holding_id": "About",
     "valid_until": "Valid until",
+    "currency": "Currency",
 }
 
 
@@ -383,6 +478,37 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(typed)
     except ValueError as nonsense:
         raise Refusal(f"{shortened(typed)} is no day such as 2026-12-31") from nonsense
+
+
+def _figure(text: str, most: int, otherwise: str) -> int | None:
+    """An amount or a percentage in hundredths, None where a cell says nothing; Refusal for what is none."""
+    typed = one_line(text)
+    if not typed:
+        return None
+    value = read_number(typed, 2)
+    if value is None:
+        raise Refusal(f"{shortened(typed)} is {otherwise}")
+    if not 0 <= value <= most:
+        raise Refusal(f"{shortened(typed)} is not between 0 and {written(most, 2)}")
+    return value
+
+
+def _currency(text: str) -> str | None:
+    typed = one_line(text).upper()
+    if typed and typed not in CURRENCIES:
+        raise Refusal(f"{shortened(typed)} is none of the currencies quotes are written in: {', '.join(CURRENCIES)}")
+    return typed or None
+
+
+def _lines_of(item_ids: Sequence[int]) -> dict[int, list[LineGiven]]:
+    """The lines these quotes have, in their order. One query for a few hundred."""
+    found: dict[int, list[LineGiven]] = {}
+    for piece in pieces(item_ids):
+        wanted = select(QuoteLine).where(QuoteLine.item_id.in_(piece)).order_by(QuoteLine.position, QuoteLine.id)
+        for each in db.session.scalars(wanted):
+            line = LineGiven(each.description, each.quantity_thousandths, each.unit_price_minor, each.tax_hundredths)
+            found.setdefault(each.item_id, []).append(line)
+    return found
 
 
 def _people(emails: set[str], company_ids: set[int]) -> tuple[dict[str, int], dict[tuple[int, str], int]]:

@@ -1,7 +1,7 @@
 """Making items and moving them from one work status to another; with each move, what its customer sees follows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.jobs import queries
 from portal.jobs.actions.notices import NOTICE_AFTER, note_changes
 from portal.jobs.actions.offers import freeze
-from portal.jobs.models import WorkItem, WorkMove, WorkNumber, WorkTable
+from portal.jobs.models import QuoteLine, WorkItem, WorkMove, WorkNumber, WorkTable
 from portal.jobs.queries import Settings
 from portal.jobs.rules import (
     PublicStatus,
@@ -28,6 +28,7 @@ from portal.jobs.rules import (
     resolve,
     written_number,
 )
+from portal.jobs.rules.amounts import LineGiven
 
 AT_ONCE = 1000
 """Items moved in one step."""
@@ -106,6 +107,7 @@ def create_item(
     valid_until: date | None = None,
     terms: str = "",
     currency: str = "GBP",
+    lines: Sequence[LineGiven] = (),
     idempotency_key: str | None = None,
     tell: bool = True,
 ) -> WorkItem:
@@ -146,6 +148,7 @@ def create_item(
         raise RuleViolation("The end of the window lies before its beginning.", "ends_at")
     db.session.add(item)
     db.session.flush()
+    db.session.add_all(QuoteLine(item_id=item.id, position=place, **asdict(line)) for place, line in enumerate(lines))
     _write_moves([item], None, status, settings, by=by, now=now, reason="")
     _freeze([item], status, by=by, now=now)
     _settle([item], settings, now=now, tell=tell)
