@@ -88,8 +88,6 @@ class TestTheProductAsItIs:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Every door of customers and their machines, whoever added it; every sort; every table as it was."""
-        _accepted_quote(world.cast)
-        events.commit()
         rung: list[Any] = []
         # What the world has rung is rung again by a timer, because no Redis answers.
         here = threading.current_thread()

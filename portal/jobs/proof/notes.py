@@ -3,6 +3,7 @@
 The entry belongs to no company, because it names work statuses as the office does.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,13 +57,21 @@ def note(company_id: int, proof: Proof, *, by: Actor, now: datetime) -> None:
         "words": proof.words,
         "seconds": proof.seconds,
         "counts": {sort.value: count for sort, count in proof.counts.items()},
-        "leaks": [[leak.where, leak.what] for leak in proof.leaks[:NOTED_AT_MOST]],
+        "leaks": [[readable(leak.where), leak.what] for leak in proof.leaks[:NOTED_AT_MOST]],
         "leak_count": len(proof.leaks),
-        "unproven": [[each.where, each.why] for each in unproven[:NOTED_AT_MOST]],
+        "unproven": [[readable(each.where), each.why] for each in unproven[:NOTED_AT_MOST]],
         "unproven_count": len(unproven),
-        "nothing": [each.where for each in proof.unproven if each.is_nothing][:NOTED_AT_MOST],
+        "nothing": [readable(each.where) for each in proof.unproven if each.is_nothing][:NOTED_AT_MOST],
     }
     audit.record(f"{NOUN}.run", object_kind=NOUN, object_id=None, by=by, now=now, after=told)
+
+
+def readable(where: str) -> str:
+    """Where something is, with the arguments of a rule as people read them: `/jobs/…`."""
+    return _ARGUMENT.sub("…", where)
+
+
+_ARGUMENT = re.compile(r"<[^<>]*>")
 
 
 def last_proof() -> Noted | None:

@@ -12,12 +12,13 @@ from sqlalchemy import Table, bindparam, func, select
 from portal.accounts.models import AccountMail, ApiToken, MailedLink, Membership, Session
 from portal.extensions import db
 from portal.files.models import StoredFile
-from portal.jobs.models import SavedView, WorkItem, WorkMove, WorkStatus, WorkTableRevision
+from portal.jobs.models import QuoteAnswer, QuoteOffer, SavedView, WorkItem, WorkMove, WorkStatus, WorkTableRevision
 from portal.jobs.proof.ground import Ground, Row
 from portal.jobs.proof.words import Words
 from portal.jobs.queries.settings import table_of
 from portal.jobs.queries.views import views_of
-from portal.jobs.rules import StatusTable, Unseen, WorkKind, resolve
+from portal.jobs.rules import Role, StatusTable, Unseen, WorkKind, resolve, written_number
+from portal.jobs.rules.offers import Offered
 from portal.messages.models import Message, Thread
 from portal.notifications.models import Broadcast, Delivery
 from portal.searching import key_of
@@ -35,7 +36,8 @@ RATHER_OLD = timedelta(days=30)
 def plant(found: Ground, company_id: int, person_id: int, now: datetime) -> None:
     """Put unlikely words in the place of everything internal, and an item of the company in every work status."""
     _plant_statuses(found)
-    _plant_work(found, company_id, now)
+    made = _plant_work(found, company_id, now)
+    _plant_offers(found, company_id, person_id, made)
     _plant_talk(found, company_id)
     _plant_views(found)
     _let_in(found, company_id, person_id)
@@ -72,8 +74,9 @@ def _planted(status: Mapping[str, Any], names: dict[int, tuple[str, str]], words
     return {**status, "name": known[0], "color": known[1], "portal_color": shown}
 
 
-def _plant_work(found: Ground, company_id: int, now: datetime) -> None:
-    """The newest items of the company, and one in each status that went through all the others before."""
+def _plant_work(found: Ground, company_id: int, now: datetime) -> Sequence[Row]:
+    """The newest items of the company, and one in each status that went through all the others before: these are
+    returned."""
     items = [
         row
         for kind in WorkKind
@@ -96,6 +99,64 @@ def _plant_work(found: Ground, company_id: int, now: datetime) -> None:
     found.copy(WorkItem, [*items, *made])
     found.copy(WorkMove, [{**row, "reason": reason, "by_name": by_name} for row in (*moves, *further)])
     _show(found, made, tables)
+    return made
+
+
+def _plant_offers(found: Ground, company_id: int, person_id: int, made: Sequence[Row]) -> None:
+    """What was offered and answered: of the quotes that were made those that wait for no answer have one, by turns that
+    they are accepted and that they are not."""
+    theirs = select(WorkItem.id).where(WorkItem.company_id == company_id)
+    offers = found.rows(select(QuoteOffer.__table__).where(QuoteOffer.item_id.in_(theirs)))
+    answers = found.rows(select(QuoteAnswer.__table__).where(QuoteAnswer.item_id.in_(theirs)))
+    scalar = found.connection.scalar
+    sent_id = scalar(select(WorkStatus.id).where(WorkStatus.kind == WorkKind.QUOTE, WorkStatus.role == Role.SENT))
+    offer_id, answer_id = scalar(select(func.max(QuoteOffer.id))) or 0, scalar(select(func.max(QuoteAnswer.id))) or 0
+    for number, item in enumerate((each for each in made if each["kind"] is WorkKind.QUOTE), start=1):
+        offers.append(_offer(offer_id + number, item))
+        if item["status_id"] != sent_id:
+            answers.append(_answer(answer_id + number, offers[-1], person_id, is_accepted=number % 2 == 0))
+    why = found.words.name("why an answer was taken back")
+    found.copy(QuoteOffer, offers)
+    found.copy(QuoteAnswer, [{**row, "withdrawn_reason": why} for row in answers])
+
+
+def _offer(offer_id: int, item: Row) -> Row:
+    offered = Offered(
+        number=written_number(item["kind"], item["number"]),
+        title=item["title"],
+        description="",
+        site="",
+        currency=item["currency"],
+        valid_until=None,
+        terms="",
+        lines=(),
+    )
+    return {
+        **dict.fromkeys(each.name for each in QuoteOffer.__table__.columns),
+        "id": offer_id,
+        "item_id": item["id"],
+        "number": 1,
+        "content": offered.to_json(),
+        "hash": offered.hash,
+        "sent_at": item["created_at"],
+    }
+
+
+def _answer(answer_id: int, offer: Row, person_id: int, *, is_accepted: bool) -> Row:
+    return {
+        **dict.fromkeys(each.name for each in QuoteAnswer.__table__.columns),
+        "id": answer_id,
+        "item_id": offer["item_id"],
+        "offer_id": offer["id"],
+        "is_accepted": is_accepted,
+        "name": "Leak proof",
+        "signature": {"typed": "Leak proof"} if is_accepted else None,
+        "reason": "",
+        "person_id": person_id,
+        "at": offer["sent_at"],
+        "address": "",
+        "agent": "",
+    }
 
 
 def _tables(found: Ground) -> dict[WorkKind, StatusTable]:
