@@ -1,7 +1,9 @@
 """The settings of work statuses in a real browser: by mouse, by keyboard, live before anything is saved."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,7 @@ from portal.extensions import db
 from portal.jobs import actions
 from portal.jobs.rules import Role, WorkKind
 from tests.conftest import NOW, STAFF_HOST, Cast, SignIn
-from tests.jobs.conftest import role, settings
+from tests.jobs.conftest import role, save, settings
 from tests.story.conftest import violations
 from tests.support.browser import answered_page
 
@@ -119,3 +121,23 @@ def test_nothing_is_wrong_with_it_for_those_who_do_not_see_it(open_page: Open, s
         page.locator("#row-3 .work-colour summary").first.click()
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_where_the_jobs_of_a_deleted_status_go_is_asked_within_the_page(open_page: Open, cast: Cast, size: Any) -> None:
+    held = role(Role.ON_HOLD)
+    parts = replace(held, id=-1, role=None, name="Parts ordered", portal_name="Parts ordered")
+    parts_id = save(parts).table.rows[-1].id
+    actions.create_item(WorkKind.JOB, "Router", company_id=cast.a.id, status_id=parts_id, by=SYSTEM, now=NOW)
+    db.session.commit()
+    with open_page(size=size) as page:
+        page.locator("[aria-label='More about Parts ordered']").click()
+        page.locator("details[open]").get_by_role("button", name="Delete").click()
+        page.get_by_label("Move 1 job to").select_option(label="On hold")
+        page.get_by_text("1 change").wait_for()
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_text(re.compile(r"^Saved\.")).wait_for()
+    db.session.expire_all()
+    assert "Parts ordered" not in [row.name for row in settings().table.live]
