@@ -108,7 +108,7 @@ class Server:
     def environment(self) -> Mapping[str, str] | None:
         return None
 
-    def start(self, seconds: float = 20.0) -> None:
+    def start(self, seconds: float = 60.0) -> None:
         """Start it and wait until it answers."""
         with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
