@@ -151,6 +151,65 @@ def test_a_column_of_what_is_finished_shows_the_last_only_and_counts_all(make: M
     assert list(done.items) == made[:1:-1]
 
 
+def test_a_column_is_counted_no_further_than_a_thousand(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _number in range(3):
+        make(Role.SCHEDULED)
+    table, scheduled = settings().table, role(Role.SCHEDULED).id
+
+    def column() -> tuple[int, bool]:
+        board = reading.board(WorkKind.JOB, table, reading.Filters(), NOW, LONDON)
+        return next((each.total, each.is_counted) for each in board.columns if each.status_id == scheduled)
+
+    monkeypatch.setattr(reading, "COLUMN_COUNTED_AT_MOST", 3)
+    assert column() == (3, True)
+    monkeypatch.setattr(reading, "COLUMN_COUNTED_AT_MOST", 2)
+    assert column() == (2, False)
+
+
+@pytest.mark.parametrize("sort", [reading.Sort.COMPANY, reading.Sort.STATUS, reading.Sort.ASSIGNEE])
+@pytest.mark.parametrize("is_descending", [False, True])
+def test_a_long_list_is_sorted_as_a_short_one(
+    cast: Cast, make: Make, monkeypatch: pytest.MonkeyPatch, sort: reading.Sort, is_descending: bool
+) -> None:
+    roles = [Role.SCHEDULED, Role.ON_HOLD, Role.REQUESTED]
+    people = [cast.olaf.id, None, cast.ada.id]
+    for number in range(18):
+        item = make(roles[number % 3], company_id=(cast.a.id, cast.b.id)[number % 2])
+        item.assignee_id = people[(number // 2) % 3]
+    db.session.flush()
+    filters = reading.Filters(sort=sort, is_descending=is_descending, stage=reading.Stage.OPEN)
+
+    def pages() -> list[int]:
+        found = [reading.items_page(WorkKind.JOB, filters, page, NOW, LONDON) for page in (1, 2, 3)]
+        return [item.id for page in found for item in page.items]
+
+    monkeypatch.setattr(reading, "PER_PAGE", 7)
+    short = pages()
+    assert len(set(short)) == 18
+    monkeypatch.setattr(reading, "SORTED_AT_ONCE", 0)
+    assert pages() == short
+    with counted_queries() as asked:
+        reading.items_page(WorkKind.JOB, filters, 1, NOW, LONDON)
+    assert len(asked) <= 6
+
+
+def test_a_number_typed_whole_means_that_item(make: Make) -> None:
+    item, other = make(), make()
+    number = written_number(WorkKind.JOB, item.number)
+    other.title = f"After {number}"
+    db.session.flush()
+
+    def found(text: str) -> list[int]:
+        page = reading.items_page(WorkKind.JOB, reading.Filters(text=text), 1, NOW, LONDON)
+        return [each.id for each in page.items]
+
+    assert found(number) == [item.id]
+    assert found("after") == [other.id]
+    other.external_number = number
+    db.session.flush()
+    assert set(found(number)) == {item.id, other.id}
+
+
 def test_the_timeline_of_staff_names_people_by_their_names(cast: Cast, make: Make) -> None:
     item = make(Role.SCHEDULED)
     move(item, role(Role.COMPLETED).id, by=Actor(cast.olaf.email, cast.olaf.id), now=NOW)
