@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from portal.accounts.models import AccountMail, ApiToken, MailedLink, Membership, Session
+from portal.database import Base
 from portal.extensions import db
 from portal.files.models import StoredFile
 from portal.jobs.models import QuoteAnswer, QuoteOffer, SavedView, WorkItem, WorkMove, WorkStatus, WorkTableRevision
@@ -120,6 +122,14 @@ def _plant_offers(found: Ground, company_id: int, person_id: int, made: Sequence
     found.copy(QuoteAnswer, [{**row, "withdrawn_reason": why} for row in answers])
 
 
+def _blank(model: type[Base]) -> Row:
+    """A row with nothing in it but what its columns begin with."""
+    begins = {each.name: each.default for each in cast(Table, model.__table__).columns}
+    return {
+        name: found.arg if isinstance(found, ScalarElementColumnDefault) else None for name, found in begins.items()
+    }
+
+
 def _offer(offer_id: int, item: Row) -> Row:
     offered = Offered(
         number=written_number(item["kind"], item["number"]),
@@ -132,7 +142,7 @@ def _offer(offer_id: int, item: Row) -> Row:
         lines=(),
     )
     return {
-        **dict.fromkeys(each.name for each in QuoteOffer.__table__.columns),
+        **_blank(QuoteOffer),
         "id": offer_id,
         "item_id": item["id"],
         "number": 1,
@@ -144,18 +154,15 @@ def _offer(offer_id: int, item: Row) -> Row:
 
 def _answer(answer_id: int, offer: Row, person_id: int, *, is_accepted: bool) -> Row:
     return {
-        **dict.fromkeys(each.name for each in QuoteAnswer.__table__.columns),
+        **_blank(QuoteAnswer),
         "id": answer_id,
         "item_id": offer["item_id"],
         "offer_id": offer["id"],
         "is_accepted": is_accepted,
         "name": "Leak proof",
         "signature": {"typed": "Leak proof"} if is_accepted else None,
-        "reason": "",
         "person_id": person_id,
         "at": offer["sent_at"],
-        "address": "",
-        "agent": "",
     }
 
 
@@ -188,21 +195,15 @@ class _Maker:
         title = "Leak proof"
         self.items.append(
             {
-                **dict.fromkeys(each.name for each in WorkItem.__table__.columns),
+                **_blank(WorkItem),
                 "id": self.item_id,
-                "version": 1,
                 "kind": kind,
                 "number": number,
                 "company_id": self.company_id,
-                "site": "",
                 "title": title,
                 "title_key": key_of(title),
-                "description": "",
                 "status_id": status_id,
                 "status_since": self.now,
-                "public_revision": 1,
-                "terms": "",
-                "currency": "GBP",
                 "created_at": self.now - RATHER_OLD,
             }
         )
@@ -212,7 +213,7 @@ class _Maker:
         told = resolve(table, status_id)
         self.moves.append(
             {
-                **dict.fromkeys(each.name for each in WorkMove.__table__.columns),
+                **_blank(WorkMove),
                 "id": self.move_id,
                 "item_id": self.item_id,
                 "status_id": status_id,
