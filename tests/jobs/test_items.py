@@ -190,7 +190,18 @@ def test_a_long_list_is_sorted_as_a_short_one(
     assert pages() == short
     with counted_queries() as asked:
         reading.items_page(WorkKind.JOB, filters, 1, NOW, LONDON)
-    assert len(asked) <= 6
+    assert len(asked) <= 8
+
+
+def test_what_holds_a_text_is_counted_a_little_only(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [make() for _number in range(4)]
+    filters = reading.Filters(text="router")
+    monkeypatch.setattr(reading, "SORTED_AT_ONCE", 3)
+    page = reading.items_page(WorkKind.JOB, filters, 1, NOW, LONDON)
+    assert (page.total, page.is_counted, list(page.items)) == (3, False, made[::-1])
+    monkeypatch.setattr(reading, "SORTED_AT_ONCE", 4)
+    page = reading.items_page(WorkKind.JOB, filters, 1, NOW, LONDON)
+    assert (page.total, page.is_counted, list(page.items)) == (4, True, made[::-1])
 
 
 def test_a_number_typed_whole_means_that_item(make: Make) -> None:

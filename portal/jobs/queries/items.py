@@ -100,7 +100,7 @@ class Filters:
 class ItemPage:
     """A page of a list. `waits` has since when the customer of an item waits for an answer.
 
-    `is_counted` is False where there are more than COUNTED_AT_MOST; `total` is that many then.
+    `is_counted` is False where there are more than `total`: COUNTED_AT_MOST, or SORTED_AT_ONCE of those with a text.
     """
 
     items: Sequence[WorkItem]
@@ -168,13 +168,18 @@ class PastMove:
 def items_page(kind: WorkKind, filters: Filters, page: int, now: datetime, zone: tzinfo) -> ItemPage:
     """A page of jobs or quotes. NotFound for a page that does not exist. A handful of queries, however many."""
     conditions = [WorkItem.kind == kind, *_stage(filters), *_conditions(kind, filters, now, zone)]
-    total = _counted(conditions, COUNTED_AT_MOST + 1)
-    shown = min(total, COUNTED_AT_MOST)
+    few = db.session.scalars(select(WorkItem.id).where(*conditions).limit(SORTED_AT_ONCE + 1)).all()
+    is_long = len(few) > SORTED_AT_ONCE
+    # What holds a text is found by looking: so it is looked at once, and counted no further than that.
+    most = SORTED_AT_ONCE if filters.text else COUNTED_AT_MOST
+    total = _counted(conditions, most + 1) if is_long and not filters.text else len(few)
+    shown = min(total, most)
     pages = max(1, -(-shown // PER_PAGE))
     if not 1 <= page <= pages:
         raise NotFound
     # Which they are is found first, so that nothing is sorted or joined but ids.
-    items = _in_order(_ids(conditions, filters, total, (page - 1) * PER_PAGE))
+    wanted = conditions if is_long else [WorkItem.id.in_(few)]
+    items = _in_order(_ids(wanted, filters, (page - 1) * PER_PAGE, is_long=is_long))
     return ItemPage(items, page, pages, shown, total == shown, _waits(kind, items))
 
 
@@ -184,18 +189,12 @@ def _counted(conditions: Sequence[ColumnElement[bool]], most: int) -> int:
     return db.session.scalar(select(func.count()).select_from(counted)) or 0
 
 
-def _ids(conditions: Sequence[ColumnElement[bool]], filters: Filters, total: int, offset: int) -> Sequence[int]:
+def _ids(conditions: Sequence[ColumnElement[bool]], filters: Filters, offset: int, *, is_long: bool) -> Sequence[int]:
     """Which items stand on the page that begins behind `offset` others."""
     stepwise = _STEPWISE.get(filters.sort)
-    if stepwise is not None and total > SORTED_AT_ONCE:
+    if stepwise is not None and is_long:
         return stepwise(conditions, offset + PER_PAGE, is_descending=filters.is_descending)[offset:]
-    chosen = select(WorkItem.id)
-    if total > SORTED_AT_ONCE:
-        chosen = chosen.where(*conditions)
-    else:
-        # Few are taken together and sorted: looked for in their order, they would be found one by one among all.
-        few = select(WorkItem.id).where(*conditions).limit(SORTED_AT_ONCE).subquery()
-        chosen = chosen.join(few, few.c.id == WorkItem.id)
+    chosen = select(WorkItem.id).where(*conditions)
     if filters.sort is Sort.COMPANY:
         chosen = chosen.join(WorkItem.company)
     return db.session.scalars(chosen.order_by(*_order(filters)).limit(PER_PAGE).offset(offset)).all()
