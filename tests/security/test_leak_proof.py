@@ -28,6 +28,7 @@ from portal.jobs import exports, letters
 from portal.jobs.actions import create_item, move, quotes
 from portal.jobs.models import WorkMove, WorkStatus
 from portal.jobs.proof import As, Door, Proof, Sort, prove
+from portal.jobs.proof.words import Words
 from portal.jobs.queries import public, settings_of
 from portal.jobs.queries.offers import offered_now
 from portal.jobs.queries.settings import revisions
@@ -167,6 +168,16 @@ def _place(_table: StatusTable) -> str:
 
 def _sorts(found: Proof) -> set[Sort]:
     return {leak.sort for leak in found.leaks}
+
+
+def test_a_colour_that_is_in_use_is_never_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be found where nothing has leaked."""
+    thrown = iter(["2457d6", "aabbcc", "aabbcc", "010203"])
+    monkeypatch.setattr("portal.jobs.proof.words.secrets.token_hex", lambda _bytes: next(thrown))
+    words = Words()
+    words.avoid(".badge { color: #2457D6 }")
+    assert [words.color("the first"), words.color("the second")] == ["#aabbcc", "#010203"]
+    assert words.found_in("#2457d6 %23AABBCC #0102034") == ["the first"]
 
 
 class GivenAway(NamedTuple):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from flask import current_app
 from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -48,6 +49,11 @@ def plant(found: Ground, company_id: int, person_id: int, now: datetime) -> None
 def _plant_statuses(found: Ground) -> None:
     words = found.words
     rows = found.rows(select(WorkStatus.__table__).order_by(WorkStatus.kind, WorkStatus.position, WorkStatus.id))
+    for asset in current_app.extensions["assets"].values():
+        if asset.mimetype == "text/css":
+            words.avoid(asset.body.decode())
+    for row in rows:
+        words.avoid(f"{row['color']} {row['portal_color']}")
     place = 200_000_000 + secrets.randbelow(100_000_000)
     names: dict[int, tuple[str, str]] = {}
     for row in rows:

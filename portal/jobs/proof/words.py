@@ -13,6 +13,11 @@ class Words:
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        self._in_use: set[str] = set()
+
+    def avoid(self, text: str) -> None:
+        """Plant no colour that stands in this text: it would be found where nothing has leaked."""
+        self._in_use.update(found.lower() for found in _COLOR.findall(text))
 
     def __len__(self) -> int:
         return len(self._known)
@@ -26,7 +31,7 @@ class Words:
     def color(self, told: str) -> str:
         """A new colour for this, as `#rrggbb`."""
         found = secrets.token_hex(3)
-        while found in self._known:
+        while found in self._known or found in self._in_use:
             found = secrets.token_hex(3)
         self._known[found] = told
         return f"#{found}"
