@@ -136,6 +136,17 @@ def test_what_is_stored_is_what_the_fold_says_after_any_moves_and_saves(cast: Ca
         walk.hold()
 
 
+def test_many_items_follow_in_parts(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.jobs.actions.carry.AT_ONCE", 2)
+    walk = Walk(7, cast)
+    for _ in range(5):
+        walk.make()
+    for _ in range(20):
+        walk.step()
+        db.session.expire_all()
+        walk.hold()
+
+
 @pytest.mark.parametrize("seed", [101, 102])
 def test_time_travel_shows_what_was_shown_on_that_day(cast: Cast, seed: int) -> None:
     walk = Walk(seed, cast)
