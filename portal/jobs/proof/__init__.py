@@ -31,8 +31,8 @@ __all__ = ["NOTHING", "SECONDS", "As", "Door", "Leak", "Proof", "Sort", "Unprove
 SECONDS = 30.0
 """How long a proof may take. What is left by then is reported as not proven."""
 
-TRIED_AT_MOST = 10
-"""Items of each kind whose addresses are tried whether anything leads there or not; the newest."""
+TRIED_AT_MOST = 5
+"""Items of each kind that are not in the portal and whose addresses are tried all the same; the newest."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,10 @@ def _guest(company_id: int) -> Guest:
 
 
 def _addresses(found: Ground, company_id: int) -> Iterator[str]:
-    """Those of the company's items, also of what is not in the portal: nothing may lead there."""
+    """Those of the company's items that are not in the portal: nothing may lead there, and nothing be said of them."""
     for kind in WorkKind:
-        wanted = select(WorkItem.number).where(WorkItem.kind == kind, WorkItem.company_id == company_id)
+        unseen = WorkItem.kind == kind, WorkItem.company_id == company_id, WorkItem.public_status_id.is_(None)
+        wanted = select(WorkItem.number).where(*unseen)
         for number in found.connection.scalars(wanted.order_by(WorkItem.id.desc()).limit(TRIED_AT_MOST)):
             written = written_number(kind, number)
             yield f"/{PLURALS[kind]}/{written}"
