@@ -16,7 +16,7 @@ from portal.database import read_only
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.jobs.actions import create_item, move
-from portal.jobs.actions.items import Facts, add_item, set_lines
+from portal.jobs.actions.items import Facts, add_item, edit_item, set_lines
 from portal.jobs.models import QuoteAnswer, WorkItem, WorkMove
 from portal.jobs.queries import settings_of
 from portal.jobs.rules import Role, WorkKind, written_number
@@ -167,3 +167,27 @@ def test_an_item_that_staff_add_several_times_at_once_is_one(inside: House) -> N
     results = at_once([lambda key=key: press(other, key) for key in keys])  # type: ignore[misc]
     assert sorted(results, reverse=True)[: AT_ONCE - 1] == ["external_number"] * (AT_ONCE - 1)
     assert sorted(results)[0].startswith("J-")
+
+
+def test_of_several_items_that_are_given_one_number_elsewhere_at_once_one_has_it(inside: House) -> None:  # noqa: F811
+    jobs = [item_of(inside, WorkKind.JOB, Role.REQUESTED) for _ in range(AT_ONCE)]
+    versions = {each.id: each.version for each in jobs}
+    facts, now = Facts("Ten phones", external_number="WO-7"), clock.utcnow()
+    db.session.commit()
+
+    def press(item_id: int) -> str:
+        with inside.app.app_context():
+            read_only.set(False)
+            try:
+                item = db.session.get_one(WorkItem, item_id)
+                edit_item(
+                    item, Facts("Ten phones", external_number="WO-7"), version=versions[item_id], by=SYSTEM, now=now
+                )
+                events.commit()
+            except RuleViolation as refusal:
+                events.rollback()
+                return str(refusal.field)
+            return "given"
+
+    results = at_once([lambda item_id=item_id: press(item_id) for item_id in versions])  # type: ignore[misc]
+    assert sorted(results) == [*["external_number"] * (AT_ONCE - 1), "given"]

@@ -113,6 +113,9 @@ def edit_item(item: WorkItem, facts: Facts, *, version: int, by: Actor, now: dat
     """
     if item.version != version:
         raise StaleEdit
+    if facts.external_number:
+        # Two that are given one number at once: the second waits here, and finds it taken.
+        hold_numbers(item.kind)
     known = _checked(item.kind, item.company_id, facts, item)
     changed = {name: value for name, value in known.items() if getattr(item, name) != value}
     if not changed:
