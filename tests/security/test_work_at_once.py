@@ -180,9 +180,7 @@ def test_of_several_items_that_are_given_one_number_elsewhere_at_once_one_has_it
             read_only.set(False)
             try:
                 item = db.session.get_one(WorkItem, item_id)
-                edit_item(
-                    item, Facts("Ten phones", external_number="WO-7"), version=versions[item_id], by=SYSTEM, now=now
-                )
+                edit_item(item, facts, version=versions[item_id], by=SYSTEM, now=now)
                 events.commit()
             except RuleViolation as refusal:
                 events.rollback()
