@@ -9,6 +9,8 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import InputRequired
 from wtforms.widgets import HiddenInput
 
+from portal.accounts.models import Company
+from portal.accounts.queries.tokens import companies_called
 from portal.errors import RuleViolation
 
 
@@ -59,3 +61,16 @@ def page_wanted() -> int:
 def text_wanted() -> str:
     """What the list is searched for, cut to a length that any name has."""
     return request.args.get("q", "")[:200].strip()
+
+
+def company_called(name: str) -> Company:
+    """The company of this name, or the only one whose name holds it; RuleViolation at `company` otherwise."""
+    if not name.strip():
+        raise RuleViolation("Say which company.", "company")
+    found = companies_called(name)
+    if not found:
+        raise RuleViolation("There is no company of this name.", "company")
+    if len(found) > 1:
+        several = ", ".join(each.name for each in found[:3])
+        raise RuleViolation(f"Several companies are called like that: {several} … Type the whole name.", "company")
+    return found[0]

@@ -9,10 +9,9 @@ from portal import access, clock, events
 from portal.accounts.queries import person_by_email
 from portal.accounts.queries.listings import company_by_id
 from portal.accounts.queries.people import person_for_staff
-from portal.accounts.queries.tokens import companies_called
 from portal.accounts.rules import Permission
 from portal.admin.channels.forms import KIND_HINTS, KIND_WORDS, ChannelForm, NewChannelForm
-from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
+from portal.admin.forms import RowForm, choices_of, company_called, page_wanted, text_wanted
 from portal.config import Settings
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
@@ -63,7 +62,7 @@ def new_channel() -> Response:
             form.label.data or "",
             form.address.data or "",
             form.topics.data or [],
-            company_id=_company_id(form.company.data or "") if form.whose.data == Owner.COMPANY else None,
+            company_id=company_called(form.company.data or "").id if form.whose.data == Owner.COMPANY else None,
             person_id=_person_id(form.person.data or "") if form.whose.data == Owner.PERSON else None,
             language=form.language.data,
             by=access.actor(),
@@ -222,17 +221,6 @@ def _take_owner_from_address(form: NewChannelForm) -> None:
 
 def _offer_topics(form: NewChannelForm) -> None:
     form.topics.choices = choices_of((key, str(label)) for key, label in told_beside_mail().items())
-
-
-def _company_id(name: str) -> int:
-    """The company of this name, or the only one whose name holds it."""
-    found = companies_called(name) if name.strip() else []
-    if not found:
-        raise RuleViolation("There is no company of this name." if name.strip() else "Say whose it is.", "company")
-    if len(found) > 1:
-        several = ", ".join(each.name for each in found[:3])
-        raise RuleViolation(f"Several companies are called like that: {several} … Type the whole name.", "company")
-    return found[0].id
 
 
 def _person_id(typed: str) -> int:

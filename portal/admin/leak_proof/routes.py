@@ -5,15 +5,13 @@ from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
 from portal import access, clock, events
-from portal.accounts.models import Company
-from portal.accounts.queries.tokens import companies_called
 from portal.accounts.rules import Permission
-from portal.admin.forms import StaffForm
+from portal.admin.forms import StaffForm, company_called
 from portal.admin.leak_proof.doors import doors
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.jobs.proof import SECONDS, Sort, prove
-from portal.jobs.proof.notes import last_proof, likely_company, note
+from portal.jobs.proof.notes import last_proof, note
 
 blueprint = Blueprint("admin_leak_proof", __name__, url_prefix="/admin/settings/leak-proof")
 access.staff(blueprint, Permission.WORK_SETTINGS_EDIT)
@@ -52,7 +50,7 @@ def proof() -> Response:
         return _page(form, 422 if form.is_submitted() else 200)
     by, now = access.actor(), clock.utcnow()
     try:
-        company_id = _company(form.company.data or "").id
+        company_id = company_called(form.company.data or "").id
         # It gives up the transaction it finds; from here to the note nothing is held, and nobody waits.
         found = prove(company_id, doors(), now)
     except RuleViolation as violation:
@@ -62,17 +60,6 @@ def proof() -> Response:
     note(company_id, found, by=by, now=now)
     events.commit()
     return redirect_to(ADDRESS)
-
-
-def _company(name: str) -> Company:
-    """The company of this name, or the only one whose name holds it."""
-    found = companies_called(name)
-    if not found:
-        raise RuleViolation("There is no company of this name.", "company")
-    if len(found) > 1:
-        several = ", ".join(each.name for each in found[:3])
-        raise RuleViolation(f"Several companies are called like that: {several} … Type the whole name.", "company")
-    return found[0]
 
 
 def _page(form: ProofForm, status: int) -> Response:

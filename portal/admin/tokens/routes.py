@@ -5,11 +5,10 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock, events
 from portal.accounts.actions.tokens import make_token, revoke_token
-from portal.accounts.models import Company
-from portal.accounts.queries.tokens import companies_called, token_by_id, tokens_page
+from portal.accounts.queries.tokens import token_by_id, tokens_page
 from portal.accounts.rules import Permission
 from portal.accounts.rules.tokens import SCOPE_WORDS, Scope
-from portal.admin.forms import page_wanted
+from portal.admin.forms import company_called, page_wanted
 from portal.admin.tokens.forms import NewTokenForm
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
@@ -47,7 +46,7 @@ def new_token() -> Response:
         token, secret = make_token(
             form.name.data or "",
             Scope(form.scope.data),
-            company=_company(form.company.data or ""),
+            company=company_called(name) if (name := (form.company.data or "").strip()) else None,
             expires_at=now + form.lives if form.lives else None,
             by=access.actor(),
             now=now,
@@ -75,19 +74,6 @@ def revoke(token_id: int) -> Response:
     events.commit()
     flash(sentence)
     return redirect_to(LIST)
-
-
-def _company(name: str) -> Company | None:
-    """The company of this name, or the only one whose name holds it; None for no name."""
-    if not name.strip():
-        return None
-    found = companies_called(name)
-    if not found:
-        raise RuleViolation("There is no company of this name.", "company")
-    if len(found) > 1:
-        several = ", ".join(each.name for each in found[:3])
-        raise RuleViolation(f"Several companies are called like that: {several} … Type the whole name.", "company")
-    return found[0]
 
 
 def _form(form: NewTokenForm, status: int) -> Response:

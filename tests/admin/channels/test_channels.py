@@ -84,7 +84,7 @@ def test_one_of_the_staff_hears_alarms_and_nothing_of_customers(admin: FlaskClie
     ("wrong", "said"),
     [
         ({"company": "Nobody & Sons"}, "There is no company of this name."),
-        ({"company": ""}, "Say whose it is."),
+        ({"company": ""}, "Say which company."),
         ({"topics": []}, "Choose what it hears of."),
         ({"label": " "}, "Give it a name"),
         ({"kind": "fax"}, "Choose one of them."),
