@@ -11,7 +11,7 @@ from portal.admin.leak_proof.doors import doors
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.jobs.proof import SECONDS, Sort, prove
-from portal.jobs.proof.notes import last_proof, note
+from portal.jobs.proof.notes import last_proof, likely_company, note
 
 blueprint = Blueprint("admin_leak_proof", __name__, url_prefix="/admin/settings/leak-proof")
 access.staff(blueprint, Permission.WORK_SETTINGS_EDIT)
