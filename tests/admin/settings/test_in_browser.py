@@ -32,8 +32,9 @@ def open_page(browser: "Browser", cast: Cast, sign_in: SignIn) -> Open:
     """Opens the settings of a kind as the office; leaving the block fails on what the console complained of."""
     client = sign_in(cast.olaf)
 
-    def opened(kind: str = "job", size: Any = WIDE) -> "AbstractContextManager[Page]":
-        return answered_page(browser, client, f"http://{STAFF_HOST}/admin/settings/{kind}-statuses", viewport=size)
+    def opened(kind: str = "job", size: Any = WIDE, refused: int = 0) -> "AbstractContextManager[Page]":
+        address = f"http://{STAFF_HOST}/admin/settings/{kind}-statuses"
+        return answered_page(browser, client, address, refused=refused, viewport=size)
 
     return opened
 
@@ -61,6 +62,31 @@ def test_both_examples_of_the_brief_live_and_saved(open_page: Open, cast: Cast) 
     assert item.public_status_id == requested
     assert role(Role.REQUESTED, kind).portal_name == "Submitted"
     assert role(Role.ON_HOLD, kind).mapped_to_id == sent
+
+
+def test_a_save_that_finds_no_database_loses_nothing_that_was_typed(open_page: Open) -> None:
+    busy = "<section id=error><h1>Busy</h1><p>Wait a moment</p></section>"
+    requested = role(Role.REQUESTED, WorkKind.JOB).id
+    with open_page(refused=503) as page:
+        name = page.locator(f"[name='portal_name.{requested}']")
+        name.fill("Submitted")
+        page.locator(f"#seen-{requested}").get_by_text("Submitted").wait_for()
+        page.route(
+            "**/job-statuses",
+            lambda route: (
+                route.fulfill(status=503, content_type="text/html", body=busy)
+                if route.request.method == "POST"
+                else route.fallback()
+            ),
+        )
+        save_it = page.get_by_role("button", name="Save", exact=True)
+        save_it.click()
+        page.get_by_text("Busy. Wait a moment.").wait_for()
+        assert name.input_value() == "Submitted"
+        page.unroute("**/job-statuses")
+        save_it.click()
+        page.get_by_text("Saved.").first.wait_for()
+    assert role(Role.REQUESTED, WorkKind.JOB).portal_name == "Submitted"
 
 
 def test_order_by_keyboard_and_by_handle(open_page: Open) -> None:
