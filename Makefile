@@ -39,7 +39,7 @@ bench: install-dev
 
 install: .venv/.installed $(SERVED)
 
-install-dev: .venv/.installed-dev node_modules/axe-core/package.json $(SERVED)
+install-dev: .venv/.installed-dev .venv/.installed-maintnote node_modules/axe-core/package.json $(SERVED)
 
 system-test:
 	bash tests/support/need.sh test
@@ -57,6 +57,13 @@ $(BIN)/python:
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
 	@echo "Installing the Python packages of the tests …"
 	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+# A program that needs older packages than ours: in a folder of its own, for the one test that runs it.
+.venv/.installed-maintnote: tests/support/maintnote.lock .venv/.installed-dev
+	@echo "Installing a reader of maintenance notes …"
+	rm -rf .venv/maintnote
+	$(PIP) --require-hashes --no-deps --target .venv/maintnote -r tests/support/maintnote.lock
 	touch $@
 
 $(SERVED): package.json package-lock.json portal/static/vendor.mjs

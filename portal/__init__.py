@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from portal.database import engine_options, prepare_engine
     from portal.extensions import csrf, db, htmx, mail, migrate
     from portal.public.status.cache import PublicPages
+    from portal.public.status.formats import PublicFormats
 
     _make_known()
     settings = settings or Settings.from_environment(os.environ)
@@ -85,7 +86,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for audience in (admin, api, customer, public):
         for blueprint in audience.blueprints():
             app.register_blueprint(blueprint)
-    shortcuts.init_app(app, PublicPages, PublicDocuments, BannerPolls)
+    shortcuts.init_app(app, PublicPages, PublicDocuments, PublicFormats, BannerPolls)
     return app
 
 
@@ -98,11 +99,14 @@ def _make_known() -> None:
     import portal.catalogue.imports
     import portal.catalogue.notices.mails
     import portal.catalogue.topics
+    import portal.domains.announcements.models
     import portal.domains.exports
     import portal.domains.imports
     import portal.files.exports
     import portal.files.forgetting
     import portal.incidents.exports
+    import portal.incidents.forgetting
+    import portal.incidents.hearing
     import portal.incidents.mails
     import portal.jobs.actions.importing
     import portal.jobs.exports
@@ -117,4 +121,13 @@ def _make_known() -> None:
     import portal.notifications.channels.records
     import portal.notifications.exports
     import portal.notifications.forgetting
-    import portal.records.forgetting  # noqa: F401
+    import portal.notifications.subscribers.actions
+    import portal.notifications.subscribers.records
+    import portal.notifications.templates.models
+    import portal.records.forgetting
+    import portal.services.asking
+    import portal.services.exports
+    import portal.services.forgetting
+    import portal.services.mails
+    import portal.services.models
+    import portal.services.topics  # noqa: F401

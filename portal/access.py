@@ -38,7 +38,7 @@ from portal.domains.models import PortalDomain
 from portal.domains.queries import domain_by_host, home_of, is_admitted, open_areas, status_is_open_to_somebody
 from portal.domains.rules import Area, normal_host
 from portal.errors import answer, to_sign_in
-from portal.extensions import csrf, db, login_manager
+from portal.extensions import csrf, login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -365,8 +365,6 @@ def _find_host() -> Response | None:
     g.portal = domain_by_host(host)
     if g.portal is None:
         return None if g.on_staff_host else abort(400)
-    # Whatever becomes of the transaction, the answer still knows its brand without asking again.
-    db.session.expunge(g.portal)
     return _enter(g.portal, declaration)
 
 

@@ -12,7 +12,7 @@ import mimetypes
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, abort, current_app, g, request, url_for
 
@@ -42,7 +42,8 @@ def init_app(app: Flask) -> None:
     """Read and compress what there is, and give templates `asset` and `brand_sheet`."""
     assets = dict(_bundles())
     alone = [path for path in (STATIC / "vendor").glob("*.js") if path != HTMX]
-    for path in sorted(alone) + sorted((STATIC / "images").glob("*")):
+    others = (STATIC / folder for folder in ("images", "embed"))
+    for path in sorted(alone) + sorted(path for folder in others for path in folder.glob("*")):
         name = path.relative_to(STATIC).as_posix()
         assets[name] = Asset(name, path.read_bytes())
     app.extensions["assets"] = assets
@@ -73,8 +74,8 @@ def made_sheet(text: str, *, is_current: bool) -> Response:
 def brand_address(sheet: str | None = None) -> str:
     """The URL of the brand colours: of the portal domain that was asked; with "staff", or without one, of the staff."""
     domain = None if sheet == STAFF else getattr(g, "portal", None)
-    name, accent = (str(domain.id), str(domain.accent)) if domain else (STAFF, STAFF_ACCENT)
-    return url_for("assets.brand", address=_sheet(f"brand/{name}.css", accent).address.removeprefix("brand/"))
+    found = _sheet_of(domain) if domain else _sheet(f"brand/{STAFF}.css", STAFF_ACCENT)
+    return url_for("assets.brand", address=found.address.removeprefix("brand/"))
 
 
 @blueprint.get("/static/<path:address>")
@@ -97,7 +98,7 @@ def brand(address: str) -> Response:
     if name == STAFF:
         found = _sheet(f"brand/{STAFF}.css", STAFF_ACCENT)
     elif domain is not None and name == str(domain.id):
-        found = _sheet(f"brand/{name}.css", domain.accent)
+        found = _sheet_of(domain)
     else:
         abort(404)
     response = _answer(found)
@@ -106,9 +107,13 @@ def brand(address: str) -> Response:
     return response
 
 
+def _sheet_of(domain: Any) -> Asset:
+    return _sheet(f"brand/{domain.id}.css", str(domain.accent), tuple(sorted(domain.status_colors.items())))
+
+
 @lru_cache(maxsize=1024)
-def _sheet(name: str, accent: str) -> Asset:
-    return Asset(name, style_sheet(accent).encode())
+def _sheet(name: str, accent: str, statuses: tuple[tuple[str, str], ...] = ()) -> Asset:
+    return Asset(name, style_sheet(accent, dict(statuses)).encode())
 
 
 def _answer(found: Asset) -> Response:

@@ -5,7 +5,9 @@ WCAG 2.2. The page colours here are those of `static/css/10-tokens.css`, and a t
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 TEXT = 4.5
@@ -66,6 +68,29 @@ def accent_of(colour: str, page: Page) -> Accent:
     return Accent(fill, ink, _moved(colour, page, [page.surface, soft], TEXT), soft)
 
 
+@dataclass(frozen=True)
+class Tone:
+    """What one colour of a status becomes in one scheme: of its `shape`, of `text` in it, and of the `soft` ground."""
+
+    shape: str
+    text: str
+    soft: str
+
+
+def tone_of(colour: str, page: Page) -> Tone:
+    """The colour of a status made visible on this page, the mark inside its shape too; itself wherever it is already.
+
+    The mark is white on light pages and nearly black on dark ones, so what stands out from the page carries it.
+    """
+    base = oklch(colour)
+    soft = rgb(
+        Oklch(0.25, min(base.chroma, 0.04), base.hue)
+        if page.is_dark
+        else Oklch(0.965, min(base.chroma, 0.025), base.hue)
+    )
+    return Tone(_moved(colour, page, [page.surface], SHAPE), _moved(colour, page, [page.surface, soft], TEXT), soft)
+
+
 def white_carrier(colour: str) -> str:
     """The colour, darkened in small steps until white text on it can be read: the nearest that works."""
     return _moved(colour, LIGHT, ["#ffffff"], TEXT)
@@ -107,10 +132,40 @@ def advice(colour: str, page: Page) -> Advice:
     return Advice(is_kept, accent.fill, sentence)
 
 
-def style_sheet(colour: str) -> str:
-    """The custom properties of a brand for both schemes."""
-    light, dark = (_properties(accent_of(colour, page)) for page in (LIGHT, DARK))
-    return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+def style_sheet(colour: str, statuses: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The custom properties of a brand for both schemes, and of the service statuses that have a colour of their own.
+
+    `statuses` are colours by the status's value; `status_class` is what an element of that status is called.
+    """
+    light, dark = (_sheet(colour, statuses, page) for page in (LIGHT, DARK))
+    return f"{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n"
+
+
+def status_sheet(statuses: Mapping[str, str], within: str) -> str:
+    """The colours of service statuses for both schemes inside one element alone: `within` is a selector."""
+    light, dark = (_tones(statuses, page, f"{within} ") for page in (LIGHT, DARK))
+    return f"{light}\n@media (prefers-color-scheme:dark){{{dark}}}\n"
+
+
+def status_class(value: str) -> str:
+    """The class of what shows a service status, so that a portal domain may colour it."""
+    return "service-" + value.replace("_", "-")
+
+
+def tone_advice(colour: str, page: Page) -> Advice:
+    """Say in words what this colour of a status becomes on light or dark pages. Ratios are cut, never rounded up."""
+    tone, scheme = tone_of(colour, page), "dark" if page.is_dark else "light"
+    if tone.shape == colour:
+        return Advice(
+            True, colour, f"Shown as it is on {scheme} pages ({_ratio(contrast(colour, page.surface))} to 1)."
+        )
+    was, reached = _ratio(contrast(colour, page.surface)), _ratio(contrast(tone.shape, page.surface))
+    return Advice(
+        False,
+        tone.shape,
+        f"On {scheme} pages {colour} hardly shows ({was} to 1, {SHAPE:g} needed), so it is {tone.shape} "
+        f"({reached} to 1).",
+    )
 
 
 def contrast(one: str, other: str) -> float:
@@ -137,6 +192,18 @@ def rgb(colour: Oklch) -> str:
     while (channels := _channels(colour._replace(chroma=chroma))) is None:
         chroma = max(0.0, chroma - 0.002)
     return "#" + "".join(f"{round(channel * 255):02x}" for channel in channels)
+
+
+def _sheet(colour: str, statuses: Mapping[str, str], page: Page) -> str:
+    return f":root{{{_properties(accent_of(colour, page))}}}{_tones(statuses, page)}"
+
+
+def _tones(statuses: Mapping[str, str], page: Page, within: str = "") -> str:
+    tones = ((value, tone_of(own, page)) for value, own in sorted(statuses.items()))
+    return "".join(
+        f"{within}.{status_class(value)}{{--tone:{tone.shape};--tone-text:{tone.text};--tone-soft:{tone.soft}}}"
+        for value, tone in tones
+    )
 
 
 def _properties(accent: Accent) -> str:

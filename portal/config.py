@@ -32,6 +32,7 @@ class Settings:
     secret_key: str = field(repr=False)
     secret_key_fallbacks: list[str] = field(default_factory=list, repr=False)
     live_port: int = 0
+    mcp_port: int = 0
     mail_from: str = ""
     mail_domain: str = ""
     trusted_proxies: int = 0
@@ -43,6 +44,7 @@ class Settings:
     metrics_token: str = field(default="", repr=False)
     incident_alarm_seconds: float = 60
     maintenance_indicator: str = "maintenance"
+    maintenance_days_ahead: int = 60
     outside_allow: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     outside_ports: frozenset[int] = frozenset({80, 443})
     sms_url: str = field(default="", repr=False)
@@ -83,6 +85,7 @@ class Settings:
             secret_key=_secret_key(environ.get("PORTAL_SECRET_KEY"), instance),
             secret_key_fallbacks=_old_keys(environ.get("PORTAL_SECRET_KEY_FALLBACKS") or ""),
             live_port=int(_number(environ, "PORTAL_LIVE_PORT", 0, least=0)),
+            mcp_port=int(_number(environ, "PORTAL_MCP_PORT", 0, least=0, most=65535)),
             mail_from=_one_line("PORTAL_MAIL_FROM", environ.get("PORTAL_MAIL_FROM") or f"status@{mail_domain}"),
             mail_domain=_one_line("PORTAL_MAIL_DOMAIN", mail_domain),
             trusted_proxies=int(_number(environ, "PORTAL_TRUSTED_PROXIES", 0, least=0)),
@@ -94,6 +97,7 @@ class Settings:
             incident_alarm_seconds=_number(environ, "PORTAL_INCIDENT_ALARM_SECONDS", 60, least=1),
             metrics_token=_metrics_token(environ.get("PORTAL_METRICS_TOKEN") or ""),
             maintenance_indicator=_maintenance_indicator(environ.get("PORTAL_MAINTENANCE_INDICATOR") or "maintenance"),
+            maintenance_days_ahead=int(_number(environ, "PORTAL_MAINTENANCE_DAYS_AHEAD", 60, least=7, most=366)),
             bounce_address=_bounce_address(environ.get("PORTAL_BOUNCE_ADDRESS") or ""),
             bounce_imap_url=_imap_url(environ.get("PORTAL_BOUNCE_IMAP_URL") or ""),
             bounce_http_secrets=_webhook_secrets(environ.get("PORTAL_BOUNCE_HTTP_SECRET") or ""),

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from html import unescape
 from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import nh3
+from babel import numbers
 from flask import Flask, g, has_app_context, request, url_for
 from flask_babel import (
     force_locale,
@@ -31,6 +33,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from portal import clock
+from portal.brand import status_class
 from portal.fragments import form_token
 from portal.language import current as language
 from portal.language import reader_zone
@@ -118,6 +121,7 @@ LOOKS: dict[str, dict[str, Look]] = {
         "delayed": Look("Still being tried", "quiet", "clock"),
         "delivered": Look("Arrived", "good", "check"),
         "automatic": Look("Automatic answer", "quiet", "minus"),
+        "handed_on": Look("Opened or wrote to a report", "quiet", "check"),
         "not_ours": Look("About no mail of ours", "quiet", "minus"),
         "other_address": Look("About another address", "warn", "eye"),
         "unclear": Look("Not understood", "warn", "eye"),
@@ -138,6 +142,11 @@ LOOKS: dict[str, dict[str, Look]] = {
         "unsubscribed": Look("Unsubscribed", "quiet", "minus"),
         "complaint": Look("Reported as spam", "warn", "bang"),
         "by_hand": Look("Stopped by hand", "quiet", "minus"),
+    },
+    "subscriber": {
+        "unconfirmed": Look("Not confirmed", "warn", "clock"),
+        "active": Look("Subscribed", "good", "check"),
+        "quarantined": Look("In quarantine", "bad", "bang"),
     },
     "source": {
         "delivery": Look("A server’s answer", "quiet", "minus"),
@@ -246,14 +255,17 @@ def init_app(app: Flask) -> None:
         duration=duration,
         full_duration=full_duration,
         markdown=markdown,
+        opening=opening,
         iso=iso,
         day_name=day_name,
+        month_name=month_name,
         file_size=file_size,
         currency=currency,
         quantity=quantity,
     )
     env.globals.update(
         look=look,
+        status_class=status_class,
         looks=LOOKS,
         form_token=form_token,
         bar_paths=bar_paths,
@@ -339,17 +351,142 @@ def file_size(size: int) -> str:
     return f"{format_decimal(round(size / 1_000_000, 1))} MB"
 
 
+def percent(share: float, spoken: str) -> str:
+    """A share of time as it is shown in a language: two places, and never rounded up to a perfect record."""
+    shown = min(share, 0.9999) if share < 1 else 1.0
+    return _percent(int(shown * 10_000), spoken)
+
+
+@lru_cache(maxsize=1024)
+def _percent(hundredths: int, spoken: str) -> str:
+    return str(numbers.format_decimal(hundredths / 100, "0.##", locale=spoken)) + "\u202f%"
+
+
 def markdown(text: str) -> Markup:
     """Markdown as clean HTML: no raw HTML, no images, links only to http, https and mailto.
 
     The element that holds it carries `hx-ignore`, so that htmx looks at nothing inside.
     """
+    return _read_by_many(text) if len(text) <= READ_BY_MANY else _cleaned(text)
+
+
+READ_BY_MANY = 4_000
+"""Characters of a text up to which it is kept as it was made: what is said of an outage is on a thousand pages."""
+
+
+@lru_cache(maxsize=256)
+def _read_by_many(text: str) -> Markup:
+    return _cleaned(text)
+
+
+def _cleaned(text: str) -> Markup:
     html = _markdown.render(text)
     clean = nh3.clean(
         html,
         tags=_TAGS,
         attributes={"a": {"href"}},
         url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    return Markup(clean)  # noqa: S704 (what nh3 cleaned is what it is for)
+
+
+OPENING = 140
+"""Characters of the beginning of a text that is shown where there is room for one line of it."""
+
+
+def opening(text: str) -> str:
+    """How Markdown begins, as plain text of one line, cut after a whole word."""
+    words = unescape(nh3.clean(_markdown.render(text), tags=set())).split()
+    line = " ".join(words)
+    if len(line) <= OPENING:
+        return line
+    return line[: line.rfind(" ", 0, OPENING) if " " in line[:OPENING] else OPENING].rstrip(" ,;:–-") + "…"
+
+
+MAIL_TAGS = {
+    "a",
+    "abbr",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "del",
+    "div",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "hr",
+    "i",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "u",
+    "ul",
+}
+"""What may stand in the HTML of a mail that staff word themselves. It loads nothing and runs nothing."""
+
+MAIL_STYLES = {
+    "background-color",
+    "border",
+    "border-bottom",
+    "border-collapse",
+    "border-color",
+    "border-left",
+    "border-radius",
+    "border-right",
+    "border-top",
+    "color",
+    "display",
+    "font-size",
+    "font-style",
+    "font-weight",
+    "letter-spacing",
+    "line-height",
+    "margin",
+    "margin-bottom",
+    "margin-left",
+    "margin-right",
+    "margin-top",
+    "padding",
+    "padding-bottom",
+    "padding-left",
+    "padding-right",
+    "padding-top",
+    "text-align",
+    "text-decoration",
+    "text-transform",
+    "vertical-align",
+    "white-space",
+    "width",
+}
+"""The properties of CSS that may stand inline there: mail programs read no others of a paragraph anyway."""
+
+
+def mail_html(html: str, *, is_plain: bool = False) -> Markup:
+    """HTML of a mail, clean: links to http, https, mailto and tel, styles inline; with `is_plain` no styles at all."""
+    attributes = {"a": {"href"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}}
+    clean = nh3.clean(
+        html,
+        tags=MAIL_TAGS,
+        attributes=attributes if is_plain else {**attributes, "*": {"style", "class"}},
+        url_schemes={"http", "https", "mailto", "tel"},
+        filter_style_properties=MAIL_STYLES,
         link_rel="noopener noreferrer nofollow",
     )
     return Markup(clean)  # noqa: S704 (what nh3 cleaned is what it is for)
@@ -381,6 +518,11 @@ def _clock_time(local: datetime, spoken: str, style: str) -> str:
 def day_name(day: date) -> str:
     """A day as a heading, such as `Saturday, 21 November 2026`."""
     return str(format_date(day, DATES[language()][0], rebase=False))
+
+
+def month_name(day: date) -> str:
+    """The month of a day as a heading, such as `November 2026`."""
+    return str(format_date(day, "LLLL y", rebase=False))
 
 
 def iso(moment: datetime) -> str:

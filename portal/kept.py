@@ -2,7 +2,7 @@
 
 They are kept under the version of the domain's public topic and of the domain itself. Both are looked up a few times
 a second for all domains at once, so a change shows within a second on every web process; a copy also dies when planned
-work starts or ends, and when its kind says so.
+work or an announcement starts or ends, and when its kind says so.
 """
 
 import threading
@@ -18,6 +18,7 @@ from sqlalchemy import String, cast, func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import clock
+from portal.domains.announcements import queries as announcements
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area, normal_host
 from portal.events import LiveTopic
@@ -112,6 +113,10 @@ class KeptAnswers:
         """What this request asks for, one of few names; None for what is not of this kind."""
         raise NotImplementedError
 
+    def brings(self, name: str) -> dict[str, str]:
+        """What of the request the answer of this name is made from, beside the name of the host; else it is bare."""
+        return {}
+
     def dies_at(self, now: datetime) -> datetime:
         """When an answer made now must be made anew though nothing was written; NEVER if it need not."""
         return NEVER
@@ -153,7 +158,8 @@ class KeptAnswers:
 
     def _make(self, key: tuple[str, str], version: Version, environ: WSGIEnvironment) -> Kept | None:
         now = clock.utcnow()
-        captured = capture(self.inner, environ, HTTP_HOST=key[0], HTTP_COOKIE="", QUERY_STRING="")
+        bare = {"HTTP_HOST": key[0], "HTTP_COOKIE": "", "QUERY_STRING": ""}
+        captured = capture(self.inner, environ, **(bare | self.brings(key[1])))
         if not captured.may_be_kept or not captured.header("cache-control").startswith("public"):
             return None
         answer = Kept(_packable(captured), packs=True)
@@ -164,8 +170,8 @@ class KeptAnswers:
 
     def _death(self, now: datetime) -> datetime:
         with self.app.app_context():
-            boundary = next_boundary(now)
-        return min(self.dies_at(now), boundary or NEVER)
+            boundaries = next_boundary(now), announcements.next_boundary(now)
+        return min(self.dies_at(now), *(each or NEVER for each in boundaries))
 
 
 def _packable(captured: Captured) -> Captured:

@@ -1,4 +1,8 @@
-"""Language and time zone of the reader: the person's own, else the portal domain's, else English and UTC."""
+"""Language and time zone of the reader: the person's own, else the portal domain's, else English and UTC.
+
+Whoever is not signed in may choose a language of their own on a portal domain: `?lang=de` in the address of a page
+shows it in German, and a cookie that says nothing else remembers that for the next.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, g, has_request_context
+from flask import Flask, Response, current_app, g, has_request_context, request
 from flask_babel import Domain, force_locale, get_locale
 from flask_login import current_user
 
@@ -26,6 +30,12 @@ TIME_ZONES = [
     if name == "UTC" or ("/" in name and not name.startswith("Etc/"))
 ]
 """The zones people choose from, as (name, label): those named after a place, and UTC."""
+
+COOKIE = "lang"
+"""The cookie that remembers the language somebody signed out has chosen."""
+
+REMEMBERED = 365 * 86400
+"""Seconds it is remembered for."""
 
 _for_everybody: ContextVar[str | None] = ContextVar("for_everybody", default=None)
 """The zone of an answer that many people are given, whoever asked for it first."""
@@ -51,6 +61,7 @@ def init_app(app: Flask) -> None:
     )
     babel.domain_instance = Catalogues()
     app.jinja_env.globals["language"] = current
+    app.after_request(_remember)
 
 
 def known(language: str | None) -> str:
@@ -61,6 +72,14 @@ def known(language: str | None) -> str:
 def current() -> str:
     """The language of what is being written: a key of LANGUAGES."""
     return known(str(get_locale() or DEFAULT))
+
+
+def chosen() -> str | None:
+    """The language that whoever asks has chosen without signing in: in the address, else in the cookie."""
+    for found in (request.args.get(COOKIE), request.cookies.get(COOKIE)):
+        if found in LANGUAGES:
+            return found
+    return None
 
 
 def zone(name: str | None) -> tzinfo:
@@ -100,6 +119,29 @@ def _language() -> str:
     return known(_of_reader("language"))
 
 
+def remember_nothing() -> None:
+    """Have the language this request asks for count for its answer alone: it is no page that somebody reads here."""
+    g.remembers_language = False
+
+
+def _remember(response: Response) -> Response:
+    """Remember the language a page was asked for in, where a portal domain was asked and nobody is signed in."""
+    wanted = request.args.get(COOKIE) if g.get("remembers_language", True) else None
+    is_page = request.method == "GET" and response.mimetype == "text/html" and getattr(g, "portal", None) is not None
+    if wanted not in LANGUAGES or not is_page or current_user.is_authenticated:
+        return response
+    response.set_cookie(
+        COOKIE,
+        wanted,
+        max_age=REMEMBERED,
+        secure=current_app.config["SETTINGS"].is_https,
+        httponly=True,
+        samesite="Lax",
+    )
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
 def _zone_name() -> str:
     return _for_everybody.get() or _of_reader("time_zone") or "UTC"
 
@@ -110,4 +152,6 @@ def _of_reader(name: str) -> str | None:
     if getattr(g, "host", "") and current_user and current_user.is_authenticated:
         return str(getattr(current_user, name))
     domain = getattr(g, "portal", None)
-    return str(getattr(domain, name)) if domain else None
+    if domain is None:
+        return None
+    return (chosen() if name == "language" else None) or str(getattr(domain, name))

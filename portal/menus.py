@@ -28,7 +28,14 @@ def address_in_menu(target: str, *areas: str) -> str | None:
     return url_for(endpoint)
 
 
-PART_OF = {"admin_notices": "admin_broadcasts", "admin_quote_answers": "admin_quotes"}
+PART_OF = {
+    "admin_notices": "admin_broadcasts",
+    "admin_quote_answers": "admin_quotes",
+    "admin_incident_drafts": "admin_incidents",
+    "admin_incident_templates": "admin_incidents",
+    "admin_past_incidents": "admin_incidents",
+    "customer_availability": "customer_services",
+}
 """Screens that have no entry of their own, with the entry they belong to."""
 
 

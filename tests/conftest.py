@@ -6,14 +6,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, create_engine, event
 from werkzeug.test import TestResponse
 
 from portal import clock, create_app
@@ -22,12 +22,13 @@ from portal.accounts.models import Company, Person
 from portal.accounts.rules import Role
 from portal.audit.rules import SYSTEM
 from portal.config import Settings
-from portal.database import read_only
+from portal.database import engine_options, prepare_engine, read_only
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
-from tests.support.databases import of_worker
+from portal.services.queries.ledger import KEPT
+from tests.support.databases import copy, of_worker
 
 pytest_plugins = ["tests.support.fixtures"]
 
@@ -73,29 +74,62 @@ def app(settings: Settings) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def cast_ids(app: Flask, password_hash: str) -> Iterator[tuple[Engine, dict[str, int]]]:
+    """A copy of the app's database in which the cast lives, and the ids of its rows: made once, because
+    thousands of tests would each write the same ten people."""
+    with app.app_context():
+        url = db.engine.url
+        # Nobody may be connected to what is copied.
+        db.engine.dispose()
+        copied = url.set(database=f"{url.database}_cast")
+        copy(*(each.render_as_string(hide_password=False) for each in (url, copied)))
+        engine = create_engine(copied, **engine_options(url.render_as_string(hide_password=False)))
+        prepare_engine(engine)
+        with _on(app, engine):
+            read_only.set(False)
+            ids = {name: row.id for name, row in vars(_cast(password_hash)).items()}
+            db.session.remove()
+    yield engine, ids
+    engine.dispose()
+
+
+@contextmanager
+def _on(app: Flask, place: Engine | Connection) -> Iterator[None]:
+    """Have the app read and write there for a while."""
+    engines = db._app_engines[app]
+    before = engines[None]
+    engines[None] = place  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        engines[None] = before
+
+
 @pytest.fixture
-def session(app: Flask) -> Iterator[None]:
+def session(app: Flask, request: pytest.FixtureRequest) -> Iterator[None]:
     """An app context whose every session joins one outer transaction, rolled back at the end.
 
-    What a request forgot to commit is rolled back to its savepoint, so a test sees that it is gone.
+    What a request forgot to commit is rolled back to its savepoint, so a test sees that it is gone. The database
+    is empty, but for the cast where the test has one.
     """
+    has_cast = "cast" in request.fixturenames
+    engine = request.getfixturevalue("cast_ids")[0] if has_cast else None
     with app.app_context():
         read_only.set(False)
         # Ids begin anew with each rolled-back test, and so would share what was counted for them.
         app.extensions["limiter"].forget()
-        engine = db.engine
-        engines = db._app_engines[app]
-        with engine.connect() as connection:
+        app.extensions.pop(KEPT, None)
+        with (engine or db.engine).connect() as connection:
             outer = connection.begin()
-            engines[None] = connection  # type: ignore[assignment]
             db.session.configure(join_transaction_mode="create_savepoint")
             connect = _begin_shortcuts_anew(app, lambda: nullcontext(connection))
             try:
-                yield
+                with _on(app, connection):
+                    yield
             finally:
                 _begin_shortcuts_anew(app, connect)
                 db.session.remove()
-                engines[None] = engine
                 outer.rollback()
 
 
@@ -151,7 +185,14 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def cast(session: None, password_hash: str) -> Cast:
+def cast(session: None, cast_ids: tuple[Engine, dict[str, int]]) -> Cast:
+    """The people of the tests, in this test's session."""
+    kinds = get_type_hints(Cast)
+    return Cast(**{name: db.session.get_one(kinds[name], row_id) for name, row_id in cast_ids[1].items()})
+
+
+def _cast(password_hash: str) -> Cast:
+    """Write the cast down."""
     every = set(Area)
     domain_a = domains.add_domain("http://a.portal.test", "Northline", areas=every, by=SYSTEM, now=NOW)
     domain_b = domains.add_domain("http://b.portal.test", "Southline", areas=every, by=SYSTEM, now=NOW)

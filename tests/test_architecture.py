@@ -85,6 +85,8 @@ def test_only_leaving_a_list_and_what_a_server_signs_take_no_form_token(app: Fla
     assert protection._exempt_views == {
         "portal.public.unsubscribe.routes.leave",
         "portal.public.inbound.routes.take_bounce",
+        "portal.public.inbound.monitors.take_signals",
+        "portal.api.v2.subscribers.subscribe",
     }
     of_tokens = {
         rule.endpoint.rpartition(".")[0]

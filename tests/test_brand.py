@@ -18,7 +18,10 @@ from portal.brand import (
     contrast,
     oklch,
     rgb,
+    status_class,
     style_sheet,
+    tone_advice,
+    tone_of,
     white_carrier,
 )
 from tests.conftest import REPOSITORY
@@ -134,3 +137,29 @@ def test_the_advice_names_the_colour_that_is_used_and_never_flatters(page: Page,
 
 def test_the_nearest_that_works_is_no_darker_than_it_must_be() -> None:
     assert contrast("#ffffff", white_carrier("#ffe600")) == pytest.approx(TEXT, abs=0.15)
+
+
+@pytest.mark.parametrize("page", [LIGHT, DARK], ids=["light", "dark"])
+@given(colour=COLOURS)
+def test_every_colour_of_a_status_can_be_seen_and_its_words_be_read(page: Page, colour: str) -> None:
+    tone = tone_of(colour, page)
+    assert contrast(tone.shape, page.surface) >= SHAPE
+    assert contrast(tone.text, page.surface) >= TEXT
+    assert contrast(tone.text, tone.soft) >= TEXT
+    assert tone_advice(colour, page).fill == tone.shape
+
+
+def test_the_sheet_of_a_brand_colours_the_statuses_that_have_a_colour_of_their_own() -> None:
+    sheet = style_sheet("#2457d6", {"system_is_down": "#8b1e5f"})
+    light, dark = sheet.split("@media (prefers-color-scheme:dark)")
+    for part, page in ((light, LIGHT), (dark, DARK)):
+        assert f".{status_class('system_is_down')}{{--tone:{tone_of('#8b1e5f', page).shape};" in part
+        assert "operating" not in part
+
+
+def test_advice_says_what_becomes_of_a_colour_that_hardly_shows() -> None:
+    assert tone_advice("#8b1e5f", LIGHT).is_kept
+    advised = tone_advice("#fff3b0", LIGHT)
+    assert not advised.is_kept
+    assert "hardly shows (1 to 1, 3 needed)" in advised.sentence
+    assert advised.fill in advised.sentence

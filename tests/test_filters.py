@@ -11,6 +11,7 @@ from portal import clock
 from portal.catalogue import models as catalogue_models  # noqa: F401 (the tables the models below refer to)
 from portal.filters import (
     LOOKS,
+    OPENING,
     ago,
     bar_paths,
     bars_sentence,
@@ -21,6 +22,7 @@ from portal.filters import (
     local_window,
     look,
     markdown,
+    opening,
     page_address,
 )
 from portal.incidents.rules import ComponentStatus, MaintenanceState, Severity, State
@@ -190,3 +192,15 @@ def test_the_address_of_another_page_keeps_the_filters(app: Flask) -> None:
 def test_a_filter_of_any_name_is_kept_as_it_is(app: Flask, name: str) -> None:
     with app.test_request_context(f"/admin/styleguide?{name}=a&{name}=b", base_url=f"http://{STAFF_HOST}"):
         assert page_address(2) == f"/admin/styleguide?{name}=a&{name}=b&page=2"
+
+
+class TestOpening:
+    def test_markdown_becomes_one_plain_line(self) -> None:
+        text = "Mails to **Outlook** are [late](https://example.org).\n\n* Nothing is <b>lost</b> & all is well."
+        assert opening(text) == "Mails to Outlook are late. Nothing is <b>lost</b> & all is well."
+
+    def test_what_is_long_is_cut_after_a_word(self) -> None:
+        assert opening("nine more " * 30) == "nine more " * 13 + "nine more…"
+
+    def test_one_endless_word_is_cut_anywhere(self) -> None:
+        assert opening("x" * 900) == "x" * OPENING + "…"

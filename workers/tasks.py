@@ -7,6 +7,8 @@ Arguments are ids only.
 import logging
 import threading
 import time
+from collections.abc import Callable
+from datetime import datetime
 
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,8 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import events
 from portal.accounts import actions as accounts
 from portal.audit import actions as audit
+from portal.catalogue import actions as catalogue
 from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.queries import due_notices
+from portal.catalogue.queries.everyone import somebody_waits
 from portal.clock import utcnow
 from portal.config import Settings
 from portal.database import read_only
@@ -25,6 +29,7 @@ from portal.domains.queries.hosts import checks_wait, host_to_check
 from portal.files import cleaning, store
 from portal.files.queries import cleaning_waits
 from portal.files.store import StoreTroubleError
+from portal.incidents.actions import clockwork as incidents
 from portal.jobs import mails as work_mails
 from portal.notifications import account_mails, actions, endings, leases, queries, relays
 from portal.notifications.bounces import polling
@@ -35,12 +40,18 @@ from portal.operation.watch import look_after_mails
 from portal.records import exports, retention
 from portal.records.queries import due_runs
 from portal.records.working import Work
+from portal.services import actions as services
+from portal.services.questions import queries as questions
+from portal.services.questions import switch
 from workers import bounces, exporting
 
 log = logging.getLogger(__name__)
 
 EXPANDING_SECONDS = 1.0
 """How long recipients are written down before those there are get their turn to be sent."""
+
+Due = tuple[Callable[[int, datetime], bool], int]
+"""What does something that is due, with the row it is due of; whether it did anything."""
 
 SENDING_SECONDS = 25.0
 """How long one task sends before it makes room for what else is due; the rest is woken again."""
@@ -166,6 +177,68 @@ def _mail_work_that_is_due() -> None:
         mail_work()
 
 
+def hold_global_services() -> None:
+    """Give the companies that have come since what every company holds, some thousand at a time."""
+    is_more = True
+    while is_more and not _stopping().is_set():
+        is_more = catalogue.hold_global_services(utcnow())
+        events.commit()
+
+
+def _hold_global_services_where_they_wait() -> None:
+    is_due = somebody_waits()
+    events.rollback()
+    if is_due:
+        hold_global_services()
+
+
+def look_after_services() -> None:
+    """Have scheduled service remind, start and end, and ask staff what stands. What fails holds up no other."""
+    now = utcnow()
+    services.close_of_ended_holdings(now)
+    events.commit()
+    due: list[Due] = [
+        *((services.look_after, window_id) for window_id in services.due_windows(now)),
+        *((services.nag, update_id) for update_id in services.due_nags(now)),
+    ]
+    _look_after(due)
+
+
+def look_after_incidents() -> None:
+    """Have maintenance remind, start, end and recur, and whatever else of incidents is due. What fails holds up no
+    other."""
+    _look_after(incidents.due(utcnow()))
+
+
+def _look_after(due: list[Due]) -> None:
+    events.rollback()
+    for do, row_id in due:
+        if _stopping().is_set():
+            return
+        try:
+            do(row_id, utcnow())
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            log.exception("%s of %s cannot be done", do.__name__, row_id)
+            events.rollback()
+        events.commit()
+
+
+def _look_after_incidents_that_are_due() -> None:
+    is_due = incidents.is_anything_due(utcnow())
+    events.rollback()
+    if is_due:
+        look_after_incidents()
+
+
+def _look_after_services_that_are_due() -> None:
+    is_due = services.is_anything_due(utcnow())
+    events.rollback()
+    if is_due:
+        look_after_services()
+
+
 def poll_bounces() -> None:
     """Read the reports that wait in the mailbox; wakes itself when there were more than one look takes."""
     if bounces.poll(current_app.config["SETTINGS"], _stopping().is_set):
@@ -233,22 +306,41 @@ def beat() -> None:
         ("poll_bounces", polling.is_due(current_app.config["SETTINGS"], utcnow())),
         ("clean_files", cleaning_waits(utcnow())),
         ("mail_work", work_mails.notices_due(utcnow())),
+        ("look_after_services", services.is_anything_due(utcnow())),
+        ("look_after_incidents", incidents.is_anything_due(utcnow())),
+        ("hold_global_services", somebody_waits()),
     ):
         if is_due:
             events.wake(name)
     events.commit()
 
 
+def look_after_assistant() -> None:
+    """Tell `portal up` whether assistants are answered, so that their server runs just while they are."""
+    is_open = questions.is_open()
+    events.rollback()
+    settings: Settings = current_app.config["SETTINGS"]
+    try:
+        switch.mark(settings.instance, is_open)
+    except OSError:
+        # Elsewhere than under `portal up` nobody looks, and the folder may not be ours to write in.
+        log.debug("nobody can be told whether assistants are answered", exc_info=True)
+
+
 def work_off() -> None:
     """All of this without Redis, in turns, until nothing is due or this process is asked to end: the pulse's part."""
+    look_after_assistant()
     _put_right()
     seal()
     if retention.due(utcnow()):
         tidy_up()
     _clean_files_that_are_gone()
+    _hold_global_services_where_they_wait()
     is_more = True
     while is_more and not _stopping().is_set():
         write_account_mails()
+        _look_after_services_that_are_due()
+        _look_after_incidents_that_are_due()
         _mail_work_that_is_due()
         _tell_channels()
         due = queries.due_expansions(utcnow())

@@ -7,12 +7,8 @@ def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
     from portal.admin.account.policy import blueprint as sign_in
     from portal.admin.account.routes import blueprint as account
+    from portal.admin.assistant.routes import blueprint as assistant
     from portal.admin.audit.routes import blueprint as audit
-    from portal.admin.bounces.routes import blueprint as bounces
-    from portal.admin.broadcasts.notices.routes import blueprint as notices
-    from portal.admin.broadcasts.routes import blueprint as broadcasts
-    from portal.admin.catalogue.components.routes import blueprint as components
-    from portal.admin.catalogue.services.routes import blueprint as services
     from portal.admin.channels.routes import blueprint as channels
     from portal.admin.companies.routes import blueprint as companies
     from portal.admin.dashboard.routes import blueprint as dashboard
@@ -20,7 +16,6 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.exports.routes import blueprint as exports
     from portal.admin.files.routes import blueprint as files
     from portal.admin.imports.routes import blueprint as imports
-    from portal.admin.incidents.routes import blueprint as incidents
     from portal.admin.jobs.routes import jobs, quotes
     from portal.admin.leak_proof.routes import blueprint as leak_proof
     from portal.admin.messages.routes import blueprint as messages
@@ -36,7 +31,7 @@ def blueprints() -> list[Blueprint]:
     from portal.admin.search.routes import blueprint as search
     from portal.admin.settings.routes import blueprint as work_settings
     from portal.admin.styleguide.routes import blueprint as styleguide
-    from portal.admin.suppressions.routes import blueprint as suppressions
+    from portal.admin.templates.routes import blueprint as templates
     from portal.admin.tokens.routes import blueprint as tokens
     from portal.admin.work_sheet.routes import blueprint as work_sheet
 
@@ -44,23 +39,19 @@ def blueprints() -> list[Blueprint]:
         dashboard,
         account,
         sign_in,
-        incidents,
+        *_of_status(),
         my_work,
         jobs,
         quotes,
         quote_answers,
-        components,
-        services,
         companies,
         people,
-        broadcasts,
-        notices,
-        bounces,
-        suppressions,
         preferences,
         portals,
         relays,
         work_settings,
+        templates,
+        assistant,
         work_sheet,
         leak_proof,
         tokens,
@@ -76,4 +67,39 @@ def blueprints() -> list[Blueprint]:
         styleguide,
         files,
         messages,
+    ]
+
+
+def _of_status() -> list[Blueprint]:
+    """What is up, and who hears of it."""
+    from portal.admin.announcements.routes import blueprint as announcements
+    from portal.admin.availability import blueprints as availability
+    from portal.admin.bounces.routes import blueprint as bounces
+    from portal.admin.broadcasts.notices.routes import blueprint as notices
+    from portal.admin.broadcasts.routes import blueprint as broadcasts
+    from portal.admin.catalogue.components.routes import blueprint as components
+    from portal.admin.catalogue.services.routes import blueprint as services
+    from portal.admin.incidents import blueprints as incidents
+    from portal.admin.maintenances import blueprint as maintenances
+    from portal.admin.monitors.routes import blueprint as monitors
+    from portal.admin.services import blueprint as service_status
+    from portal.admin.services.settings import blueprint as service_settings
+    from portal.admin.subscribers.routes import blueprint as subscribers
+    from portal.admin.suppressions.routes import blueprint as suppressions
+
+    return [
+        *incidents(),
+        maintenances,
+        announcements,
+        components,
+        services,
+        service_status,
+        service_settings,
+        *availability(),
+        monitors,
+        broadcasts,
+        notices,
+        bounces,
+        subscribers,
+        suppressions,
     ]

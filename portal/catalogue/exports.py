@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.models import Company
+from portal.catalogue.hiding import hidden_from
 from portal.catalogue.models import (
     Component,
     ComponentGroup,
@@ -22,7 +23,8 @@ from portal.records.rules.exports import ExportKind
 
 
 def _company_holdings(company_id: int | None, now: datetime) -> Iterator[Told]:
-    """What the company holds or held, and what that depended on: through the service, and by itself."""
+    """What the company holds or held and is shown, and what that depended on: through the service, and by itself."""
+    hidden = hidden_from([company_id] if company_id else []).get(company_id or 0, frozenset())
     statement = (
         select(
             Holding.id,
@@ -34,7 +36,7 @@ def _company_holdings(company_id: int | None, now: datetime) -> Iterator[Told]:
             Holding.valid_to.label("until"),
         )
         .join(Service, Service.id == Holding.service_id)
-        .where(Holding.company_id == company_id)
+        .where(Holding.company_id == company_id, Holding.service_id.not_in(hidden))
     )
     for piece in _grouped(in_pieces(statement, Holding.id)):
         # A holding that has ended depended on what its service did then.
@@ -84,13 +86,21 @@ def _components(_subject: int | None, now: datetime) -> Iterator[Told]:
 
 
 def _services(_subject: int | None, now: datetime) -> Iterator[Told]:
-    statement = select(Service.id, Service.name, Service.category, Service.description).where(
-        Service.archived_at.is_(None)
-    )
+    statement = select(
+        Service.id,
+        Service.name,
+        Service.category,
+        Service.description,
+        Service.aliases,
+        Service.icon,
+        Service.is_global.label("everyone"),
+        Service.notifies,
+    ).where(Service.archived_at.is_(None))
     for piece in _grouped(in_pieces(statement, Service.id)):
         named = _named(ServiceDependency.service_id, ServiceDependency, [row.id for row in piece], now)
         for row in piece:
-            yield {**row._mapping, "components": named.get(row.id, [])}
+            notifies = ["all"] if row.notifies is None else row.notifies or ["none"]
+            yield {**row._mapping, "notifies": notifies, "components": named.get(row.id, [])}
 
 
 def _holdings(_subject: int | None, now: datetime) -> Iterator[Told]:
@@ -153,7 +163,16 @@ for _part in (
         ExportKind.SERVICES,
         "services",
         "a service",
-        {"name": "Name", "category": "Category", "description": "Description", "components": "Components"},
+        {
+            "name": "Name",
+            "category": "Category",
+            "description": "Description",
+            "aliases": "Other names",
+            "icon": "Icon",
+            "everyone": "Every company",
+            "notifies": "Mailed statuses",
+            "components": "Components",
+        },
         _services,
     ),
     Part(

@@ -33,6 +33,7 @@ from portal.catalogue.rules.imports import (
     judge_holding,
     judge_service,
 )
+from portal.catalogue.rules.services import ICONS, STATUSES, Details, alias_keys
 from portal.domains.queries import all_domains, domains_showing_status
 from portal.extensions import db
 from portal.records.bulk import insert_all, pieces, update_all
@@ -90,6 +91,28 @@ SERVICE_COLUMNS = (
         examples=("Connections", "Voice"),
     ),
     Column("description", "Description", ("text", "notes", "comment", "Beschreibung", "Bemerkung"), examples=("", "")),
+    Column(
+        "aliases",
+        "Other names",
+        ("alias", "aliases", "other names", "synonyms", "also called", "Weitere Namen", "Synonyme"),
+        hint="What customers call it too, parted by |. They replace those there are.",
+        examples=("Broadband|Wi-Fi", "Phone|VoIP"),
+    ),
+    Column("icon", "Icon", ("symbol", "Symbol"), hint=f"One of {', '.join(ICONS)}.", examples=("globe", "phone")),
+    Column(
+        "everyone",
+        "Every company",
+        ("global", "for everyone", "all companies", "Alle Firmen", "Für alle"),
+        hint="Yes where every company holds it, later ones too; else no.",
+        examples=("no", "no"),
+    ),
+    Column(
+        "notifies",
+        "Mailed statuses",
+        ("notifies", "notify", "mailed", "Gemeldete Status"),
+        hint=f"Which are mailed, parted by |: {', '.join(STATUSES)}; or all, or none.",
+        examples=("all", "intermittent_problems|system_is_down"),
+    ),
     Column(
         "components",
         "Components",
@@ -267,6 +290,8 @@ class ServiceImport:
                 "name_key": each.values["name_key"],
                 "category": each.values["category"],
                 "description": each.values["description"] or None,
+                **_details(each.values),
+                **_everyone(each.values, now),
                 "position": first + place,
                 "created_at": now,
             }
@@ -281,13 +306,19 @@ class ServiceImport:
                 "id": each.row_id,
                 "version": each.version,
                 "description": each.values["description"] or None,
+                **_details(each.values),
             }
             for each in edited
         ]
-        update_all(Service, ("name", "name_key", "category", "description"), rows)
+        update_all(Service, ("name", "name_key", "category", "description", *DETAILS), rows)
+        self._open_to_everyone([each for each in changed if each.values["turns"] is not None], now)
         _connect(ServiceDependency, "service_id", [(ids[each.number], each) for each in judged], now)
         seen = [
-            Noted(new[each.number], after={"name": each.values["name"], "category": each.values["category"]})
+            Noted(
+                new[each.number],
+                after={"name": each.values["name"], "category": each.values["category"]}
+                | ({"everyone": True} if each.values["turns"] else {}),
+            )
             for each in added
         ]
         audit.record_many("service.add", seen, object_kind="service", by=by, now=now)
@@ -302,10 +333,38 @@ class ServiceImport:
         self.changed |= {each.row_id for each in changed if each.row_id}
         return ids
 
+    def _open_to_everyone(self, judged: Sequence[Judged], now: datetime) -> None:
+        """Those that are for every company from now on, or no longer; whoever comes to hold them does so soon."""
+        for each in judged:
+            values = _everyone(each.values, now)
+            db.session.execute(
+                update(Service).where(Service.id == each.row_id).values(values),
+                execution_options={"synchronize_session": False},
+            )
+
     def finish(self, *, by: Actor, now: datetime) -> None:
-        """Staff, and whoever holds a service that has changed."""
+        """Staff, and whoever holds a service that has changed; companies are given what is for all of them."""
         events.ring(events.STAFF)
+        events.wake("hold_global_services")
         _ring_holders(self.changed, ())
+
+
+DETAILS = ("icon", "aliases", "alias_keys", "notifies")
+
+
+def _details(values: Mapping[str, Any]) -> dict[str, Any]:
+    notifies = values["notifies"]
+    return {
+        "icon": values["icon"],
+        "aliases": list(values["aliases"]),
+        "alias_keys": alias_keys(values["aliases"]),
+        "notifies": None if notifies is None else list(notifies),
+    }
+
+
+def _everyone(values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    is_global = bool(values["turns"])
+    return {"is_global": is_global, "global_since": now if is_global else None, "global_up_to": 0}
 
 
 class HoldingImport:
@@ -398,6 +457,10 @@ def services_named(names: Iterable[str]) -> dict[str, KnownService]:
                 Service.description,
                 Service.archived_at,
                 Service.version,
+                Service.icon,
+                Service.aliases,
+                Service.is_global,
+                Service.notifies,
             ).where(Service.name_key.in_(piece))
         ).all()
         edges = _edges_of(ServiceDependency, "service_id", [row.id for row in rows])
@@ -410,6 +473,8 @@ def services_named(names: Iterable[str]) -> dict[str, KnownService]:
                 row.archived_at is not None,
                 row.version,
                 frozenset(edges.get(row.id, ())),
+                Details(row.icon, tuple(row.aliases), None if row.notifies is None else tuple(row.notifies)),
+                row.is_global,
             )
     return found
 

@@ -6,10 +6,12 @@ Dependencies and holdings are valid from–to, so that uptime can use what was t
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from portal.accounts.models import Company
+from portal.catalogue.rules.folding import Fold
+from portal.catalogue.rules.services import alias_keys
 from portal.database import Base, Versioned
 from portal.searching import KEY_LENGTH, key_of, keyed
 
@@ -18,6 +20,8 @@ OWN = "own"
 
 
 class ComponentGroup(Versioned, Base):
+    """Components under a heading of the status page; `fold` says whether they stand open there."""
+
     __tablename__ = "component_group"
     __table_args__ = (UniqueConstraint("source", "public_id"),)
 
@@ -26,13 +30,15 @@ class ComponentGroup(Versioned, Base):
     source: Mapped[str] = mapped_column(String(40), default=OWN)
     name: Mapped[str] = mapped_column(String(200))
     position: Mapped[int] = mapped_column(default=0)
+    fold: Mapped[Fold] = mapped_column(default=Fold.OPEN, server_default=Fold.OPEN.value)
     created_at: Mapped[datetime]
 
 
 class Component(Versioned, Base):
     """A carrier, route, host or anything else that can break.
 
-    `external_id` is what another system of ours calls it; imports find it again by that.
+    `external_id` is what another system of ours calls it; imports find it again by that. One of which pages are told
+    `only_if_degraded` stands on them while it is not operational.
     """
 
     __tablename__ = "component"
@@ -47,6 +53,7 @@ class Component(Versioned, Base):
     description: Mapped[str | None] = mapped_column(Text)
     group_id: Mapped[int | None] = mapped_column(ForeignKey("component_group.id", ondelete="SET NULL"))
     position: Mapped[int] = mapped_column(default=0)
+    only_if_degraded: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
@@ -60,7 +67,13 @@ class Component(Versioned, Base):
 
 
 class Service(Versioned, Base):
-    """What is sold. `category` is a heading on customer screens."""
+    """What is sold. `category` is a heading on customer screens, `icon` the name of a drawing.
+
+    `aliases` are other names customers ask for it by, `alias_keys` their compared forms, a line each. A service that
+    `is_global` is held by every company, later ones too: `global_since` is when it became so, `global_up_to` the id of
+    the last company that was looked at for it. `notifies` are the service statuses that are mailed of it, by their
+    values; None is all of them.
+    """
 
     __tablename__ = "service"
 
@@ -69,9 +82,21 @@ class Service(Versioned, Base):
     name_key: Mapped[str] = mapped_column(String(200), unique=True)
     category: Mapped[str] = mapped_column(String(100), default="")
     description: Mapped[str | None] = mapped_column(Text)
+    icon: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    aliases: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    alias_keys: Mapped[str] = mapped_column(Text, default="", server_default="")
+    is_global: Mapped[bool] = mapped_column(default=False, server_default=false())
+    global_since: Mapped[datetime | None]
+    global_up_to: Mapped[int] = mapped_column(default=0, server_default="0")
+    notifies: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     position: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
+
+    @validates("aliases")
+    def _key_aliases(self, _name: str, value: list[str]) -> list[str]:
+        self.alias_keys = alias_keys(value)
+        return value
 
 
 class ServiceDependency(Base):

@@ -9,6 +9,9 @@ from portal.extensions import db
 COMPONENTS, SERVICES = "components", "services"
 """The lists people put in order."""
 
+STARTERS_OFFERED = "service starters"
+"""A list of one thing: whether the services to begin with were taken or declined. Then it has a version."""
+
 
 def touch(name: str, version: int | None = None) -> None:
     """Raise the version of a list, and so hold off everybody else who changes it until this transaction ends.

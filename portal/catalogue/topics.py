@@ -1,4 +1,7 @@
-"""Services and components as topics that people may want mails about, or not: "service:12", "component:5"."""
+"""Services and components as topics that people may want mails about, or not: "service:12", "component:5".
+
+Which of its services a company is shown is said further up, in `services/topics.py`.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -8,24 +11,11 @@ from flask_babel import lazy_gettext
 from sqlalchemy import select
 
 from portal.catalogue.models import Component, Service
-from portal.catalogue.queries import components_of_company, services_held
+from portal.catalogue.queries import components_of_company
 from portal.catalogue.rules import component_topic, service_topic
 from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
 from portal.notifications.topics import Source, Topic, register
-
-
-def services_of(company_id: int, now: datetime) -> Sequence[Topic]:
-    """What a company holds, each service once, as customers see them; nothing where Status is closed to it.
-
-    At most three queries.
-    """
-    if not companies_with_status_open([company_id]):
-        return ()
-    names: dict[int, str] = {}
-    for holding in services_held(company_id, now):
-        names.setdefault(holding.service_id, holding.name)
-    return [Topic(service_topic(service_id), name) for service_id, name in names.items()]
 
 
 def components_of(company_id: int, now: datetime) -> Sequence[Topic]:
@@ -58,5 +48,4 @@ def _named(keys: Collection[str], topic: Callable[[int | str], str], row_id: Any
     return {topic(found): name for found, name in db.session.execute(select(row_id, label).where(row_id.in_(ids)))}
 
 
-register(Source("1-services", lazy_gettext("Services"), services_of, services_named))
 register(Source("2-components", lazy_gettext("What they rest on"), components_of, components_named))

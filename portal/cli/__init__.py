@@ -31,6 +31,7 @@ COMMANDS = {
     "worker": ("portal.cli.processes:worker", "Send mail and do other work in the background."),
     "timetable": ("portal.cli.processes:timetable", "Ring for what is due by the clock."),
     "pulse": ("portal.cli.processes:pulse", "Find due work in the database and do it."),
+    "mcp": ("portal.cli.processes:mcp", "Answer assistants about service statuses."),
     "catcher": ("portal.cli.catcher:catcher", "Take all mail, deliver none, show it in the browser."),
 }
 """Where each command lives, and its line in the help; it is loaded when called, so that the hub loads no web."""

@@ -1,4 +1,4 @@
-"""The processes of an installation, one by one: web, live, worker, timetable, pulse.
+"""The processes of an installation, one by one: web, live, worker, timetable, pulse, and the assistants' server.
 
 `portal up` runs them together; in production each is started by itself, as often as wanted.
 """
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 WEB_THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
 """Requests a web worker works on at a time; below the 15 connections of its database pool."""
 
+MCP_PORT = 8004
+"""Where assistants are answered unless somebody says otherwise."""
+
 QUIET_LOGS = {
     "loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": [], "propagate": True}}
 }
@@ -48,6 +51,10 @@ def preload() -> None:
     with for_good():
         for name in ("granian.server.mp", "portal.live", "uvicorn", "workers.worker", "workers.tasks", "workers.pulse"):
             importlib.import_module(name)
+        from sqlalchemy.orm import configure_mappers
+
+        # With the first query each process would do it for itself, and hold some ten megabytes of its own for it.
+        configure_mappers()
 
 
 def run_web(app: Flask, host: str, port: int, workers: int) -> None:
@@ -64,6 +71,13 @@ def run_live(settings: Settings, host: str, port: int) -> None:
     """Ring open pages until SIGTERM."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _named("portal.live:serve")(settings, host, port)
+
+
+def run_mcp(app: Flask, host: str, port: int) -> None:
+    """Answer assistants until SIGTERM."""
+    for name in ("uvicorn", "mcp", "sse_starlette"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    _named("portal.mcp.server:serve")(app, host, port)
 
 
 def run_worker(app: Flask) -> None:
@@ -137,6 +151,26 @@ def live(host: str, port: int) -> None:
     """Ring open pages when something they show has changed."""
     set_up_logs()
     run_live(Settings.from_environment(os.environ), host, port)
+
+
+@click.command()
+@_host
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of PORTAL_MCP_PORT (else 8004)."
+)
+@click.option("--stdio", is_flag=True, help="Answer the program that starts this, for the token in PORTAL_MCP_TOKEN.")
+def mcp(host: str, port: int | None, *, stdio: bool) -> None:
+    """Answer assistants in the Model Context Protocol, while Service status access is switched on."""
+    app = load_app()
+    if stdio:
+        secret = os.environ.get("PORTAL_MCP_TOKEN", "").strip()
+        if not secret:
+            raise click.UsageError("Set PORTAL_MCP_TOKEN to a token of the company whose services are asked about.")
+        logging.getLogger().setLevel(logging.WARNING)
+        _named("portal.mcp.server:serve_here")(app, secret)
+        return
+    settings: Settings = app.config["SETTINGS"]
+    run_mcp(app, host, port or settings.mcp_port or MCP_PORT)
 
 
 @click.command()

@@ -31,6 +31,9 @@ GROWN_UP = 20.0
 GRACE = 25.0
 """Seconds a process has to end after SIGTERM before it is killed with everything it started."""
 
+WATCHED_EVERY = 1.0
+"""Seconds after which a process that is not always wanted is asked about again."""
+
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LINE_LIMIT = 65_536
 _OURS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
@@ -52,12 +55,16 @@ def die_with_parent(parent: int) -> None:
 class Process:
     """What to run: a function or a command line, under the name its log lines carry.
 
-    `ends_last` is for what the others need until they have ended, such as Redis.
+    `ends_last` is for what the others need until they have ended, such as Redis. `waits` are the seconds it leaves to
+    the others at the beginning. `is_wanted` says whether it is to run at this moment, None that it always is; it is
+    asked often, and must answer at once.
     """
 
     name: str
     run: Callable[[], None] | Sequence[str]
     ends_last: bool = False
+    waits: float = 0.0
+    is_wanted: Callable[[], bool] | None = None
 
 
 @dataclass
@@ -68,6 +75,7 @@ class _Child:
     started: float = 0.0
     wait: float = FIRST_WAIT
     start_at: float = 0.0
+    killed_at: float | None = None
     unfinished: bytes = field(default=b"")
 
 
@@ -96,10 +104,12 @@ class Supervisor:
         gc.collect()
         gc.freeze()
         for child in self._children:
-            self._start(child)
+            child.start_at = time.monotonic() + child.process.waits
+        self._start_due()
         while not self._is_ending:
             self._pause(self._seconds_to_next_start())
             self._reap()
+            self._end_unwanted()
             self._start_due()
         self._end([child for child in self._children if not child.process.ends_last])
         self._end([child for child in self._children if child.process.ends_last])
@@ -169,13 +179,28 @@ class Supervisor:
             os._exit(status)
 
     def _seconds_to_next_start(self) -> float | None:
-        waiting = [child.start_at for child in self._children if not child.pid]
-        return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+        now = time.monotonic()
+        moments = [child.start_at for child in self._children if not child.pid and not child.process.is_wanted]
+        if any(child.process.is_wanted for child in self._children):
+            moments.append(now + WATCHED_EVERY)
+        return max(0.0, min(moments) - now) if moments else None
 
     def _start_due(self) -> None:
         for child in self._children:
-            if not self._is_ending and not child.pid and child.start_at <= time.monotonic():
+            is_due = not child.pid and child.start_at <= time.monotonic()
+            if is_due and not self._is_ending and _is_wanted(child.process):
                 self._start(child)
+
+    def _end_unwanted(self) -> None:
+        """Ask what is no longer wanted to end, and kill it when it has not after the grace."""
+        for child in self._children:
+            if not child.pid or (child.killed_at is None and _is_wanted(child.process)):
+                continue
+            if child.killed_at is None:
+                child.killed_at = time.monotonic() + GRACE
+                _signal(child.pid, signal.SIGTERM)
+            elif child.killed_at <= time.monotonic():
+                _signal_group(child.pid, signal.SIGKILL)
 
     def _pause(self, seconds: float | None) -> None:
         """Wait for output, a signal or the time to pass, and print what was said."""
@@ -231,6 +256,10 @@ class Supervisor:
         child.pid = 0
         if self._is_ending:
             return
+        if child.killed_at is not None:
+            self._say(f"{child.process.name:<{self._width}} | ended: it is not wanted at the moment")
+            child.killed_at, child.wait, child.start_at = None, FIRST_WAIT, 0.0
+            return
         child.wait = FIRST_WAIT if age >= GROWN_UP else min(child.wait, LONGEST_WAIT)
         code = os.waitstatus_to_exitcode(status)
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
@@ -253,6 +282,10 @@ class Supervisor:
                 left = 1.0
             self._pause(min(left, 0.5))
             self._reap()
+
+
+def _is_wanted(process: Process) -> bool:
+    return process.is_wanted is None or process.is_wanted()
 
 
 def _signal(pid: int, number: int) -> None:

@@ -14,9 +14,13 @@ from flask import Flask
 from portal.cli import Failure, catcher, processes, redis_server
 from portal.cli.supervisor import Process, Supervisor
 from portal.config import Settings
+from portal.services.questions import switch
 
-LIVE_OFFSET, CATCHER_WEB_OFFSET, CATCHER_SMTP_OFFSET = 1, 2, 3
-"""The ports beside the web's own: the live hub's, the mail catcher's page, the mail catcher's SMTP."""
+LIVE_OFFSET, CATCHER_WEB_OFFSET, CATCHER_SMTP_OFFSET, MCP_OFFSET = 1, 2, 3, 4
+"""The ports beside the web's own: the live hub's, the mail catcher's page and SMTP, the server of assistants."""
+
+PAGES_FIRST = 0.7
+"""Seconds that what works in the background leaves to the pages when all of it starts: somebody waits for those."""
 
 LOCK_PATIENCE = 10.0
 """Seconds to wait for an earlier run on the same instance folder to have ended."""
@@ -28,7 +32,7 @@ LOCK_PATIENCE = 10.0
     envvar="PORT",
     default=8000,
     show_default=True,
-    type=click.IntRange(1, 65535 - CATCHER_SMTP_OFFSET),
+    type=click.IntRange(1, 65535 - MCP_OFFSET),
     help="Port of the pages; the live hub takes the next one. Also read from PORT.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -44,6 +48,7 @@ def up(port: int, host: str, web_workers: int, workers: int, *, catch_mail: bool
     catch_mail = catch_mail and not environ.get("PORTAL_SMTP_URL")
     environ.setdefault("PORTAL_BASE_URL", f"http://localhost:{port}")
     environ.setdefault("PORTAL_LIVE_PORT", str(port + LIVE_OFFSET))
+    environ.setdefault("PORTAL_MCP_PORT", str(port + MCP_OFFSET))
     if catch_mail:
         environ["PORTAL_SMTP_URL"] = f"smtp://127.0.0.1:{port + CATCHER_SMTP_OFFSET}"
         environ.setdefault("PORTAL_MAIL_DOMAIN", "demo.example")
@@ -55,6 +60,8 @@ def up(port: int, host: str, web_workers: int, workers: int, *, catch_mail: bool
     app = processes.load_app(settings)
     processes.preload()
     _refuse_old_tables(app)
+    # The first beat of the pulse says whether assistants are answered; what an earlier run was told is of no use.
+    switch.mark(settings.instance, is_open=False)
     caught = settings.instance / "mail"
     mail = [Process("mail", lambda: catcher.run(caught, host, port + CATCHER_WEB_OFFSET, port + CATCHER_SMTP_OFFSET))]
     plan = [
@@ -63,15 +70,21 @@ def up(port: int, host: str, web_workers: int, workers: int, *, catch_mail: bool
         Process("web", lambda: processes.run_web(app, host, port, web_workers)),
         Process("live", lambda: processes.run_live(settings, host, settings.live_port)),
         *_numbered("worker", workers, lambda: processes.run_worker(app)),
-        Process("timetable", lambda: processes.run_timetable(app)),
-        Process("pulse", lambda: processes.run_pulse(app)),
+        Process("timetable", lambda: processes.run_timetable(app), waits=PAGES_FIRST),
+        Process("pulse", lambda: processes.run_pulse(app), waits=PAGES_FIRST),
+        Process(
+            "mcp",
+            lambda: processes.run_mcp(app, host, settings.mcp_port),
+            is_wanted=lambda: switch.is_marked(settings.instance),
+        ),
     ]
     _greet(settings, port, caught if catch_mail else None)
     Supervisor(plan, _say).run()
 
 
 def _numbered(name: str, count: int, run: Callable[[], None]) -> list[Process]:
-    return [Process(name if count == 1 else f"{name}-{number}", run) for number in range(1, count + 1)]
+    names = [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+    return [Process(each, run, waits=PAGES_FIRST) for each in names]
 
 
 def _lock(instance: Path) -> None:

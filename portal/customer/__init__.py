@@ -6,13 +6,33 @@ from flask import Blueprint
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
     from portal.customer.account.routes import blueprint as account
+    from portal.customer.availability.routes import blueprint as availability
+    from portal.customer.calendar.routes import blueprint as calendar
     from portal.customer.files.routes import blueprint as files
     from portal.customer.home.routes import blueprint as home
+    from portal.customer.incidents.routes import blueprint as incidents
     from portal.customer.jobs.routes import blueprint as jobs
+    from portal.customer.maintenances.routes import blueprint as maintenances
     from portal.customer.messages.routes import blueprint as messages
     from portal.customer.preferences.routes import blueprint as preferences
+    from portal.customer.questions.routes import blueprint as questions
     from portal.customer.quotes.routes import blueprint as quotes
     from portal.customer.services.routes import blueprint as services
     from portal.customer.work_sheet.routes import blueprint as work_sheet
 
-    return [account, files, home, jobs, messages, preferences, quotes, services, work_sheet]
+    return [
+        account,
+        availability,
+        calendar,
+        files,
+        home,
+        incidents,
+        jobs,
+        maintenances,
+        messages,
+        preferences,
+        questions,
+        quotes,
+        services,
+        work_sheet,
+    ]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
+from portal import events
 from portal.accounts.actions.links import invite
 from portal.accounts.imports import COMPANY_COLUMNS, CompanyImport
 from portal.accounts.models import Person
@@ -111,8 +112,9 @@ class CompanyWithHomeImport:
             )
 
     def finish(self, *, by: Actor, now: datetime) -> None:
-        """Staff see the companies."""
+        """Staff see the companies, and they come to hold what every company holds."""
         self.companies.finish(by=by, now=now)
+        events.wake("hold_global_services")
 
 
 def _homes_of(company_ids: Sequence[int]) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Company
@@ -18,7 +18,11 @@ class PortalDomain(Versioned, Base):
     `host` is its main name; further ones, which only lead there, are rows of PortalHost. `areas` lists the access
     areas that are open; `accent` is a #rrggbb colour; `tagline` stands under the brand. `wordings` are its own words
     for states by language and kind: {"en": {"severity.partial_rth": "Calls back to you fail"}}; what is not in it is
-    called as everywhere.
+    called as everywhere. `status_colors` are its own colours (#rrggbb) for service statuses, by their values.
+
+    Of its public page: `is_indexed`, whether search engines may list it; `says_maintenance`, whether the Statuspage API
+    calls a page with nothing but planned work `maintenance` rather than `none`; `shows_global_services`, whether it
+    says how the services are that every company has.
     """
 
     __tablename__ = "portal_domain"
@@ -34,9 +38,13 @@ class PortalDomain(Versioned, Base):
     support_hours: Mapped[str | None] = mapped_column(String(120))
     help_url: Mapped[str | None] = mapped_column(String(300))
     wordings: Mapped[dict[str, dict[str, str]]] = mapped_column(JSON, default=dict, server_default="{}")
+    status_colors: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     language: Mapped[str] = mapped_column(String(10), default="en")
     time_zone: Mapped[str] = mapped_column(String(64), default="Europe/London")
     areas: Mapped[list[str]] = mapped_column(JSON, default=list)
+    is_indexed: Mapped[bool] = mapped_column(default=True, server_default=true())
+    says_maintenance: Mapped[bool] = mapped_column(default=True, server_default=true())
+    shows_global_services: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime]
 
     @property

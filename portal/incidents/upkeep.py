@@ -33,6 +33,7 @@ from portal.incidents.rules import (
     pack_days,
     standing_severities,
 )
+from portal.incidents.rules.merging import until
 
 HISTORY_DAYS = 365
 """How many days of each component are kept packed."""
@@ -43,6 +44,8 @@ def settle(incident: Incident, now: datetime) -> frozenset[int]:
 
     The incident's updates must be flushed.
     """
+    if incident.merged_at is not None:
+        return _settle_merged(incident, incident.merged_at, now)
     entries = _entries_of(incident.id)
     stretches = intervals(entries, incident.started_at)
     standing = standing_severities(entries)
@@ -55,6 +58,17 @@ def settle(incident: Incident, now: datetime) -> frozenset[int]:
     write_intervals(interval_rows(incident.id, stretches))
     refresh_history(standing.keys(), now)
     return frozenset(standing)
+
+
+def _settle_merged(incident: Incident, at: datetime, now: datetime) -> frozenset[int]:
+    """One that was merged into another holds no component any more, and what it held ends then: the other goes on."""
+    entries = _entries_of(incident.id)
+    named = frozenset(standing_severities(entries))
+    _write_components(incident.id, dict.fromkeys(named, Severity.NONE))
+    db.session.execute(delete(ImpactInterval).where(ImpactInterval.incident_id == incident.id))
+    write_intervals(interval_rows(incident.id, until(intervals(entries, incident.started_at), at)))
+    refresh_history(named, now)
+    return named
 
 
 def interval_rows(incident_id: int, stretches: dict[int, list[Interval]]) -> list[dict[str, Any]]:

@@ -26,6 +26,10 @@ MOST_BYTES = 1_000_000
 OF_LISTS = frozenset({b"List-Unsubscribe-Post", b"List-Id", b"Precedence"})
 """What only a mail says that goes to many and can be left, beside `List-Unsubscribe` itself."""
 
+OWN_LINES = "calendar"
+"""The variable whose value is the reader's own lines in a calendar: whole lines of iCalendar, and an empty one between
+those of one entry and of the next. It stands on a line of its own in the entry."""
+
 LONGEST_TO = 320
 """A display name that makes the address header longer than this is left out."""
 
@@ -209,6 +213,42 @@ class _Part:
         return pieces
 
 
+_CALENDAR = (
+    b'\r\n--%b\r\nContent-Type: text/calendar; charset="utf-8"; method=PUBLISH\r\n'
+    b'Content-Disposition: attachment; filename="calendar.ics"\r\n'
+    b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+)
+"""What goes into the calendar of whoever reads the mail: beside it, so nothing of the mail hides behind it."""
+
+_OWN_LINES = f"\n{{{{{OWN_LINES}}}}}\n"
+
+
+class _Calendar:
+    """A calendar whose entry stands in it once for each that the reader has, with the lines that are their own.
+
+    Its lines end in CRLF. `names` is the variable that fills it, if one does.
+    """
+
+    def __init__(self, text: str) -> None:
+        text = text.replace("\r\n", "\n").strip("\n") + "\n"
+        before, _, after = text.partition(_OWN_LINES)
+        self.names = frozenset([OWN_LINES]) if after else frozenset[str]()
+        # What people wrote stands behind a name or a blank, so none of it is a line of these.
+        head, begin, start = before.rpartition("BEGIN:VEVENT\n")
+        end, stop, tail = after.partition("END:VEVENT\n")
+        self._head, self._tail = quoted(head), quoted(tail)
+        self._start, self._end = quoted(f"{begin}{start}\n"), quoted(f"{end}{stop}")
+        if not after:
+            self._head = quoted(text)
+
+    def filled(self, values: Mapping[str, str]) -> bytes:
+        """The calendar of whoever has these values."""
+        if not self.names:
+            return self._head
+        own = [quoted(each.strip("\n") + "\n") for each in values[OWN_LINES].replace("\r\n", "\n").split("\n\n")]
+        return b"".join((self._head, *(self._start + each + self._end for each in own), self._tail))
+
+
 @dataclass(slots=True)
 class Letter:
     """What is one recipient's own of a mail. `address` is as `envelope_address` returns it."""
@@ -226,7 +266,8 @@ class Wording:
 
     `variables` are the names that may be filled; any other `{{name}}` stays as it was typed. `list_name` and `list_id`
     name the list it is unsubscribed from, `feedback_id` what Gmail groups its complaints by. Without a `list_id` it is
-    a letter to one person and says nothing of lists.
+    a letter to one person and says nothing of lists. A wording with a "calendar" (iCalendar) carries that as a part of
+    its own, the same for everybody but for the lines that OWN_LINES fills.
     """
 
     def __init__(
@@ -250,6 +291,9 @@ class Wording:
         seed = hashlib.sha256((wording["text"] + wording["html"]).encode("utf-8", "replace")).hexdigest()[:24]
         # "=_" cannot occur in quoted-printable, so no content can look like this boundary.
         boundary = b"=_" + seed.encode("ascii")
+        said_twice = b'multipart/alternative; boundary="' + boundary + b'"'
+        calendar = wording.get("calendar", "")
+        around = boundary + b"_"
         fixed = {
             b"List-Unsubscribe-Post": b"List-Unsubscribe=One-Click",
             b"List-Id": encoded_header(list_name) + b" <" + header_text(list_id).encode("ascii") + b">",
@@ -258,7 +302,7 @@ class Wording:
             b"X-Auto-Response-Suppress": b"All",
             b"Feedback-ID": encoded_header(feedback_id),
             b"MIME-Version": b"1.0",
-            b"Content-Type": b'multipart/alternative; boundary="' + boundary + b'"',
+            b"Content-Type": b'multipart/mixed; boundary="' + around + b'"' if calendar else said_twice,
         }
         if not self._is_list:
             fixed = {name: value for name, value in fixed.items() if name not in OF_LISTS}
@@ -266,10 +310,17 @@ class Wording:
         self._before_text = (
             b"".join([name + b": " + value + b"\r\n" for name, value in fixed.items()])
             + b"\r\n"
+            + (b"--" + around + b"\r\nContent-Type: " + said_twice + b"\r\n\r\n" if calendar else b"")
             + part % (boundary, b"plain")
         )
         self._before_html = b"\r\n" + part % (boundary, b"html")
         self._end = b"\r\n--" + boundary + b"--\r\n"
+        self._calendar: _Calendar | None = None
+        self._calendar_of_all: bytes | None = None
+        if calendar:
+            self._end += _CALENDAR % around
+            self._after_calendar = b"\r\n--" + around + b"--\r\n"
+            self._calendar = _Calendar(calendar)
 
     def given(self, values: Mapping[str, str]) -> "Wording":
         """The same wording for recipients who all have these values: what they share is filled in once.
@@ -287,6 +338,8 @@ class Wording:
         found._fixed_subject = subject
         found._text, found._html = self._text.given(texts), self._html.given(htmls)
         found._names = found._text.names | found._html.names
+        if self._calendar is not None and self._calendar.names <= values.keys():
+            found._calendar_of_all = self._calendar.filled(values)
         return found
 
     def fill(self, letter: Letter) -> bytes:
@@ -307,6 +360,7 @@ class Wording:
                     self._before_html,
                     *self._html.fill(htmls),
                     self._end,
+                    *self._calendar_of(values),
                 )
             )
         except KeyError as missing:
@@ -318,6 +372,13 @@ class Wording:
         if len(message) > MOST_BYTES:
             raise ComposeError(f"it is larger than {MOST_BYTES // 1000:,} kB")
         return message
+
+    def _calendar_of(self, values: Mapping[str, str]) -> tuple[bytes, ...]:
+        if self._calendar is None:
+            return ()
+        if self._calendar_of_all is None:
+            return self._calendar.filled(values), self._after_calendar
+        return self._calendar_of_all, self._after_calendar
 
     def _way_out(self, values: Mapping[str, str]) -> tuple[bytes, ...]:
         if not self._is_list:

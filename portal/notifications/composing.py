@@ -11,7 +11,7 @@ from portal.config import Settings
 from portal.extensions import db
 from portal.notifications.bounces.rules import envelope_sender
 from portal.notifications.compose import ComposeError, Letter, Wording, envelope_address
-from portal.notifications.kinds import BUILT_IN, LateValues, kind_named, language_of
+from portal.notifications.kinds import LateValues, kind_named, language_of
 from portal.notifications.lanes import Mail
 from portal.notifications.leases import Claim, Taken
 from portal.notifications.models import Broadcast
@@ -90,7 +90,7 @@ class Composer:
             with force_locale(language_of(language)):
                 return Wording(
                     wording,
-                    BUILT_IN | kind.variables,
+                    kind.names,
                     mail_from=sender,
                     list_name=str(kind.label),
                     list_id=f"{kind.topic}.{domain}" if kind.is_list else "",

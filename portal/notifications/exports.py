@@ -13,8 +13,8 @@ from portal.notifications.models import Broadcast, CompanyPreference, Delivery, 
 from portal.records.parts import Part, Told, in_pieces, register
 from portal.records.rules.exports import ExportKind
 
-LINKS = frozenset({"unsubscribe_url"})
-"""Variables that are keys: whoever has the link can unsubscribe somebody, so an export leaves it out."""
+LINKS = frozenset({"unsubscribe_url", "manage_url"})
+"""Variables that are keys: whoever has the link can unsubscribe somebody, or choose for them; no export has them."""
 
 _PLACE = re.compile(r"{{\s*(\w+)\s*}}")
 

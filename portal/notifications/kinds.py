@@ -16,8 +16,10 @@ Content = dict[str, dict[str, str]]
 """The wordings of a broadcast by language: {"en": {"subject": …, "text": …, "html": …}, "de": …}.
 
 Where a portal domain has words of its own for what the mail tells, there is a further one for those at home there, by
-language and domain: "de.12" (see `wording_key`).
-`{{name}}` in them is filled per recipient; a name the kind does not know stays as it was typed.
+language and domain: "de.12" (see `wording_key`). A kind whose recipients may not all see the same makes variants:
+"en-n", "de.12-n". A wording with a "calendar" puts that into the mail as a part of its own, and may leave a place in it
+for lines that are the reader's own (`compose.OWN_LINES`). `{{name}}` in the others is filled per recipient; a name
+the kind does not know stays as it was typed.
 """
 
 BUILT_IN = frozenset({"name", "address", "company", "brand", "portal_url", "unsubscribe_url", "support"})
@@ -25,14 +27,51 @@ BUILT_IN = frozenset({"name", "address", "company", "brand", "portal_url", "unsu
 one sentence on how to reach a human there, empty where no channel is named."""
 
 
-def wording_key(language: str, domain_id: int) -> str:
-    """The key of a wording for the people at home on one portal domain."""
-    return f"{language}.{domain_id}"
+def wording_key(language: str, domain_id: int | None, variant: str = "") -> str:
+    """The key of a wording for the people at home on one portal domain, or (None) for all others."""
+    place = language if domain_id is None else f"{language}.{domain_id}"
+    return f"{place}-{variant}" if variant else place
 
 
 def language_of(key: str) -> str:
     """The language of a wording by its key."""
-    return key.partition(".")[0]
+    return key.partition("-")[0].partition(".")[0]
+
+
+def wording_for(content: Content, language: str, domain_id: int | None, variant: str = "") -> str:
+    """The key of the wording somebody gets: that of their home portal where it has its own, else their language's.
+
+    KeyError where the variant is not there: nobody gets another one, which might say what is not for them.
+    """
+    for spoken in (language, "en"):
+        for place in (domain_id, None):
+            key = wording_key(spoken, place, variant)
+            if key in content:
+                return key
+    if variant:
+        raise KeyError(variant)
+    return next(iter(content))
+
+
+FOR_SUBSCRIBERS = "open"
+"""The variant of a wording for those without a login; where a kind makes none they get that for everybody."""
+
+
+def wording_for_subscriber(content: Content, language: str, domain_id: int | None) -> str:
+    """The key of the wording somebody without a login gets: where there is none for them that for everybody."""
+    try:
+        return wording_for(content, language, domain_id, FOR_SUBSCRIBERS)
+    except KeyError:
+        return wording_for(content, language, domain_id)
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """As whom somebody without a login gets a mail: their row, what their links are made of, where they signed up."""
+
+    subscriber_id: int
+    key: str
+    domain_id: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +81,8 @@ class Recipient:
     `company_ids` are the companies the mail reaches this person through, the first being the one whose home
     portal the links lead to. `values` fill the variables of the kind, as plain text (a line break becomes `<br>` in
     the HTML part). A lower `priority` is sent sooner: 0 for those who are affected. Without `is_wanted` they have
-    muted everything this is about: they get no mail, and a line in the ledger that says why.
+    muted everything this is about: they get no mail, and a line in the ledger that says why. `variant` is which of
+    the kind's own variants of the wordings they may read. `subscription` is there for somebody without a login.
     """
 
     person_id: int | None
@@ -53,6 +93,8 @@ class Recipient:
     values: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
     is_wanted: bool = True
+    variant: str = ""
+    subscription: Subscription | None = None
 
 
 class Recipients(Protocol):
@@ -82,7 +124,8 @@ class Told:
     """What one channel is told. `values` fill the wordings, `path` is where the link leads on the company's portal.
 
     `event` and `data` are the type and the content of a webhook: JSON, and nothing its company may not see. `about`
-    are the opaque topics it touches for this company, finer than that of the kind ("service:12").
+    are the opaque topics it touches for this company, finer than that of the kind ("service:12"). `variant` is as a
+    recipient's.
     """
 
     company_ids: tuple[int, ...]
@@ -92,6 +135,7 @@ class Told:
     data: Mapping[str, Any]
     about: frozenset[str] = frozenset()
     priority: int = 0
+    variant: str = ""
 
 
 class Tell(Protocol):
@@ -100,6 +144,26 @@ class Tell(Protocol):
     def __call__(
         self, selector: dict[str, Any], listeners: Sequence[Listener], now: datetime
     ) -> Mapping[int, Told]: ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a broadcast tells everybody who asked to hear of such things, whoever they are: nothing but what the public
+    page shows somebody signed out.
+
+    `about` are the opaque topics it touches ("component:12"); none means that it concerns everything. `fill` makes the
+    values of the kind for a language and a time zone. `path`, `event` and `data` are what a machine is told (`Told`).
+    """
+
+    about: frozenset[str]
+    fill: Callable[[str, str], Mapping[str, str]]
+    path: str
+    event: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Publish = Callable[[dict[str, Any], datetime], Published | None]
+"""What of a selector is for everybody; None where it is for some only: affected ones, one company, staff."""
 
 
 GoesBeyond = Callable[[dict[str, Any], int, datetime], bool]
@@ -136,7 +200,8 @@ class Kind:
     `muted_by` asks once more, of those who were written down, who has muted all of it since; a kind
     that nothing narrows needs none. `tell` says which channels beside mail hear of it too, those of companies and
     people or, with `is_for_staff`, those of the staff; without it there are none. The wordings of such a kind also have
-    a "brief" for a text message and a "post" for a room, both plain.
+    a "brief" for a text message and a "post" for a room, both plain. `published` says what of a selector subscribers
+    hear, who come after everybody else; without it they are never told.
     """
 
     name: str
@@ -153,6 +218,12 @@ class Kind:
     muted_by: MutedBy | None = None
     tell: Tell | None = None
     is_for_staff: bool = False
+    published: Publish | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every variable its wordings may use."""
+        return BUILT_IN | self.variables | ({"manage_url"} if self.published is not None else frozenset())
 
     @property
     def is_list(self) -> bool:
@@ -180,16 +251,23 @@ def registered() -> list[Kind]:
 
 
 def listed() -> list[Kind]:
-    """The kinds whose mails are lists that can be left, one for each topic, in the order of registration."""
-    return list({kind.topic: kind for kind in _kinds.values() if kind.is_list}.values())
+    """The kinds whose mails are lists that can be left, the last registered of each topic, the most urgent first."""
+    by_topic = {kind.topic: kind for kind in _kinds.values() if kind.is_list}
+    return sorted(by_topic.values(), key=lambda kind: (kind.priority, kind.topic))
 
 
 def told_beside_mail() -> dict[str, Any]:
-    """Every topic that channels beside mail may hear of, with its label, in the order of registration."""
+    """Every topic that channels beside mail may hear of, with its label, the most urgent first."""
     told = {kind.topic for kind in _kinds.values() if kind.tell is not None}
     return {topic: label for topic, label in topics().items() if topic in told}
 
 
+def told_to_subscribers() -> dict[str, Any]:
+    """Every topic that somebody without a login may hear of, with its label, the most urgent first."""
+    told = {kind.topic for kind in _kinds.values() if kind.published is not None}
+    return {topic: label for topic, label in topics().items() if topic in told}
+
+
 def topics() -> dict[str, Any]:
-    """Every topic there is to unsubscribe from, with its label, in the order of registration."""
+    """Every topic there is to unsubscribe from, with its label, the most urgent first."""
     return {kind.topic: kind.label for kind in listed()}

@@ -7,7 +7,7 @@ Everything here, and in `results.py` and `endings.py`, works in the caller's tra
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from portal.notifications.rules import (
     Failure,
     verdict,
 )
+from portal.notifications.subscribers.hearing import stopped_among
 
 AREA_CLOSED = "The area this is about is closed for this company."
 
@@ -178,8 +179,11 @@ def _most_urgent(room: int, now: datetime) -> list[int]:
             if following is not None:
                 heads.append((following, since, broadcast_id))
     if served:
+        # Whoever steers a broadcast holds its row and waits for the relays, which this transaction holds: to wait for
+        # the row in turn would stop both. One that goes unmarked is served a little earlier next time.
+        unlocked = select(Broadcast.id).where(Broadcast.id.in_(served)).with_for_update(skip_locked=True)
         db.session.execute(
-            update(Broadcast).where(Broadcast.id.in_(served)).values(served_at=now), execution_options=RAW
+            update(Broadcast).where(Broadcast.id.in_(unlocked)).values(served_at=now), execution_options=RAW
         )
     return chosen
 
@@ -209,8 +213,11 @@ _READ_SQLITE = _READ.format(json='"values", company_ids', among="IN (SELECT valu
 _READ_POSTGRES = _READ.format(json='"values"::text, company_ids::text', among="= ANY(%s)")
 
 
-def not_allowed(deliveries: Iterable[Taken]) -> list[Taken]:
-    """Those whose area is closed for every company they would reach their person through. A query or two per kind."""
+def not_allowed(deliveries: Collection[Taken]) -> list[Taken]:
+    """Those whose area is closed for every company they would reach their person through, or whose subscriber has left.
+
+    A query or two per kind, and three where there are subscribers.
+    """
     by_broadcast: dict[int, list[Taken]] = {}
     for each in deliveries:
         by_broadcast.setdefault(each.broadcast_id, []).append(each)
@@ -220,7 +227,8 @@ def not_allowed(deliveries: Iterable[Taken]) -> list[Taken]:
         mine = by_broadcast[broadcast_id]
         allowed = kind_named(kind).allowed({company for each in mine for company in each.company_ids})
         stopped += [each for each in mine if each.company_ids and not allowed.intersection(each.company_ids)]
-    return stopped
+    left = stopped_among([each.id for each in deliveries if not each.company_ids])
+    return [*stopped, *(each for each in deliveries if each.id in left)] if left else stopped
 
 
 def stop_not_allowed(deliveries: Collection[Taken], now: datetime) -> list[Taken]:

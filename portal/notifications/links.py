@@ -10,16 +10,21 @@ from portal.config import Settings
 
 @dataclass(frozen=True)
 class Unsubscription:
-    """Whom an unsubscribe link is about: an address, a topic, and the person it was, if it was one."""
+    """Whom an unsubscribe link is about: an address, a topic, and the person it was, if it was one.
+
+    `subscriber_key` is that of the subscriber's row where it went to somebody without a login.
+    """
 
     address: str
     topic: str
     person_id: int | None
+    subscriber_key: str = ""
 
 
-def unsubscribe_path(address: str, topic: str, person_id: int | None) -> str:
+def unsubscribe_path(address: str, topic: str, person_id: int | None, subscriber_key: str = "") -> str:
     """The path of the link on any portal domain, such as /u/WyJh….Xy."""
-    return f"/u/{_serializer().dumps([address, topic, person_id])}"
+    told = [address, topic, person_id, subscriber_key] if subscriber_key else [address, topic, person_id]
+    return f"/u/{_serializer().dumps(told)}"
 
 
 def read_unsubscribe_token(token: str) -> Unsubscription | None:
@@ -28,6 +33,8 @@ def read_unsubscribe_token(token: str) -> Unsubscription | None:
         match _serializer().loads(token):
             case [str(address), str(topic), int() | None as person_id]:
                 return Unsubscription(address, topic, person_id)
+            case [str(address), str(topic), None, str(key)]:
+                return Unsubscription(address, topic, None, key)
     except BadData:
         pass
     return None

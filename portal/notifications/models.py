@@ -49,6 +49,7 @@ IS_DUE = text("state = 'pending' AND channel = 'mail'")
 IS_BESIDE_MAIL = text("contact_channel_id IS NOT NULL")
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
 IS_DOUBTFUL = text("in_doubt > 0")
+IS_TO_SUBSCRIBER = text("subscriber_id IS NOT NULL")
 
 
 class Broadcast(Versioned, Base):
@@ -138,7 +139,8 @@ class Delivery(Base):
     `in_doubt` counts the times a process or connection ended between offering the mail and hearing the answer.
     `first_attempt_at` is the Date of the mail, whichever attempt arrives. `failure` is what the last one was.
     `finished_at` is when it came to its final state. `channel` is "mail", or the kind of the contact channel that
-    `contact_channel_id` names; then `address` is only the mask of the real one.
+    `contact_channel_id` names; then `address` is only the mask of the real one. `subscriber_id` is whom it goes to who
+    has no login.
     """
 
     __tablename__ = "delivery"
@@ -167,6 +169,12 @@ class Delivery(Base):
             sqlite_where=IS_BESIDE_MAIL,
             postgresql_where=IS_BESIDE_MAIL,
         ),
+        Index(
+            "ix_delivery_subscriber_id",
+            "subscriber_id",
+            sqlite_where=IS_TO_SUBSCRIBER,
+            postgresql_where=IS_TO_SUBSCRIBER,
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -179,6 +187,7 @@ class Delivery(Base):
     address_key: Mapped[str] = mapped_column(String(254))
     name: Mapped[str] = mapped_column(String(200), default="")
     person_id: Mapped[int | None]
+    subscriber_id: Mapped[int | None]
     company_id: Mapped[int | None]
     company_ids: Mapped[list[int]] = mapped_column(JSON, default=list)
     wording: Mapped[str] = mapped_column(String(20), default="en")
@@ -384,7 +393,7 @@ class RelayUse(Base):
 
 
 class ContactChannel(Versioned, Base):
-    """Where a company, a person or, with neither, the staff is told beside mail: a telephone, a room, a machine.
+    """Where a company, a person, a subscriber or, with none, the staff is told beside mail: telephone, room, machine.
 
     `address` and the secrets are sealed, `hint` is what may be shown of the address, and `fingerprint` a keyed hash of
     it, so that nobody stores one twice. `topics` are the opaque keys it wants to hear of. `secret` signs a webhook;
@@ -398,12 +407,14 @@ class ContactChannel(Versioned, Base):
         CheckConstraint("company_id IS NULL OR person_id IS NULL", name="one_owner"),
         Index("ix_contact_channel_company_id", "company_id"),
         Index("ix_contact_channel_person_id", "person_id"),
+        Index("ix_contact_channel_subscriber_id", "subscriber_id"),
         Index("ix_contact_channel_fingerprint", "fingerprint"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int | None]
     kind: Mapped[ChannelKind]
     label: Mapped[str] = mapped_column(String(80))
     address: Mapped[str] = mapped_column(Text)

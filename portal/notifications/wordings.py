@@ -5,7 +5,7 @@ and is filled later, by plain substitution. A portal domain with words of its ow
 more where they change it; most mails say none of those words, or the same as everybody's, and then there is one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,24 +15,36 @@ from flask_babel import force_locale
 from portal.domains.queries import wordings_by_domain
 from portal.filters import worded
 from portal.language import LANGUAGES
-from portal.notifications.kinds import Content, wording_key
+from portal.notifications.kinds import FOR_SUBSCRIBERS, Content, wording_key
 
 
-def render_wordings(folder: str, languages: Iterable[str] = tuple(LANGUAGES), **context: Any) -> Content:
-    """`subject.txt`, `body.txt` and `body.html` of the folder in each language; the subject becomes one line."""
+def render_wordings(
+    folder: str, languages: Iterable[str] = tuple(LANGUAGES), *, for_subscribers: bool = False, **context: Any
+) -> Content:
+    """`subject.txt`, `body.txt` and `body.html` of the folder in each language; the subject becomes one line.
+
+    With `for_subscribers` each is rendered once more for those without a login, whose templates see `is_subscriber`.
+    """
+    content = _rendered_for(folder, languages, "", context)
+    if for_subscribers:
+        content |= _rendered_for(folder, languages, FOR_SUBSCRIBERS, {**context, "is_subscriber": True})
+    return content
+
+
+def _rendered_for(folder: str, languages: Iterable[str], variant: str, context: Mapping[str, Any]) -> Content:
     content: Content = {}
     own = wordings_by_domain()
     for language in languages:
         with force_locale(language):
             with worded({}):
-                content[language] = _rendered(folder, context)
+                usual = content[wording_key(language, None, variant)] = rendered(folder, context)
             for domain_id, wordings in own.items():
                 if language not in wordings:
                     continue
                 with worded(wordings):
-                    rendered = _rendered(folder, context)
-                if rendered != content[language]:
-                    content[wording_key(language, domain_id)] = rendered
+                    own_words = rendered(folder, context)
+                if own_words != usual:
+                    content[wording_key(language, domain_id, variant)] = own_words
     return content
 
 
@@ -40,7 +52,8 @@ PLAIN = ("brief", "post")
 """The wordings for a text message and for a room, of those folders that have them."""
 
 
-def _rendered(folder: str, context: dict[str, Any]) -> dict[str, str]:
+def rendered(folder: str, context: Mapping[str, Any]) -> dict[str, str]:
+    """One wording, in the language and with the words that are forced around this."""
     plain = {name: render_template(f"mail/{folder}/{name}.txt", **context).strip() for name in _plain_of(folder)}
     return {
         **plain,

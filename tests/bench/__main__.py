@@ -1,4 +1,4 @@
-"""`python -m tests.bench [TARGET …]`: measure, and print a table. Without targets all of them: 1 to 8, and 10.
+"""`python -m tests.bench [TARGET …]`: measure, and print a table. Without targets all of them: 1 to 8, 10, and 11.
 
 Everything runs on the loopback, in folders and on ports of its own, and is gone afterwards. A line whose tool is
 missing says so. The exit status is 0 whether targets are met or not, and 1 where something could not be measured.
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from portal import clock
-from tests.bench import companies, house, hub, mail, seed, web, work
+from tests.bench import companies, house, hub, mail, seed, services, web, work
 from tests.bench.figures import Result
 from tests.bench.machine import MissingError, description
 from tests.support.product import Portal
 
-TARGETS = ("1", "2", "3", "4", "5", "6", "7", "8", "10")
+TARGETS = ("1", "2", "3", "4", "5", "6", "7", "8", "10", "11")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +46,7 @@ class _Bench:
             self._try("1 and 2", lambda: mail.measure(mails))
         portals = []
         try:
-            if self.wanted & {"3", "4", "5", "6", "7", "10"} and self.wanted != {"5a"}:
+            if self.wanted & {"3", "4", "5", "6", "7", "10", "11"} and self.wanted != {"5a"}:
                 portals.append(self._portal(companies.FEW))
             if "7" in self.wanted:
                 portals.append(self._portal(companies.MANY))
@@ -54,6 +54,11 @@ class _Bench:
                 self._measure(portals)
             if "8" in self.wanted:
                 self._work(portals)
+            if "11" in self.wanted:
+                few = portals[0]
+                portals.append(portal := self._portal(services.COMPANIES))
+                names = (companies.FEW, services.COMPANIES)
+                self._try("11", lambda: services.measure(few, portal, names))
         finally:
             for portal in portals:
                 shutil.rmtree(portal.folder, ignore_errors=True)

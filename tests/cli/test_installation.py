@@ -13,6 +13,8 @@ from portal.accounts.models import Person
 from portal.accounts.rules import Role as StaffRole
 from portal.accounts.rules import Viewpoint
 from portal.audit.models import AuditEntry
+from portal.catalogue.models import Service
+from portal.catalogue.rules.services import ICONS
 from portal.domains.models import PortalDomain
 from portal.domains.rules import BUILT_AREAS, Area
 from portal.extensions import db
@@ -22,6 +24,11 @@ from portal.jobs.queries.settings import settings_of
 from portal.jobs.rules import PublicStatus, Role, WorkKind, resolve
 from portal.messages.models import Thread
 from portal.notifications.models import Broadcast
+from portal.services.actions.clockwork import due_nags, due_windows
+from portal.services.models import ServiceUpdate, ServiceWindow, StarterNote, StatedPeriod
+from portal.services.queries.acts import Stand, stand_of
+from portal.services.queries.uptime import uptimes
+from portal.services.rules import PROBLEMS, ServiceStatus
 from tests.cli.installation import Installation
 
 PASSWORD = "correct horse battery"
@@ -146,6 +153,7 @@ def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Installa
     with portal.database():
         people = len(db.session.scalars(select(Person.id)).all())
         has_work_of_every_kind()
+        has_said_how_services_are()
         assert db.session.scalars(select(Broadcast.id)).all() == []
         assert db.session.scalars(select(WorkNotice.item_id)).all() == []
     second = portal.run("demo", "--port", "9876")
@@ -156,6 +164,23 @@ def test_demo_fills_an_empty_database_once_and_follows_the_port(portal: Installa
             "http://north.localhost:9876",
             "http://south.localhost:9876",
         }
+
+
+def has_said_how_services_are() -> None:
+    """Problems of both kinds that stand, windows behind, under way and ahead, and nobody to be asked about any."""
+    now = clock.utcnow()
+    services = db.session.scalars(select(Service)).all()
+    assert all(service.icon in ICONS and service.aliases for service in services)
+    periods = db.session.scalars(select(StatedPeriod)).all()
+    assert {each.status for each in periods if each.ended_at is None} == set(PROBLEMS)
+    assert min(each.began_at for each in periods) < now - timedelta(days=120)
+    stands = {stand_of(window, now) for window in db.session.scalars(select(ServiceWindow))}
+    assert stands == {Stand.PAST, Stand.UNDER_WAY, Stand.AHEAD}
+    assert due_windows(now) == due_nags(now) == []
+    assert {each.status for each in db.session.scalars(select(ServiceUpdate))} == set(ServiceStatus)
+    uptime = uptimes([each.holding_id for each in periods], Viewpoint(is_staff=True), now)
+    assert 0.9 < min(each.share for each in uptime.values()) < 1
+    assert db.session.scalars(select(StarterNote)).all()
 
 
 def has_work_of_every_kind() -> None:

@@ -160,6 +160,28 @@ def test_a_child_that_does_not_end_is_killed_after_its_grace(tmp_path: Path) -> 
         assert "all ended" in server.log()
 
 
+def test_one_that_leaves_the_others_some_time_begins_after_them(tmp_path: Path) -> None:
+    body = """
+        begun = time.monotonic()
+
+        def told(name):
+            def run():
+                print(f"{name} after {int(time.monotonic() - begun)}", flush=True)
+                sleep()
+            return run
+
+        Supervisor([Process("late", told("late"), waits=2), Process("web", told("web"))], say).run()
+        say("all ended")
+    """
+    with Supervised(tmp_path, body) as server:
+        wait_until(lambda: "late | late after" in server.log())
+        assert server.log().index("web after") < server.log().index("late after")
+        assert "late after 0" not in server.log()
+        assert "late after 1" not in server.log()
+        server.stop()
+        assert "all ended" in server.log()
+
+
 def test_what_others_need_ends_after_them(tmp_path: Path) -> None:
     body = """
         def until_asked(name, seconds):
@@ -201,3 +223,32 @@ def test_a_process_started_by_hand_dies_with_its_parent(tmp_path: Path) -> None:
     script = "import os, time\nfrom portal.cli.supervisor import die_with_parent\ndie_with_parent(1)\ntime.sleep(60)"
     done = subprocess.run([sys.executable, "-c", script], check=False, timeout=20)
     assert done.returncode == 1, "it must not live on when its parent is already gone"
+
+
+def test_what_is_wanted_at_times_runs_just_then(tmp_path: Path) -> None:
+    flag = tmp_path / "wanted"
+    body = f"""
+        from pathlib import Path
+        wanted = Process("guest", stubborn, is_wanted=Path({str(flag)!r}).exists)
+        from portal.cli import supervisor
+        supervisor.GRACE = 1.5
+        Supervisor([Process("host", sleep), wanted], say).run()
+    """
+    started = Supervised(tmp_path, body)
+    started.start()
+    try:
+        wait_until(lambda: set(children_of(started.pid)) == {"host"}, what="what is always wanted")
+        flag.touch()
+        wait_until(lambda: "guest" in children_of(started.pid), 5, "what is wanted now")
+        guest = children_of(started.pid)["guest"]
+        os.kill(guest, signal.SIGKILL)
+        wait_until(lambda: children_of(started.pid).get("guest", guest) != guest, 5, "another")
+        wait_until(lambda: started.log().count("guest | ready") == 2, what="that it listens to nobody")
+        flag.unlink()
+        wait_until(lambda: "guest" not in children_of(started.pid), 8, "the end of what is not wanted")
+        wait_until(lambda: "guest | ended: it is not wanted at the moment" in started.log(), what="the reason")
+        assert started.log().count("starting it again") == 1
+        flag.touch()
+        wait_until(lambda: "guest" in children_of(started.pid), 5, "what is wanted again")
+    finally:
+        started.stop()

@@ -118,22 +118,26 @@ def publish(key: str) -> Broadcast:
 
 
 def test_mails_say_what_the_home_portal_calls_a_state(cast: Cast) -> None:
-    """One wording more where it differs, for those at home there, in the language it was chosen in."""
+    """One wording more where it differs, for those at home there, in the language it was chosen in, and so for those
+    without a login.
+    """
     accounts.change_profile(cast.bob, "Bob", "de", "Europe/Berlin", version=cast.bob.version, **BY)
     word(cast.domain_a, own={"state.investigating": "Being seen to"})
     word(cast.domain_b, own={"severity.major_outage": "Everything is down"})
     broadcast = publish("own-words")
     own = f"en.{cast.domain_a.id}"
-    assert set(broadcast.content) == {"en", "de", own}
+    assert set(broadcast.content) == {"en", "de", own, "en-open", "de-open", f"{own}-open"}
     assert "Being seen to" in broadcast.content[own]["text"]
     assert "Being seen to" in broadcast.content[own]["html"]
+    assert "Being seen to" in broadcast.content[f"{own}-open"]["text"]
     assert "Being seen to" not in broadcast.content["en"]["text"]
+    assert "Being seen to" not in broadcast.content["en-open"]["text"]
     wordings = {each.address: each.wording for each in db.session.scalars(select(Delivery))}
     assert wordings == {"alice@people.test": own, "bob@people.test": "de", "charlie@people.test": "en"}
 
 
-def test_without_own_words_there_is_one_wording_a_language(cast: Cast) -> None:
-    assert set(publish("no-words").content) == {"en", "de"}
+def test_without_own_words_there_is_one_wording_a_language_and_one_without_a_login(cast: Cast) -> None:
+    assert set(publish("no-words").content) == {"en", "de", "en-open", "de-open"}
 
 
 def test_mails_name_how_to_reach_a_human_at_the_home_portal(cast: Cast) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from portal.catalogue.models import Component, Holding, HoldingDependency, Service, ServiceDependency
 from portal.extensions import db
-from portal.incidents import mails
+from portal.incidents.mails import incidents as mails
 from portal.notifications.kinds import register
 from tests.conftest import NOW, Cast
 

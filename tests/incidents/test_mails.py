@@ -9,17 +9,21 @@ from sqlalchemy import select
 
 from portal.accounts import actions as accounts
 from portal.audit.rules import SYSTEM
+from portal.catalogue.models import Holding
+from portal.catalogue.rules import service_topic
 from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
-from portal.incidents import actions, mails
+from portal.incidents import actions
+from portal.incidents.mails import incidents as mails
 from portal.incidents.models import Incident
 from portal.incidents.rules import Audience, Severity, State
 from portal.language import LANGUAGES
-from portal.notifications.kinds import Recipient
-from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.kinds import FOR_SUBSCRIBERS, Listener, Recipient, wording_key
+from portal.notifications.models import Broadcast, Delivery, Preference
+from portal.services.models import ServiceView
 from tests.conftest import NOW, Cast, counted_queries
-from tests.incidents.conftest import World
+from tests.incidents.conftest import LONG_AGO, World
 
 MAJOR = Severity.MAJOR_OUTAGE
 
@@ -88,6 +92,36 @@ def test_who_is_not_affected_is_told_so(world: World) -> None:
     assert charlie.values["affected"] == "As far as we know, none of your services is affected."
 
 
+def test_what_is_hidden_from_a_company_is_not_named_to_it(world: World, cast: Cast) -> None:
+    db.session.add(Holding(company_id=cast.a.id, service_id=world.internet.id, reference="CANARY", valid_from=LONG_AGO))
+    db.session.add(ServiceView(domain_id=cast.domain_a.id, hidden_services=[world.internet.id]))
+    db.session.flush()
+    both = publish({world.trunk.id: MAJOR, world.fibre.id: MAJOR})
+    said = {each.name: each.values["affected"] for each in everybody(both.selector, 10)}
+    assert said["Alice"] == "Affected for you: Hosted telephony (ACC-1)."
+    assert said["Charlie"] == "Affected for you: Internet access (LINE-9)."
+    hidden = publish({world.fibre.id: MAJOR}, idempotency_key="mail-2")
+    alice = next(each for each in everybody(hidden.selector, 10) if each.name == "Alice")
+    assert (alice.values["affected"], alice.priority) == ("This may affect any of your services.", 0)
+    listener = Listener(id=1, company_ids=(cast.a.id,), language="de", time_zone="Europe/Berlin")
+    told = mails.tell(hidden.selector, [listener], NOW)[1]
+    assert (told.data["services"], told.data["is_affected"]) == ([], True)
+    assert told.values["affected"] == "Das kann jeden Ihrer Dienste betreffen."
+    assert not any("CANARY" in str(each) for each in db.session.scalars(select(Delivery.values)))
+
+
+def test_who_muted_what_is_shown_of_it_is_not_mailed_for_what_is_hidden(world: World, cast: Cast) -> None:
+    db.session.add(Holding(company_id=cast.a.id, service_id=world.internet.id, valid_from=LONG_AGO))
+    db.session.add(ServiceView(domain_id=cast.domain_a.id, hidden_services=[world.internet.id]))
+    db.session.add(
+        Preference(person_id=cast.alice.id, topic=service_topic(world.telephony.id), channel="mail", wanted=False)
+    )
+    db.session.flush()
+    both = publish({world.trunk.id: MAJOR, world.fibre.id: MAJOR})
+    wanted = {each.name: each.is_wanted for each in everybody(both.selector, 10)}
+    assert wanted == {"Alice": False, "Bob": True, "Charlie": True}
+
+
 def test_companies_that_do_not_see_status_are_not_mailed(world: World, cast: Cast) -> None:
     domains.set_override(cast.domain_a, cast.a, Area.STATUS, False, by=SYSTEM, now=NOW)
     broadcast = publish({world.trunk.id: MAJOR})
@@ -127,7 +161,7 @@ def test_a_step_costs_the_same_however_many_there_are(world: World, cast: Cast) 
         return len(statements)
 
     few = cost()
-    assert few <= 14
+    assert few <= 16
     for number in range(20):
         person = accounts.add_person(f"Noise {number}", f"n{number}@noise.test", by=SYSTEM, now=NOW)
         accounts.add_membership(person, cast.a if number % 2 else cast.b, by=SYSTEM, now=NOW)
@@ -137,7 +171,7 @@ def test_a_step_costs_the_same_however_many_there_are(world: World, cast: Cast) 
 
 def test_the_wording_stands_once_per_language_and_says_what_readers_expect(world: World) -> None:
     content = publish({world.trunk.id: MAJOR}).content
-    assert set(content) == set(LANGUAGES)
+    assert set(content) == {wording_key(each, None, variant) for each in LANGUAGES for variant in ("", FOR_SUBSCRIBERS)}
     english = content["en"]
     assert english["subject"] == "[{{brand}} status] Calls drop"
     text = english["text"]
@@ -159,6 +193,10 @@ def test_the_wording_stands_once_per_language_and_says_what_readers_expect(world
     assert "<strong>looking</strong>" in html
     assert "&lt;0.1%" in html
     assert f'href="{{{{portal_url}}}}/incidents/{incident.public_id}"' in html
+    without_login = content[wording_key("en", None, FOR_SUBSCRIBERS)]["text"]
+    assert "{{affected}}" not in without_login
+    assert "{{company}}" not in without_login
+    assert "{{manage_url}}" in without_login
 
 
 def test_the_subject_stays_and_the_end_says_how_long_it_took(world: World) -> None:

@@ -20,7 +20,6 @@ from portal.incidents.rules import (
     State,
     Visibility,
     concerns,
-    down_seconds,
     effective_status,
     impact_of,
     impact_of_life,
@@ -36,6 +35,7 @@ from portal.incidents.rules import (
     standing_severities,
     update_due_at,
 )
+from portal.incidents.rules.availability import down_seconds
 
 T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NONE, SLOW, PARTIAL, MAJOR = Severity
@@ -303,7 +303,8 @@ def test_a_fixed_incident_shows_the_worst_it_ever_was() -> None:
 def test_maintenance_follows_the_clock_unless_moved_by_hand(
     state: MaintenanceState, hours: int, expected: MaintenanceState
 ) -> None:
-    assert maintenance_state(state, T0, T0 + 2 * HOUR, T0 + hours * HOUR) is expected
+    at = T0 + hours * HOUR
+    assert maintenance_state(state, T0, T0 + 2 * HOUR, at, starts_itself=True, ends_itself=True) is expected
 
 
 def test_an_update_is_owed_when_promised_else_after_the_usual_gap() -> None:

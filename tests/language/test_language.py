@@ -6,9 +6,12 @@ either data or was never marked for translation.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -20,21 +23,31 @@ from babel.support import Translations
 from bs4 import BeautifulSoup, Comment, Doctype
 from flask.testing import FlaskClient
 
-from portal import events, filters, language
+from portal import clock, events, filters, language
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Holding
 from portal.domains import actions as domains
+from portal.domains.rules import Area
 from portal.extensions import babel, db
-from portal.incidents import mails
 from portal.incidents.actions import compose
-from portal.incidents.mails import recipients
+from portal.incidents.letters import Work, content_of, note_of
+from portal.incidents.mails import incidents as mails
+from portal.incidents.mails import maintenance as maintenance_mails
+from portal.incidents.mails import reaching
+from portal.incidents.mails.incidents import recipients
 from portal.incidents.queries import incident_for_staff
-from portal.incidents.rules import State
+from portal.incidents.rules import MaintenanceState, State
+from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.notifications import kinds
+from portal.notifications.actions import choose_for_person
+from portal.notifications.kinds import language_of
 from portal.notifications.links import unsubscribe_path
+from portal.services.queries.hearing import TOPIC as SERVICES
+from portal.services.rules import ServiceStatus
 from tests.conftest import NOW, REPOSITORY, Cast, SignIn, token_in
 from tests.customer.outages import Outage, update
 from tests.incidents.conftest import LONG_AGO, World
+from tests.services.saying import say
 
 FOLDER = REPOSITORY / "portal" / "translations"
 CATALOGUES = sorted(FOLDER.glob("*/LC_MESSAGES/messages.po"))
@@ -160,7 +173,8 @@ def forget() -> None:
     """What a process keeps of translated texts."""
     filters.forget_pieces()
     mails._sentences.cache_clear()
-    mails._written.cache_clear()
+    reaching.written.cache_clear()
+    maintenance_mails._sentences.cache_clear()
 
 
 DATA = [
@@ -193,7 +207,8 @@ DATA = [
 
 INNERMOST = re.compile(r"⟦[^⟦⟧]*⟧")
 DATE = re.compile(
-    r"\d{1,2}\. \w+\.?( \d{4})?(, \d\d:\d\d \w+)?|\w+tag, \d{1,2}\. \w+ \d{4}|Mittwoch, \d{1,2}\. \w+ \d{4}"
+    r"\d{1,2}\. \w+\.?( \d{4})?(, \d\d:\d\d( – \d\d:\d\d)? \w+)?"
+    r"|\w+tag, \d{1,2}\. \w+ \d{4}|Mittwoch, \d{1,2}\. \w+ \d{4}"
 )
 ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "aria-description")
 
@@ -224,7 +239,17 @@ def test_the_check_itself_finds_what_was_forgotten() -> None:
     assert untranslated("<p>⟦Fine⟧</p><p>Forgotten</p><a title='Also'>⟦x ⟦y⟧ z⟧</a>") == ["Forgotten", "Also"]
 
 
-CUSTOMER = ["/", "/banner", "/your-services", "/services", "/services?q=zzz", "/account", "/status", "/status/history"]
+CUSTOMER = [
+    "/",
+    "/banner",
+    "/your-services",
+    "/services",
+    "/services?q=zzz",
+    "/services/availability",
+    "/account",
+    "/status",
+    "/status/history",
+]
 CUSTOMER += ["/account/password", "/account/email", "/confirm"]
 PUBLIC = ["/status", "/status/history", "/sign-in", "/reset", "/reset?sent=1", "/reset/used"]
 
@@ -262,6 +287,26 @@ class TestEveryPage:
         pages = [f"/incidents/{incident.public_id}", f"/incidents/{over.public_id}"]
         self.check(sign_in(cast.alice), *CUSTOMER, *pages)
         self.check(visitor("a.portal.test"), *PUBLIC, *pages)
+
+    def test_when_staff_say_how_services_are(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        now, hour = clock.utcnow(), timedelta(hours=1)
+        more = [
+            Holding(company_id=cast.a.id, service_id=world.telephony.id, reference=str(n), valid_from=LONG_AGO)
+            for n in range(3)
+        ]
+        db.session.add_all(more)
+        db.session.flush()
+        said: dict[str, Any] = {"notes": "A card has failed.", "ticket": "ACC-1"}
+        say(world.holding_a, ServiceStatus.DOWN, minutes_ago=9, began_at=now - hour, ends_at=now + hour, **said)
+        say(world.holding_a, ServiceStatus.SCHEDULED, starts_at=now + hour, ends_at=now + 2 * hour, **said)
+        say(more[0], ServiceStatus.SCHEDULED, starts_at=now - hour, ends_at=now + hour, **said)
+        say(more[1], ServiceStatus.SCHEDULED, starts_at=now + hour, ends_at=now + 2 * hour, **said)
+        client = sign_in(cast.alice)
+        self.check(client, *CUSTOMER, "/preferences", *(f"/services/{each.id}" for each in (world.holding_a, *more)))
+        domains.set_areas(cast.domain_a, [Area.SERVICES], version=cast.domain_a.version, by=SYSTEM, now=NOW)
+        choose_for_person(cast.alice, {SERVICES: False}, by=SYSTEM, now=NOW)
+        events.commit()
+        self.check(client, "/", "/services", f"/services/{world.holding_a.id}", f"/services/{more[2].id}")
 
     def test_of_an_empty_house(self, cast: Cast, sign_in: SignIn, visitor: Callable[[str], FlaskClient]) -> None:
         self.check(sign_in(cast.alice), *CUSTOMER)
@@ -319,6 +364,7 @@ def test_every_word_of_a_mail_is_translated(
         words = untranslated(plain) if part == "html" else [text for text in [plain] if has_plain_words(text)]
         assert words == [], part
     selector = {
+        "incident_id": incident.id,
         "component_ids": [world.trunk.id],
         "at": NOW.isoformat(),
         "company_ids": [cast.a.id],
@@ -329,3 +375,46 @@ def test_every_word_of_a_mail_is_translated(
     spoken = [value for each in found if each.language == "de" for value in each.values.values()]
     assert spoken
     assert [value for value in spoken if "http" not in value and has_plain_words(value)] == []
+
+
+@pytest.mark.usefixtures("pseudo")
+@pytest.mark.parametrize("notice", list(Notice))
+def test_every_word_of_a_mail_about_maintenance_is_translated(cast: Cast, world: World, notice: Notice) -> None:
+    begin, end = NOW + timedelta(days=2), NOW + timedelta(days=2, hours=3)
+    impact = list(WorkImpact)[list(Notice).index(notice) % len(WorkImpact)]
+    work = Work(
+        public_id="battery",
+        title="Calls fail",
+        state=MaintenanceState.SCHEDULED,
+        notice=notice,
+        impact=impact,
+        starts_at=begin,
+        ends_at=end,
+        components=["Trunk"],
+        body="Over.",
+        told_at=NOW,
+        before=(begin - timedelta(days=1), end) if notice is Notice.MOVED else None,
+        is_late=True,
+    )
+    for key, wording in content_of(work).items():
+        for part, text in wording.items() if language_of(key) == "de" else ():
+            if part == "calendar":
+                said = re.findall(r"(?:SUMMARY|DESCRIPTION);LANGUAGE=de:(.*)", text.replace("\r\n ", ""))
+                assert len(said) == 2, key
+                assert [each for each in said if has_plain_words(each.replace("\\n", " "))] == [], key
+                continue
+            plain = re.sub(r"\{\{\w+\}\}(/[\w/]+)?", "", text)
+            words = untranslated(plain) if part == "html" else [text for text in [plain] if has_plain_words(text)]
+            assert words == [], (key, part)
+    selector = {
+        "component_ids": [world.trunk.id],
+        "at": NOW.isoformat(),
+        "company_ids": [cast.a.id],
+        "everyone": True,
+        "moments": {name: moment.isoformat() for name, moment in work.moments.items()},
+        "note": asdict(note_of("battery", work.state, impact)),
+    }
+    found, _after = maintenance_mails.recipients(selector, None, 10, NOW)
+    spoken = [each.values["affected"] for each in found if each.language == "de"]
+    assert spoken
+    assert [value for value in spoken if has_plain_words(value)] == []

@@ -234,6 +234,61 @@ def test_the_headers_of_a_bulk_mail() -> None:
     assert message["Feedback-ID"] == "1:incident:incidents:portal.test"
 
 
+CALENDAR = (
+    "BEGIN:VCALENDAR\r\nMETHOD:PUBLISH\r\nBEGIN:VEVENT\r\nSUMMARY:{{calendar}} {{name}} of BEGIN:VEVENT\r\n"
+    "{{calendar}}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
+
+def in_calendar(raw: bytes) -> list[str]:
+    sound(raw)
+    (calendar,) = parsed(raw).iter_attachments()
+    assert calendar.get_content_type() == "text/calendar"
+    assert calendar.get_param("method") == "PUBLISH"
+    payload = cast(bytes, calendar.get_payload(decode=True)).decode("utf-8")
+    assert payload.endswith("END:VCALENDAR\r\n")
+    return payload.removesuffix("\r\n").split("\r\n")
+
+
+def calendar_wording(calendar: str) -> Wording:
+    return Wording(
+        {"subject": "Work", "text": "Hello {{name}}", "html": "<p>{{name}}</p>", "calendar": calendar},
+        NAMES | {"calendar"},
+        mail_from="status@portal.test",
+        list_name="Maintenance",
+        list_id="maintenance.portal.test",
+        feedback_id="1",
+    )
+
+
+def test_an_entry_of_a_calendar_stands_there_once_for_each_the_reader_has() -> None:
+    made = calendar_wording(CALENDAR)
+    own = "UID:1\r\nX-NOTE:Zürich\\, 1\r\n\r\nUID:2\r\nX-NOTE:" + "x" * 60 + "\r\n " + "y" * 70 + "\r\n"
+    lines = in_calendar(made.fill(letter(calendar=own)))
+    summary = "SUMMARY:{{calendar}} {{name}} of BEGIN:VEVENT"
+    assert lines == [
+        *("BEGIN:VCALENDAR", "METHOD:PUBLISH"),
+        *("BEGIN:VEVENT", summary, "UID:1", "X-NOTE:Zürich\\, 1", "END:VEVENT"),
+        *("BEGIN:VEVENT", summary, "UID:2", "X-NOTE:" + "x" * 60, " " + "y" * 70, "END:VEVENT"),
+        "END:VCALENDAR",
+    ]
+    shared = made.given({"calendar": own, "name": "Alice"})
+    assert shared.fill(letter(calendar=own)) == made.fill(letter(calendar=own))
+    with pytest.raises(ComposeError, match="calendar"):
+        made.fill(letter())
+
+
+def test_a_calendar_without_lines_of_readers_is_the_same_for_everybody() -> None:
+    text = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:{{calendar}}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    assert "\r\n".join(in_calendar(calendar_wording(text).fill(letter()))) == text.rstrip()
+
+
+@given(hard_lines)
+@settings(max_examples=40)
+def test_whatever_lines_a_calendar_is_given_the_mail_is_sound(own: str) -> None:
+    sound(calendar_wording(CALENDAR).fill(letter(calendar=own)))
+
+
 @pytest.mark.parametrize(
     "url", ["", "javascript:alert(1)", "https://x/\r\nBcc: v", "https://x/> , <mailto:v@e", "https://x/ä"]
 )

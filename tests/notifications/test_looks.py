@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from icalendar import Calendar
+from sqlalchemy import select
 
 from portal import clock, events
 from portal.accounts import actions as accounts
@@ -27,9 +29,14 @@ from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents import actions as incidents
-from portal.incidents.rules import Severity, State
+from portal.incidents.actions import announcing
+from portal.incidents.models import Maintenance, MaintenanceComponent, MaintenanceUpdate
+from portal.incidents.rules import MaintenanceState, Severity, State
+from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.notifications import account_mails
 from portal.notifications.channels.alarms import tell_staff
+from portal.services.actions import Wanted, set_status
+from portal.services.rules import Scope, ServiceStatus
 from tests.notifications.outbox import Outbox, opened, queue
 from tests.support import databases
 from tests.support.mail_looks import Balance, Scheme, colours, parsed
@@ -72,7 +79,11 @@ class Mail:
 
     @property
     def parts(self) -> list[EmailMessage]:
-        return [part for part in self.message.iter_parts() if isinstance(part, EmailMessage)]
+        said = self.message
+        if said.get_content_type() == "multipart/mixed":
+            # Beside it there is something for the calendar.
+            said = next(part for part in said.iter_parts() if isinstance(part, EmailMessage))
+        return [part for part in said.iter_parts() if isinstance(part, EmailMessage)]
 
     @cached_property
     def text(self) -> str:
@@ -136,6 +147,10 @@ def everything(outbox: Outbox, sink: SmtpSink) -> Mails:
 
     for title, began in (("SIP trunks: registration failures", 125), ("Voicemail is slow", 1600)):
         told(outbox, sent, title, began, component_id)
+    planned(outbox, sent, component_id)
+    for status in (ServiceStatus.DOWN, ServiceStatus.INTERMITTENT, ServiceStatus.NORMAL, ServiceStatus.SCHEDULED):
+        stated(outbox, status)
+        sent(f"service {status}")
     for letter in Letter:
         for person in (alice, doerte):
             db.session.add(account_mail(letter, person, company_id))
@@ -176,6 +191,29 @@ def firm(outbox: Outbox) -> tuple[Person, Person, int, int]:
     return alice, doerte, company.id, trunk.id
 
 
+def stated(outbox: Outbox, status: ServiceStatus) -> None:
+    """What staff state of the holding, with all there is to say."""
+    now = outbox.now()
+    is_ahead = status is ServiceStatus.SCHEDULED
+    wanted = Wanted(
+        status,
+        TYPED,
+        starts_at=now + timedelta(hours=50) if is_ahead else None,
+        ends_at=now + timedelta(hours=52) if status is not ServiceStatus.NORMAL else None,
+        ticket="T-1 & 2",
+    )
+    set_status(
+        db.session.scalars(select(Holding.id)).all(),
+        wanted,
+        scope=Scope.ALL,
+        chosen={},
+        by=SYSTEM,
+        author_id=None,
+        now=now,
+        idempotency_key=status.value,
+    )
+
+
 def told(outbox: Outbox, sent: Any, title: str, minutes: int, component_id: int) -> None:
     """An incident from its beginning to its end, which took so many minutes."""
     by: dict[str, Any] = {"by": SYSTEM, "author_id": None}
@@ -208,6 +246,56 @@ def told(outbox: Outbox, sent: Any, title: str, minutes: int, component_id: int)
         sent(f"incident {state}")
 
 
+def planned(outbox: Outbox, sent: Any, component_id: int) -> None:
+    """Planned work from its announcement to its end, with every notice there is."""
+    begin = outbox.now().replace(second=0, microsecond=0) + timedelta(hours=50)
+    work = Maintenance(
+        public_id="battery",
+        title="New <battery> & fans in London",
+        state=MaintenanceState.SCHEDULED,
+        impact=WorkImpact.OUTAGE,
+        starts_at=begin,
+        ends_at=begin + timedelta(hours=2, minutes=30),
+        created_at=outbox.now(),
+        public_updated_at=outbox.now(),
+    )
+    db.session.add(work)
+    db.session.flush()
+    db.session.add(MaintenanceComponent(maintenance_id=work.id, component_id=component_id))
+    for notice in Notice:
+        work.sequence += 1
+        work.state = STATES.get(notice, work.state)
+        if notice in (Notice.MOVED, Notice.EXTENDED):
+            work.ends_at += timedelta(hours=1)
+        update = MaintenanceUpdate(
+            maintenance_id=work.id,
+            public_id=notice.value,
+            kind=notice,
+            state=work.state,
+            body=TYPED,
+            posted_at=outbox.now(),
+            starts_at=work.starts_at,
+            ends_at=work.ends_at,
+            notify=True,
+            is_late=notice is Notice.REMINDED,
+        )
+        db.session.add(update)
+        db.session.flush()
+        announcing.tell(work, update, by=SYSTEM, now=outbox.now())
+        sent(f"maintenance {notice}")
+
+
+STATES = {
+    Notice.STARTED: MaintenanceState.IN_PROGRESS,
+    Notice.VERIFYING: MaintenanceState.VERIFYING,
+    Notice.COMPLETED: MaintenanceState.COMPLETED,
+    Notice.EXTENDED: MaintenanceState.IN_PROGRESS,
+    Notice.CANCELLED: MaintenanceState.CANCELLED,
+    Notice.NOTE: MaintenanceState.SCHEDULED,
+}
+"""The state in which each of these notices is told; the others are told before the work."""
+
+
 def account_mail(letter: Letter, person: Person, company_id: int) -> AccountMail:
     purpose = {
         Letter.INVITATION: Purpose.INVITATION,
@@ -235,14 +323,17 @@ def test_every_kind_and_language_is_among_them(mails: Mails) -> None:
         kinds[mail.kind].add(mail.language)
     both = {"en", "de"}
     wanted = {f"incident {state}" for state in ("investigating", "identified", "watching", "fixed")}
-    wanted |= {f"account {letter}" for letter in Letter}
+    wanted |= {f"maintenance {notice}" for notice in Notice}
+    wanted |= {f"account {letter}" for letter in Letter} | {f"service {status}" for status in ServiceStatus}
     assert kinds == {**dict.fromkeys(wanted, both), "notice": {"en"}, "alarm": {"en"}}
 
 
 def test_the_parts_are_text_first_then_html_and_nothing_is_odd_about_them(mails: Mails) -> None:
     for mail in mails:
         message = mail.message
-        assert message.get_content_type() == "multipart/alternative", mail
+        is_for_calendars = mail.kind == f"service {ServiceStatus.SCHEDULED}" or mail.kind.startswith("maintenance")
+        whole = "multipart/mixed" if is_for_calendars else "multipart/alternative"
+        assert message.get_content_type() == whole, mail
         assert [part.get_content_type() for part in mail.parts] == ["text/plain", "text/html"], mail
         assert [part.get_content_charset() for part in mail.parts] == ["utf-8", "utf-8"], mail
         assert not [*message.defects, *(defect for part in mail.parts for defect in part.defects)], mail
@@ -404,6 +495,21 @@ def test_the_mails_of_an_incident_are_one_conversation_for_each_reader(mails: Ma
         assert "behoben" not in subject.lower()
 
 
+def test_the_mails_of_planned_work_are_one_conversation_and_say_when(mails: Mails) -> None:
+    found = [mail for mail in mails if mail.kind.startswith("maintenance")]
+    for reader in (ALICE, DOERTE):
+        theirs = [mail.message for mail in found if mail.reader == reader]
+        assert len({str(each["Subject"]) for each in theirs}) == len({str(each["References"]) for each in theirs}) == 1
+    for mail in found:
+        zone = "CET|CEST" if mail.language == "de" else "GMT|BST"
+        for part in (mail.text, words(mail.page.get_text())):
+            assert re.search(rf"\d\d:\d\d (?:{zone}) \((?:.*\d\d:\d\d|=) UTC\)", part), mail
+            assert "Hosted telephony (ACC-1 & 2)" in part, mail
+        (calendar,) = mail.message.iter_attachments()
+        (entry,) = Calendar.from_ical(calendar.get_content()).walk("VEVENT")
+        assert str(entry["X-MAINTNOTE-OBJECT-ID"]) == "ACC-1 & 2", mail
+
+
 def test_who_sends_it_why_and_how_to_leave_stands_in_the_headers(mails: Mails) -> None:
     for mail in mails:
         message = mail.message
@@ -413,7 +519,7 @@ def test_who_sends_it_why_and_how_to_leave_stands_in_the_headers(mails: Mails) -
         assert str(message["Feedback-ID"]).endswith(":portal.test"), mail
         assert message["Date"].datetime.tzinfo is not None, mail
         assert [each.addr_spec for each in message["To"].addresses] == [mail.reader], mail
-        is_list = mail.kind.startswith(("incident", "notice"))
+        is_list = mail.kind.startswith(("incident", "maintenance", "notice", "service"))
         assert all((name in message) is is_list for name in ("List-Id", "List-Unsubscribe", "Precedence")), mail
         if is_list:
             assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click", mail
@@ -423,8 +529,9 @@ def test_who_sends_it_why_and_how_to_leave_stands_in_the_headers(mails: Mails) -
 
 
 def test_the_page_of_the_way_out_belongs_to_the_list(mails: Mails) -> None:
-    incident = next(mail for mail in mails if mail.kind.startswith("incident"))
-    assert re.search(r"<incidents\.portal\.test>$", str(incident.message["List-Id"]))
+    for kind, topic in (("incident", "incidents"), ("maintenance", "maintenance")):
+        found = next(mail for mail in mails if mail.kind.startswith(kind))
+        assert re.search(rf"<{topic}\.portal\.test>$", str(found.message["List-Id"]))
 
 
 def test_a_checker_that_sees_nothing_would_be_of_no_use() -> None:

@@ -1,5 +1,6 @@
 """What each kind of file brings in, on the database: found again, changed, refused, and never doubled."""
 
+import io
 from datetime import timedelta
 from typing import Any
 
@@ -21,14 +22,17 @@ from portal.errors import RuleViolation, StaleEdit
 from portal.events import LiveTopic
 from portal.extensions import db
 from portal.notifications.models import Delivery
-from portal.records import actions
+from portal.records import actions, exports
 from portal.records.bulk import table_of
 from portal.records.models import ImportFile, ImportPart, ImportRun
+from portal.records.parts import parts_about
 from portal.records.queries import due_runs
 from portal.records.rules import ImportState, Verdict
+from portal.records.rules.exports import ExportKind
 from portal.records.working import Work
 from tests.conftest import Cast, counted_queries
 from tests.records.bringing_in import ROOT, applied, apply, begun, counts, planned, rows, sentences, worked_on
+from workers import tasks
 
 pytestmark = pytest.mark.usefixtures("session")
 
@@ -464,3 +468,44 @@ def test_files_go_after_their_time_and_what_came_of_them_stays(cast: Cast) -> No
 def test_the_columns_chosen_last_are_remembered(cast: Cast) -> None:
     planned("companies", "a,b\nCedar,7\n", mapping={"name": 0, "external_id": 1})
     assert begun("companies", "b,a\n8,Dogwood\n").mapping == {"name": 1, "external_id": 0}
+
+
+def test_what_a_service_says_of_itself_comes_in_and_goes_out_the_same(cast: Cast) -> None:
+    text = (
+        "name,aliases,icon,everyone,notifies\n"
+        "Email,Mail|Outlook;mail,mail,yes,Intermittent problems|system_is_down\n"
+        "Backup,,,,\nPhones,,Phone,no,none\n"
+    )
+    assert counts(applied("services", text)) == (3, 0, 0, 0)
+    email, backup, phones = db.session.scalars(select(Service).order_by(Service.position)).all()
+    assert (email.icon, email.aliases, email.alias_keys) == ("mail", ["Mail", "Outlook"], "mail\noutlook")
+    assert email.notifies == ["intermittent_problems", "system_is_down"]
+    assert (backup.icon, backup.aliases, backup.notifies, backup.is_global) == ("", [], None, False)
+    assert (phones.icon, phones.notifies) == ("phone", [])
+    assert email.is_global
+    tasks.hold_global_services()
+    assert db.session.scalar(select(func.count(Holding.id)).where(Holding.service_id == email.id)) == 2
+    exported = io.BytesIO()
+    exports.write_list(exported, parts_about(ExportKind.SERVICES)[0], clock.utcnow())
+    assert "Email,,,Mail|Outlook,mail,yes,intermittent_problems|system_is_down," in exported.getvalue().decode()
+    assert "Phones,,,,phone,no,none," in exported.getvalue().decode()
+    assert counts(applied("services", exported.getvalue())) == (0, 0, 3, 0)
+    silent = "name,aliases,icon,everyone,notifies\nEmail,,,,\n"
+    assert counts(applied("services", silent)) == (0, 0, 1, 0)
+    run = applied("services", "name,aliases,icon,everyone,notifies\nEmail,Post,cloud,no,all\nPhones,,,ja,\n")
+    assert rows(run, Verdict.CHANGED)[0]["changes"] == [
+        ["Other names", "Mail, Outlook", "Post"],
+        ["Icon", "mail", "cloud"],
+        ["Mailed statuses", "intermittent_problems, system_is_down", "all"],
+        ["Every company", "yes", "no"],
+    ]
+    db.session.expire_all()
+    now_said: tuple[Any, ...] = (email.aliases, email.notifies, email.is_global, phones.is_global)
+    assert now_said == (["Post"], None, False, True)
+    wrong = f"name,aliases,icon,everyone,notifies\nA,{'x' * 61},,,\nB,,dragon,,\nC,,,perhaps,\nD,,,,sometimes\n"
+    assert sentences(planned("services", wrong)) == [
+        "Row 2: another name has at most 60 characters.",
+        "Row 3: choose one of the icons.",
+        "Row 4: whether every company holds it is yes or no, and not perhaps.",
+        "Row 5: choose among the four statuses.",
+    ]

@@ -76,6 +76,7 @@ def staff(audience: For, ours: Values | None = None, missing: Values | None = No
     return Entry(audience, ours or {}, missing or dict.fromkeys(ours or {}, NO_ID), **rest)
 
 
+ANNOUNCEMENT = {"announcement_id": "#announcement"}
 COMPONENT, SERVICE = {"component_id": "#north"}, {"service_id": "#service_internet"}
 CONTACT_CHANNEL = {"channel_id": "#channel"}
 COMPANY, DOMAIN = {"company_id": "#company_a"}, {"domain_id": "#domain_a"}
@@ -85,8 +86,17 @@ PERSON = {**COMPANY, **HUMAN}
 HOLDING = {**COMPANY, "holding_id": "#holding_internet"}
 BROADCAST = {"broadcast_id": "#broadcast"}
 RELAY = {"relay_id": "#relay"}
+MONITOR = {"monitor_id": "#monitor"}
 NOTICE = {"notice_id": "#notice"}
+WORDS = {"name": "outage_system_down", "language": "de"}
+NO_WORDS = {"name": "nothing", "language": "en"}
+STARTER = {"note_id": "#starter_note"}
+DRAFT, INCIDENT_TEMPLATE = {"draft_id": "#incident_draft"}, {"template_id": "#incident_template"}
+SERVICE_UPDATE, SERVICE_WINDOW = {"update_id": "#service_update"}, {"window_id": "#service_window"}
+WORK_OF_B, SERIES, SLOT = {"maintenance_id": "#maintenance_affected"}, {"series_id": "#series"}, {"request_id": "#slot"}
+WORK_STEPS = ("begin", "verify", "complete", "move", "extend", "cancel", "note")
 NO_LOOK = {"token": "nobody-was-given-this"}
+NO_CALENDAR = {"secret": "nobody-was-given-this"}
 LINK, NO_LINK = {"token": "%unsubscribe"}, {"token": "WyJhIiwiYiIsbnVsbF0.forged"}
 
 API_IDS = {
@@ -100,6 +110,8 @@ API_IDS = {
     "incident_id": "#public",
     "update_id": "#update",
     "maintenance_id": "@maintenance_affected",
+    "service_update_id": "#service_update",
+    "window_id": "@service_window",
     "broadcast_id": "#broadcast",
     "delivery_id": "#delivery",
     "webhook_id": "#channel",
@@ -181,6 +193,20 @@ def of_a(kind: str, area: Area) -> Entry:
     )
 
 
+MONTH_PAGES = ("availability", "as_csv")
+
+SERVICE_OF_A = Entry(
+    For.CUSTOMERS,
+    {"holding_id": "#holding_internet"},
+    {"holding_id": NO_ID},
+    hidden=[{"holding_id": "#holding_hidden"}],
+    hidden_from_a=[{"holding_id": "#holding_telephony"}],
+    answers=OF_ONE_COMPANY,
+    area=Area.SERVICES,
+)
+"""The page of a service of company A; one is hidden from it, one is B's."""
+
+
 def work(kind: str) -> dict[str, Entry]:
     """The staff screens of jobs or quotes: all staff read, the office writes. A view is removed by its owner only."""
     blueprint, letter = f"admin_{kind}s", kind[0].upper()
@@ -219,7 +245,20 @@ RIGHTS: dict[str, Entry] = {
             "change_update": "incident_id update_id",
         },
     ),
-    **api("maintenances", {"list_maintenances": "", "read_maintenance": "maintenance_id"}),
+    **api(
+        "maintenances",
+        {
+            "list_maintenances": "",
+            "plan_maintenance": "",
+            **dict.fromkeys(
+                (
+                    *("read_maintenance", "change_maintenance", "move_maintenance", "begin_maintenance"),
+                    *("verify_maintenance", "complete_maintenance", "cancel_maintenance", "note_maintenance"),
+                ),
+                "maintenance_id",
+            ),
+        },
+    ),
     **api(
         "components",
         {
@@ -259,14 +298,38 @@ RIGHTS: dict[str, Entry] = {
                 ("read_service", "change_service", "set_dependencies", "archive_service", "restore_service"),
                 "service_id",
             ),
+            **dict.fromkeys(
+                ("remove_service", "end_holdings_of_service", "set_service_status"),
+                "service_id",
+            ),
         },
     ),
+    **api("questions", {"ask_question": ""}),
     **api(
         "holdings",
         {
             "list_holdings": "",
             "add_holding": "",
             **dict.fromkeys(("read_holding", "change_holding", "end_holding", "read_holding_status"), "holding_id"),
+            "set_holding_status": "holding_id",
+        },
+    ),
+    **api(
+        "service_updates",
+        {
+            "list_service_updates": "",
+            "add_service_update": "",
+            **dict.fromkeys(("read_service_update", "undo_service_update"), "service_update_id"),
+        },
+    ),
+    **api(
+        "service_windows",
+        {
+            "list_service_windows": "",
+            **dict.fromkeys(
+                ("read_service_window", "move_service_window", "cancel_service_window", "finish_service_window"),
+                "window_id",
+            ),
         },
     ),
     **api(
@@ -385,6 +448,10 @@ RIGHTS: dict[str, Entry] = {
     "public_domains.check": Entry(For.MACHINES, ours={"nonce": "A" * 32}, missing={"nonce": "short"}),
     # Without a secret set, as here, nothing is taken; tests/security/test_bounces.py has the others.
     "public_inbound.take_bounce": Entry(For.MACHINES, answers=frozenset({404})),
+    # A monitor's key is stored nowhere; tests/public/inbound has those that have one.
+    "public_monitors.take_signals": Entry(
+        For.MACHINES, ours={"key": NO_PUBLIC_ID}, missing={"key": NO_PUBLIC_ID}, answers=frozenset({404})
+    ),
     "public_health.alive": Entry(For.MACHINES),
     "public_health.ready": Entry(For.MACHINES),
     # Without a token set, as here, there is no such page; tests/public/health/test_metrics.py has the others.
@@ -394,11 +461,29 @@ RIGHTS: dict[str, Entry] = {
     "public_unsubscribe.leave": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.choose": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_unsubscribe.wish": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
+    "public_subscribe.sign_up": Entry(For.PUBLIC),
+    "public_subscribe.sign_up_webhook": Entry(For.PUBLIC),
+    "public_subscribe.ask_link": Entry(For.PUBLIC),
+    "public_subscribe.confirm": Entry(For.PUBLIC, **NO_MAILED_LINK),
+    "public_subscribe.manage": Entry(For.PUBLIC, **NO_MAILED_LINK),
+    "public_subscribe.leave": Entry(For.PUBLIC, **NO_MAILED_LINK),
+    "public_subscribe.mail_link": Entry(For.PUBLIC, **NO_MAILED_LINK),
+    # Only whoever knows a company's secret finds anything there: tests/public/calendar has one.
+    "public_own_calendar.company": Entry(For.ANYONE, ours=NO_CALENDAR, missing=NO_CALENDAR, answers=frozenset({404})),
     "public_view_as.begin": Entry(For.ANYONE, ours=NO_LOOK, missing=NO_LOOK, answers=frozenset({404})),
     "public_view_as.stop": Entry(For.ANYONE),
     # Readers of the status pages
     "public_status.status": Entry(For.READERS),
     "public_status.history": Entry(For.READERS),
+    "public_status.month": Entry(For.READERS, ours={"written": "@month"}, missing={"written": "1999-01"}),
+    "public_status.announcement": Entry(
+        For.READERS,
+        ours={"public_id": "@announcement"},
+        missing={"public_id": NO_PUBLIC_ID},
+        hidden=({"public_id": "@announcement_ahead"}, {"public_id": "#announcement"}),
+        # It is told on A's portal, and on B's it is as missing as any other.
+        answers=frozenset({200, 302, 404}),
+    ),
     "public_incidents.incident": Entry(
         For.READERS,
         ours={"public_id": "@public"},
@@ -411,7 +496,25 @@ RIGHTS: dict[str, Entry] = {
         ),
         hidden_from_a=({"public_id": "@affected"}, {"public_id": "@affected_past"}),
     ),
+    **{
+        f"public_maintenances.{endpoint}": Entry(
+            For.READERS,
+            ours={"public_id": "@maintenance_affected"},
+            missing={"public_id": NO_PUBLIC_ID},
+            hidden=({"public_id": "@maintenance_private"}, {"public_id": "#maintenance_affected"}),
+            hidden_from_a=({"public_id": "@maintenance_affected"},),
+            # It is work on what B uses: to A it is as missing as any other.
+            answers=frozenset({200, 302, 404}),
+        )
+        for endpoint in ("maintenance", "calendar")
+    },
     # Readers of the public documents
+    "public_feeds.feed": Entry(For.PUBLIC),
+    "public_calendar.maintenance": Entry(For.PUBLIC),
+    "public_badge.badge": Entry(For.PUBLIC),
+    "public_embed.frame": Entry(For.PUBLIC),
+    "public_embed.script": Entry(For.PUBLIC),
+    "api_v2_subscribers.subscribe": Entry(For.PUBLIC),
     "api_v2.summary": Entry(For.PUBLIC),
     "api_v2.status": Entry(For.PUBLIC),
     "api_v2.components": Entry(For.PUBLIC),
@@ -426,6 +529,49 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
     "customer_work_sheet.sheet": Entry(For.CUSTOMERS, {"version": "0" * 12}, {"version": "short"}),
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    **{f"customer_availability.{endpoint}": Entry(For.CUSTOMERS, area=Area.SERVICES) for endpoint in MONTH_PAGES},
+    "customer_questions.ask": Entry(For.CUSTOMERS, area=Area.SERVICES, query="q=status"),
+    **{f"customer_services.{endpoint}": SERVICE_OF_A for endpoint in ("service", "mails")},
+    "customer_services.calendar": replace(
+        SERVICE_OF_A,
+        ours={"holding_id": "#holding_internet", "public_id": "@service_window"},
+        missing={"holding_id": NO_ID, "public_id": NO_PUBLIC_ID},
+        hidden=[{"holding_id": "#holding_hidden", "public_id": "@service_window"}],
+        hidden_from_a=[{"holding_id": "#holding_telephony", "public_id": "@service_window"}],
+    ),
+    "customer_maintenances.slot": Entry(
+        For.CUSTOMERS,
+        ours={"public_id": "@maintenance_affected"},
+        missing={"public_id": NO_PUBLIC_ID},
+        hidden=[{"public_id": "@maintenance_private"}],
+        hidden_from_a=[{"public_id": "@maintenance_affected"}],
+        # B has asked already, which leads back to the work.
+        answers=frozenset({204, 303, 404}),
+        area=Area.STATUS,
+    ),
+    "customer_maintenances.freezes": Entry(For.CUSTOMERS, area=Area.STATUS),
+    "customer_maintenances.remove": Entry(
+        For.CUSTOMERS,
+        ours={"public_id": "@freeze"},
+        missing={"public_id": NO_PUBLIC_ID},
+        hidden=[{"public_id": "#freeze"}],
+        hidden_from_a=[{"public_id": "@freeze"}],
+        answers=frozenset({303, 404}),
+        area=Area.STATUS,
+    ),
+    **{
+        f"customer_incidents.{endpoint}": Entry(
+            For.CUSTOMERS,
+            ours={"public_id": "@public"},
+            missing={"public_id": NO_PUBLIC_ID},
+            hidden=[{"public_id": "@private"}, {"public_id": "#public"}],
+            hidden_from_a=[{"public_id": "@affected"}],
+            answers=frozenset({303, 404}),
+            area=Area.STATUS,
+        )
+        for endpoint in ("follow", "acknowledge")
+    },
+    "customer_incidents.seen": Entry(For.CUSTOMERS, answers=frozenset({204}), area=Area.STATUS),
     "customer_home.your_jobs": Entry(For.CUSTOMERS, area=Area.JOBS),
     "customer_home.your_quotes": Entry(For.CUSTOMERS, area=Area.QUOTES),
     "customer_jobs.jobs": Entry(For.CUSTOMERS, area=Area.JOBS),
@@ -482,6 +628,10 @@ RIGHTS: dict[str, Entry] = {
     # For a contact of the company alone; who is none is told so, in tests/customer/preferences.
     "customer_preferences.company": Entry(For.CUSTOMERS, answers=frozenset({200, 403})),
     "customer_account.account": Entry(For.CUSTOMERS),
+    **{f"customer_calendar.{endpoint}": Entry(For.CUSTOMERS) for endpoint in ("calendar", "make")},
+    **{
+        f"customer_calendar.{endpoint}": Entry(For.CUSTOMERS, answers=frozenset({404})) for endpoint in ("renew", "end")
+    },
     # Staff
     "admin_account.account": staff(For.STAFF),
     "admin_account.password": staff(For.STAFF),
@@ -514,7 +664,39 @@ RIGHTS: dict[str, Entry] = {
     "admin_services.new_service": staff(For.PUBLISHERS),
     "admin_services.edit_service": staff(For.PUBLISHERS, SERVICE),
     "admin_services.archive_service": staff(For.PUBLISHERS, SERVICE),
+    "admin_services.delete_service": staff(For.PUBLISHERS, SERVICE),
+    "admin_services.add_starters": staff(For.PUBLISHERS),
     "admin_services.restore_service": staff(For.PUBLISHERS, {"service_id": "#service_retired"}),
+    "admin_service_status.dashboard": staff(For.STAFF),
+    "admin_service_status.choose": staff(For.PUBLISHERS),
+    "admin_service_status.service": staff(For.STAFF, SERVICE),
+    "admin_service_status.service_history": staff(For.STAFF, SERVICE),
+    "admin_service_status.company": staff(For.STAFF, COMPANY),
+    "admin_service_status.holding": staff(For.STAFF, {"holding_id": "#holding_internet"}),
+    "admin_service_status.timeliness": staff(For.STAFF),
+    "admin_service_settings.service_settings": staff(For.PUBLISHERS),
+    "admin_availability.availability": staff(For.STAFF),
+    "admin_availability.all_as_csv": staff(For.STAFF),
+    "admin_availability.company": staff(For.STAFF, COMPANY),
+    "admin_availability.company_as_csv": staff(For.STAFF, COMPANY),
+    "admin_availability.contract": staff(For.ADMINS, COMPANY),
+    "admin_availability_settings.availability_settings": staff(For.PUBLISHERS),
+    "admin_service_status.starter_notes": staff(For.STAFF),
+    "admin_service_status.new_starter": staff(For.PUBLISHERS),
+    "admin_service_status.edit_starter": staff(For.PUBLISHERS, STARTER),
+    "admin_service_status.delete_starter": staff(For.PUBLISHERS, STARTER),
+    "admin_service_status.set_named": staff(For.PUBLISHERS, query="holding={holding_internet}"),
+    "admin_service_status.preview_named": staff(For.PUBLISHERS),
+    "admin_service_status.set_service": staff(For.PUBLISHERS, SERVICE),
+    "admin_service_status.preview_service": staff(For.PUBLISHERS, SERVICE),
+    "admin_service_status.update": staff(For.STAFF, SERVICE_UPDATE),
+    "admin_service_status.undo": staff(For.PUBLISHERS, SERVICE_UPDATE),
+    "admin_service_status.windows": staff(For.STAFF),
+    "admin_service_status.window": staff(For.STAFF, SERVICE_WINDOW),
+    "admin_service_status.preview_window": staff(For.PUBLISHERS, SERVICE_WINDOW),
+    "admin_service_status.move": staff(For.PUBLISHERS, SERVICE_WINDOW),
+    "admin_service_status.cancel": staff(For.PUBLISHERS, SERVICE_WINDOW),
+    "admin_service_status.finish": staff(For.PUBLISHERS, SERVICE_WINDOW),
     "admin_companies.company_list": staff(For.STAFF),
     "admin_companies.company": staff(For.STAFF, COMPANY),
     "admin_companies.new_company": staff(For.ADMINS),
@@ -561,6 +743,16 @@ RIGHTS: dict[str, Entry] = {
     "admin_portals.remove_portal": staff(For.ADMINS, DOMAIN),
     "admin_portals.wording": staff(For.ADMINS, DOMAIN),
     "admin_portals.set_wording": staff(For.ADMINS, DOMAIN),
+    "admin_portals.services": staff(For.ADMINS, DOMAIN),
+    "admin_portals.set_services": staff(For.ADMINS, DOMAIN),
+    "admin_portals.preview_services": staff(For.ADMINS, DOMAIN),
+    "admin_portals.set_colours": staff(For.ADMINS, DOMAIN),
+    "admin_portals.colours_sheet": staff(For.ADMINS, {**DOMAIN, "version": "1"}, {"domain_id": NO_ID, "version": "1"}),
+    "admin_portals.services_of_company": staff(For.ADMINS, {**DOMAIN, **COMPANY}),
+    "admin_portals.set_services_of_company": staff(For.ADMINS, {**DOMAIN, **COMPANY}),
+    "admin_portals.remove_services_of_company": staff(For.ADMINS, {**DOMAIN, **COMPANY}),
+    "admin_portals.public_page": staff(For.ADMINS, DOMAIN),
+    "admin_portals.set_public_page": staff(For.ADMINS, DOMAIN),
     "admin_portals.companies": staff(For.ADMINS, DOMAIN),
     "admin_portals.admit": staff(For.ADMINS, DOMAIN),
     "admin_portals.dismiss": staff(For.ADMINS, DOMAIN),
@@ -588,8 +780,17 @@ RIGHTS: dict[str, Entry] = {
     "admin_exports.download": staff(For.ADMINS, {"run_id": "#export"}),
     "admin_exports.discard": staff(For.ADMINS, {"run_id": "#export"}),
     "admin_retention.rules": staff(For.ADMINS),
+    "admin_assistant.permissions": staff(For.ADMINS),
     "admin_erasure.person": staff(For.ADMINS, {"person_id": "#alice"}),
     "admin_erasure.company": staff(For.ADMINS, {"company_id": "#company_closed"}),
+    "admin_subscribers.subscriber_list": staff(For.STAFF),
+    "admin_subscribers.add": staff(For.PUBLISHERS),
+    "admin_subscribers.bring_in": staff(For.PUBLISHERS),
+    "admin_subscribers.export": staff(For.ADMINS),
+    **{
+        f"admin_subscribers.{action}": staff(For.PUBLISHERS, {"subscriber_id": "#subscriber"})
+        for action in ("quarantine", "reactivate", "remove")
+    },
     "admin_suppressions.suppression_list": staff(For.STAFF),
     "admin_suppressions.stop": staff(For.PUBLISHERS),
     "admin_suppressions.lift": staff(For.PUBLISHERS, {"suppression_id": "#suppression"}),
@@ -615,12 +816,54 @@ RIGHTS: dict[str, Entry] = {
     "admin_relays.switch_off": staff(For.ADMINS, RELAY),
     "admin_relays.switch_on": staff(For.ADMINS, RELAY),
     "admin_relays.remove_relay": staff(For.ADMINS, RELAY),
+    "admin_monitors.monitor_list": staff(For.ADMINS),
+    "admin_monitors.new_monitor": staff(For.ADMINS, answers=frozenset({200, 302})),
+    "admin_monitors.monitor_page": staff(For.ADMINS, MONITOR),
+    "admin_monitors.edit_monitor": staff(For.ADMINS, MONITOR),
+    "admin_monitors.renew_address": staff(For.ADMINS, MONITOR),
+    "admin_monitors.remove_monitor": staff(For.ADMINS, MONITOR),
     "admin_tokens.token_list": staff(For.ADMINS),
     "admin_tokens.new_token": staff(For.ADMINS, answers=frozenset({200, 302})),
     "admin_tokens.revoke": staff(For.ADMINS, {"token_id": "#token"}),
     "admin_search.search": staff(For.STAFF, query="q=canary"),
     "admin_search.options": staff(For.STAFF, query="q=canary"),
+    "admin_announcements.announcement_list": staff(For.PUBLISHERS),
+    "admin_announcements.new_announcement": staff(For.PUBLISHERS),
+    "admin_announcements.announcement": staff(For.PUBLISHERS, ANNOUNCEMENT),
+    "admin_announcements.end_announcement": staff(For.PUBLISHERS, ANNOUNCEMENT),
+    "admin_announcements.remove_announcement": staff(For.PUBLISHERS, ANNOUNCEMENT),
     "admin_incidents.index": staff(For.STAFF),
+    **{
+        f"admin_incident_beside.{endpoint}": staff(For.STAFF, {"incident_id": "#public"})
+        for endpoint in ("reach", "calls", "export_reach", "changes", "postmortem")
+    },
+    "admin_incident_beside.company_reach": staff(For.STAFF, {"incident_id": "#public", "company_id": "#company_a"}),
+    **{
+        f"admin_incident_beside.{endpoint}": staff(For.PUBLISHERS, {"incident_id": "#public"})
+        for endpoint in ("write_postmortem", "hand_over", "merge")
+    },
+    **{
+        f"admin_incident_beside.{endpoint}": staff(
+            # Nothing is written of it yet: there is nothing to publish, and nothing to throw away.
+            For.PUBLISHERS,
+            {"incident_id": "#public"},
+            answers=frozenset({303, 404}),
+        )
+        for endpoint in ("publish_postmortem", "discard_postmortem")
+    },
+    "admin_incident_drafts.index": staff(For.PUBLISHERS),
+    "admin_incident_drafts.draft": staff(For.PUBLISHERS, DRAFT),
+    "admin_incident_drafts.save": staff(For.PUBLISHERS, DRAFT),
+    "admin_incident_drafts.publish": staff(For.PUBLISHERS, DRAFT),
+    "admin_incident_drafts.discard": staff(For.PUBLISHERS, DRAFT),
+    "admin_incident_templates.index": staff(For.PUBLISHERS),
+    "admin_incident_templates.new": staff(For.PUBLISHERS),
+    "admin_incident_templates.edit": staff(For.PUBLISHERS, INCIDENT_TEMPLATE),
+    "admin_incident_templates.archive": staff(For.PUBLISHERS, INCIDENT_TEMPLATE),
+    "admin_incident_templates.restore": staff(For.PUBLISHERS, INCIDENT_TEMPLATE),
+    "admin_incident_templates.move": staff(For.PUBLISHERS, INCIDENT_TEMPLATE),
+    "admin_incident_templates.starters": staff(For.PUBLISHERS),
+    "admin_past_incidents.new": staff(For.PUBLISHERS),
     "admin_incidents.new": staff(For.PUBLISHERS),
     "admin_incidents.preview": staff(For.PUBLISHERS),
     "admin_incidents.incident": staff(For.STAFF, {"incident_id": "#private"}),
@@ -628,6 +871,23 @@ RIGHTS: dict[str, Entry] = {
     "admin_incidents.preview_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),
     "admin_incidents.edit": staff(For.PUBLISHERS, {"incident_id": "#public"}),
     "admin_incidents.edit_update": staff(For.PUBLISHERS, {"incident_id": "#public", "update_id": "#update"}),
+    "admin_maintenances.index": staff(For.STAFF),
+    "admin_maintenances.plan": staff(For.PUBLISHERS),
+    "admin_maintenances.preview_plan": staff(For.PUBLISHERS),
+    "admin_maintenances.maintenance": staff(For.STAFF, WORK_OF_B),
+    "admin_maintenances.edit": staff(For.PUBLISHERS, WORK_OF_B),
+    "admin_maintenances.preview_edit": staff(For.PUBLISHERS, WORK_OF_B),
+    "admin_maintenances.preview_step": staff(For.PUBLISHERS, WORK_OF_B),
+    **{f"admin_maintenances.{step}": staff(For.PUBLISHERS, WORK_OF_B) for step in WORK_STEPS},
+    "admin_maintenances.series": staff(For.STAFF, SERIES),
+    "admin_maintenances.edit_series": staff(For.PUBLISHERS, SERIES),
+    "admin_maintenances.preview_series": staff(For.PUBLISHERS, SERIES),
+    "admin_maintenances.stop_series": staff(For.PUBLISHERS, SERIES),
+    "admin_maintenances.requests": staff(For.STAFF),
+    "admin_maintenances.slot_request": staff(For.STAFF, SLOT),
+    "admin_maintenances.preview_answer_form": staff(For.PUBLISHERS, SLOT),
+    "admin_maintenances.answer": staff(For.PUBLISHERS, SLOT),
+    "admin_maintenances.freezes": staff(For.STAFF),
     "admin_work_settings.job_statuses": staff(For.OFFICE),
     "admin_work_settings.quote_statuses": staff(For.OFFICE),
     "admin_leak_proof.proof": staff(For.OFFICE),
@@ -644,6 +904,12 @@ RIGHTS: dict[str, Entry] = {
     "admin_operation.resume": staff(For.ADMINS),
     "admin_sending.sending": staff(For.STAFF),
     "admin_bounces.bounces": staff(For.STAFF),
+    "admin_templates.templates": staff(For.PUBLISHERS),
+    **{
+        f"admin_templates.{action}": staff(For.PUBLISHERS, WORDS, NO_WORDS)
+        for action in ("words", "preview", "mail", "test", "reset")
+    },
+    "admin_templates.restore": staff(For.PUBLISHERS, WORDS, NO_WORDS),
     "admin_notices.notices": staff(For.PUBLISHERS),
     "admin_notices.new": staff(For.PUBLISHERS),
     "admin_notices.preview": staff(For.PUBLISHERS),
@@ -704,5 +970,5 @@ def address(app: Flask, world: World, rule: Rule, values: Values) -> str:
                 found[parameter] = unsubscribe_path("stranger@people.test", "incidents", None).rpartition("/")[2]
     built = rule.build(found)
     assert built is not None
-    query = RIGHTS[rule.endpoint].query
+    query = RIGHTS[rule.endpoint].query.format_map(world.ids)
     return built[1] + (f"?{query}" if query else "")

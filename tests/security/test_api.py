@@ -43,6 +43,9 @@ OPEN_TO_A = {
     "maintenances": ("list_maintenances", "read_maintenance"),
     "services": ("list_services", "read_service"),
     "holdings": ("list_holdings", "read_holding", "read_holding_status"),
+    "service_updates": ("list_service_updates", "read_service_update"),
+    "service_windows": ("list_service_windows", "read_service_window"),
+    "questions": ("ask_question",),
     "jobs": (
         *("list_jobs", "read_job", "list_job_messages", "read_job_message"),
         *("list_job_files", "read_job_file", "fetch_job_file"),
@@ -125,6 +128,11 @@ def test_t01_what_is_not_a_company_s_looks_missing_to_its_token(machine: MakeMac
         (f"/holdings/{ids['holding_telephony']}", "/holdings/2147483000"),
         (f"/holdings/{ids['holding_telephony']}/status", "/holdings/2147483000/status"),
         (f"/services/{ids['service_telephony']}", "/services/2147483000"),
+        (f"/holdings/{ids['holding_hidden']}", "/holdings/2147483000"),
+        (f"/holdings/{ids['holding_hidden']}/status", "/holdings/2147483000/status"),
+        (f"/service-updates/{ids['service_update_b']}", "/service-updates/2147483000"),
+        (f"/service-updates/{ids['service_update_hidden']}", "/service-updates/2147483000"),
+        ("/service-windows/1", "/service-windows/2147483000"),
         (f"/components/{ids['archived']}", "/components/2147483000"),
         (f"/incidents/{named['private']}", "/incidents/0000000000000000"),
         (f"/incidents/{named['affected']}", "/incidents/0000000000000000"),
@@ -163,7 +171,9 @@ def test_t07_t09_numbers_say_nothing_of_private_reports(machine: MakeMachine, wo
     """No row numbers, versions or totals of incidents leave for a company, not even inside a cursor."""
     bound = machine(Scope.READ, world.cast.a)
     listed = bound.all("/incidents?limit=1")
-    assert {each["public_id"] for each in listed} == {world.public_ids["public"]}
+    assert {each["public_id"] for each in listed} == {
+        world.public_ids[name] for name in ("public", "worded", "worded_home")
+    }
     staff_only = {"id", "version", "visibility", "audience", "is_backfill", "created_at", "impact_override"}
     assert not staff_only & set(listed[0])
     updates = bound.all(f"/incidents/{world.public_ids['public']}/updates?limit=1")
@@ -175,7 +185,7 @@ def test_t07_t09_numbers_say_nothing_of_private_reports(machine: MakeMachine, wo
 def test_t03_b_s_token_sees_what_is_b_s(machine: MakeMachine, world: World) -> None:
     bound = machine(Scope.READ, world.cast.b, B_HOST)
     assert {each["public_id"] for each in bound.all("/incidents")} == {
-        world.public_ids[name] for name in ("public", "affected", "affected_past")
+        world.public_ids[name] for name in ("public", "worded", "worded_home", "affected", "affected_past")
     }
     assert [each["public_id"] for each in bound.all("/maintenances")] == ["mnt-maintenance_affected"]
     assert [each["id"] for each in bound.all("/holdings")] == [world.ids["holding_telephony"]]
@@ -186,7 +196,7 @@ def test_t17_t18_an_area_switched_off_is_gone_for_its_token_at_once(machine: Mak
     cast = world.cast
     bound, unbound = machine(Scope.READ, cast.a), machine(Scope.READ)
     of_status = ("/incidents", "/maintenances", "/components", "/component-groups")
-    of_services = ("/services", "/holdings")
+    of_services = ("/services", "/holdings", "/service-updates", "/service-windows")
     job, quote = f"/jobs/{world.public_ids['job_a']}", f"/quotes/{world.public_ids['quote_a']}"
     of_work = {
         Area.MESSAGES: tuple(
@@ -205,7 +215,8 @@ def test_t17_t18_an_area_switched_off_is_gone_for_its_token_at_once(machine: Mak
     assert {bound.get(path).status_code for path in of_status} == {404}
     assert {bound.get(path).status_code for path in of_services} == {200}
     told = bound.read(status)
-    assert (told["status"], told["reason"], told["incident_public_id"]) == (None, "", None)
+    # What staff state of it is no incident, and still said; nothing is claimed of what nobody stated anything of.
+    assert (told["status"], told["reason"], told["incident_public_id"]) == ("scheduled_service", "", None)
     domains.set_override(cast.domain_a, cast.a, Area.SERVICES, False, by=SYSTEM, now=clock.utcnow())
     db.session.commit()
     assert {bound.get(path).status_code for path in of_services} == {404}

@@ -18,15 +18,16 @@ from portal.extensions import db
 from portal.incidents.rules import Severity
 from portal.notifications.models import ContactChannel, Delivery
 from tests.conftest import NOW, SignIn, token_in
-from tests.security.rights import RIGHTS, For, address, routes
+from tests.security.rights import OF_ONE_COMPANY, RIGHTS, For, address, routes
 from tests.security.world import A_HOST, B_HOST, ROLES, Role, World, client_of, publish
 
 BELONGS_TO_NO_AREA = {
     *("customer_home", "customer_account", "customer_preferences"),
-    *("customer_files", "customer_work_sheet"),
+    *("customer_files", "customer_work_sheet", "customer_calendar"),
 }
 """Blueprints: the home shows what is open; the account is everybody's own, and so is what mails one. A file has the
-area of what it belongs to (test_files.py), and the sheet of colours says nothing."""
+area of what it belongs to (test_files.py), and the sheet of colours says nothing. The calendar is there
+while one of two areas is open (below)."""
 
 AREAS = [Area.STATUS, Area.SERVICES]
 HTMX = {"HX-Request": "true"}
@@ -67,11 +68,18 @@ def override(domain: PortalDomain, company: Company, area: Area, is_open: bool |
     events.commit()
 
 
-def paths_of(app: Flask, world: World, area: Area) -> list[str]:
+def paths_of(app: Flask, world: World, area: Area, *, of_every_company: bool = False) -> list[str]:
+    """The pages of an area that are there for A; `of_every_company` leaves out those of something that A alone has.
+
+    What only B has is there for neither: of it the sweep speaks.
+    """
     return [
         address(app, world, rule, RIGHTS[rule.endpoint].ours)
         for rule in routes(app)
-        if RIGHTS[rule.endpoint].area is area and "GET" in (rule.methods or set())
+        if RIGHTS[rule.endpoint].area is area
+        and RIGHTS[rule.endpoint].ours not in RIGHTS[rule.endpoint].hidden_from_a
+        and "GET" in (rule.methods or set())
+        and not (of_every_company and RIGHTS[rule.endpoint].answers == OF_ONE_COMPANY)
     ]
 
 
@@ -90,16 +98,28 @@ def test_t17_every_customer_screen_belongs_to_an_area(app: Flask) -> None:
     assert lost == set()
 
 
+def test_t17_t18_the_calendar_is_gone_once_neither_of_its_areas_is_open(world: World, alice: FlaskClient) -> None:
+    for area in AREAS:
+        assert statuses(alice, ["/calendar"]) == {200}
+        override(world.cast.domain_a, world.cast.a, area, False)
+    assert statuses(alice, ["/calendar"]) == {404}
+    token = token_in(alice, "/nothing-here")
+    for path in ("/calendar", "/calendar/renew", "/calendar/end"):
+        assert alice.post(path, data={"csrf_token": token, "version": "1"}).status_code == 404
+    override(world.cast.domain_a, world.cast.a, Area.SERVICES, True)
+    assert statuses(alice, ["/calendar"]) == {200}
+
+
 @pytest.mark.parametrize("area", AREAS)
 def test_t18_the_switch_of_the_domain_counts_on_the_next_request(
     app: Flask, world: World, alice: FlaskClient, charlie: FlaskClient, area: Area
 ) -> None:
-    paths = paths_of(app, world, area)
-    assert paths
-    assert statuses(alice, paths) == statuses(charlie, paths) == {200}
+    paths, of_every_company = paths_of(app, world, area), paths_of(app, world, area, of_every_company=True)
+    assert of_every_company
+    assert statuses(alice, paths) == statuses(charlie, of_every_company) == {200}
     close(world.cast.domain_a, area)
     assert statuses(alice, paths) == {404}
-    assert statuses(charlie, paths) == {200}
+    assert statuses(charlie, of_every_company) == {200}
     close(world.cast.domain_a)
     assert statuses(alice, paths) == {200}
 
@@ -210,7 +230,9 @@ def test_t17_mails_of_the_area_stop_with_it(world: World, change: Callable[[Worl
     before = set(db.session.scalars(select(Delivery.id)))
     publish(world, "new", "All is down", "Everybody is hit.", {world.ids["north"]: Severity.MAJOR_OUTAGE})
     events.commit()
-    addresses = {row.address for row in db.session.scalars(select(Delivery)) if row.id not in before}
+    # A subscriber hears what the public page shows, which has a switch of its own.
+    rows = [row for row in db.session.scalars(select(Delivery)) if row.id not in before]
+    addresses = {row.address for row in rows if row.subscriber_id is None}
     channel = db.session.get_one(ContactChannel, world.ids["channel"]).hint
     of_a: set[str] = {channel, *[person.email for person in _people(world.cast.alice, world.cast.bob)]}
     assert addresses == ({world.cast.charlie.email} | of_a if are_mailed else {world.cast.charlie.email})

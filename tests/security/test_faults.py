@@ -418,7 +418,8 @@ def test_i22_i26_at_the_server_a_title_is_a_subject_and_a_text_is_a_body(running
         answer = ada.post("/admin/incidents/new", form)
         assert answer.status in {303, 422}
         wanted += 2 if answer.status == 303 else 0
-    assert wanted >= 6
+    # The rest is refused in words: line breaks in a title, and variables that nothing fills.
+    assert wanted >= 4
 
     def mails() -> list[Received]:
         return [each for each in running.sink.received if "nasty" in each.content.decode("utf-8", "replace")]

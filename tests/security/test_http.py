@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
@@ -118,6 +119,7 @@ def test_r16_a_database_that_is_gone_is_a_calm_503(
 
     monkeypatch.setattr(db.session, "execute", gone)
     monkeypatch.setattr(db.session, "scalars", gone)
+    monkeypatch.setattr(Connection, "exec_driver_sql", gone)
     client = client_on(probe_app, STAFF_HOST)
     client.set_cookie("sid", "anything", domain=STAFF_HOST)
     for headers in ({}, {"HX-Request": "true"}):

@@ -19,18 +19,38 @@ from portal.audit.rules import Actor
 from portal.catalogue.models import Component, ComponentGroup, Holding, Service
 from portal.catalogue.notices.models import Notice
 from portal.database import Base
+from portal.domains.announcements.models import Announcement
 from portal.domains.models import PortalDomain, PortalHost
 from portal.extensions import db
 from portal.files.models import StoredFile
-from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceUpdate
+from portal.incidents.models import (
+    Freeze,
+    Incident,
+    IncidentDraft,
+    IncidentRevision,
+    IncidentTemplate,
+    IncidentUpdate,
+    IncidentWording,
+    Maintenance,
+    MaintenanceSeries,
+    MaintenanceUpdate,
+    Monitor,
+    MonitorCondition,
+    MonitorMatch,
+    Postmortem,
+    SlotRequest,
+)
 from portal.incidents.rules import Severity
 from portal.jobs.models import QuoteAnswer, QuoteLine, SavedView, WorkItem, WorkMove, WorkStatus
 from portal.messages.models import Message
 from portal.notifications.bounces.models import BounceMailbox, BounceReport
 from portal.notifications.models import Broadcast, ContactChannel, Delivery, Outbound, Relay, Suppression
 from portal.notifications.rules import RelayState
+from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.templates.models import MailTemplate
 from portal.operation.models import MailAlarm
 from portal.records.models import ExportRun, ImportPart, ImportRun
+from portal.services.models import ServiceUpdate, ServiceWindow, StarterNote
 from tests.conftest import token_in
 from tests.security.rights import RIGHTS, address, routes
 from tests.security.world import ROLES, World, client_of, publish
@@ -51,10 +71,22 @@ FIELDS: dict[type[Any], list[str]] = {
     Holding: ["reference"],
     PortalDomain: ["brand", "tagline", "support_phone", "support_email", "support_hours"],
     PortalHost: ["detail"],
+    Announcement: ["title"],
     Incident: ["title"],
     IncidentUpdate: ["body"],
+    IncidentWording: ["text"],
+    IncidentTemplate: ["name", "title", "body"],
+    IncidentDraft: ["title", "origin_name", "trouble", "first_signal", "last_signal"],
+    IncidentRevision: ["before", "after", "by_label"],
+    Postmortem: ["body"],
+    Monitor: ["name", "last_trouble"],
+    MonitorMatch: ["word"],
+    MonitorCondition: ["title", "text"],
     Maintenance: ["title"],
     MaintenanceUpdate: ["body"],
+    MaintenanceSeries: ["title", "body"],
+    SlotRequest: ["text", "answer"],
+    Freeze: ["reason"],
     Broadcast: ["title", "note"],
     Delivery: ["address", "answer", "name"],
     Relay: ["name", "last_answer", "username", "sender"],
@@ -64,6 +96,7 @@ FIELDS: dict[type[Any], list[str]] = {
     BounceMailbox: ["last_answer"],
     MailAlarm: ["reason"],
     Suppression: ["detail"],
+    Subscriber: ["consent", "reason"],
     Outbound: ["reason"],
     ApiToken: ["name"],
     ImportRun: ["filename", "note", "created_by"],
@@ -76,14 +109,24 @@ FIELDS: dict[type[Any], list[str]] = {
     QuoteLine: ["description"],
     QuoteAnswer: ["name", "reason", "withdrawn_reason", "agent"],
     SavedView: ["name", "query"],
+    ServiceUpdate: ["notes", "ticket"],
+    ServiceWindow: ["notes", "ticket"],
+    StarterNote: ["title", "body"],
+    MailTemplate: ["subject", "text", "html"],
 }
 
 NESTED: dict[type[Any], list[str]] = {
     PortalDomain: ["wordings"],
+    Announcement: ["wordings"],
+    Service: ["aliases"],
+    IncidentDraft: ["content"],
     ImportRun: ["samples"],
     ImportPart: ["rows"],
 }
 """Columns whose canaries lie within lists and mappings."""
+
+
+IN_FRAMES = {"admin_notices.mail", "admin_templates.mail"}
 
 
 @pytest.fixture
@@ -100,14 +143,15 @@ def pages(app: Flask, world: World, clients: dict[str, FlaskClient]) -> Iterator
             path = address(app, world, rule, RIGHTS[rule.endpoint].ours)
             answer = client.get(path)
             # A mail in its frame is styled as mails are, under a policy of its own: test_notices.py, I10.
-            if answer.status_code == 200 and "html" in answer.content_type and rule.endpoint != "admin_notices.mail":
+            if answer.status_code == 200 and "html" in answer.content_type and rule.endpoint not in IN_FRAMES:
                 yield f"{name} {path}", answer.get_data(as_text=True)
 
 
 MACHINE_MADE = re.compile(
-    r".*(_key|_id|hash|language|time_zone|host|url|accent|scope|topic|kind|channel|wording|worker|outcome|owner|source"
+    r".*(key|_id|hash|language|time_zone|host|url|accent|scope|topic|kind|channel|wording|worker|outcome|owner|source"
     r"|code|days|last_day|user_agent|ip|fingerprint|encoding|delimiter|nonce|sealed_secret|hint|digest|due_zone|offered"
-    r"|password_sealed|secret|old_secret|ids|answers|media_type|sha256|storage_name|currency|color)"
+    r"|zone|icon|alias_keys|rule|starts_on"
+    r"|starter|from_month|fold|sealed|password_sealed|secret|old_secret|ids|answers|media_type|sha256|storage_name|currency|color)"
 )
 """Columns nobody types free text into."""
 
@@ -133,9 +177,11 @@ UNPLANTED = [
     "AccountMail.address",  # no address can hold markup
     "ContactChannel.address",  # sealed
     "DeliveryAttempt.answer",  # the last one stands on the delivery too
+    "MailTemplate.name",  # one of the product's own
     "MailedLink.address",
     "Person.email",
     "QuoteAnswer.address",  # of the network
+    "Subscriber.address",  # as those of accounts; of a channel only its mask
 ]
 
 
@@ -534,7 +580,7 @@ def test_a16_links_in_mails_lead_to_the_stored_address_whatever_host_was_asked(
     row = db.session.scalars(select(Broadcast).order_by(Broadcast.id.desc())).first()
     assert row is not None
     values = [each.values for each in db.session.scalars(select(Delivery).where(Delivery.broadcast_id == row.id))]
-    assert len(values) == 4, "three people, and the webhook of one company"
+    assert len(values) == 5, "three people, the webhook of one company, and a subscriber"
     everything = f"{row.content} {row.selector} {values}"
     assert "evil.test" not in everything
     assert ":99" not in everything

@@ -46,6 +46,10 @@ PATIENCE = 600.0
 LEADS_NOWHERE = {
     "/metrics",
     "/files/<public_id>/small",
+    "/maintenances/<public_id>/slot",
+    "/calendar/<secret>.ics",
+    "/subscribe/confirm/<token>",
+    "/subscribe/manage/<token>",
     "/api/v1/companies/<int:company_id>/admissions",
     "/api/v1/companies/<int:company_id>/memberships",
     "/api/v1/components/<int:component_id>/services",
@@ -53,7 +57,8 @@ LEADS_NOWHERE = {
     "/api/v1/maintenances/<string(maxlength=40):maintenance_id>",
     "/api/v1/services/order",
 }
-"""Doors that refuse every customer, and two behind which A has nothing: small copies of pictures, maintenance."""
+"""Doors that refuse every customer, and those behind which A has nothing: small copies of pictures, maintenance, an
+address of its calendar; and those that only the link in a letter to a subscriber opens, who is no company's."""
 
 
 def look(company_id: int, *rules: str, seconds: float = PATIENCE) -> Proof:

@@ -264,8 +264,14 @@ def test_a20_no_form_is_taken_without_its_token(app: Flask, world: World) -> Non
     assert checksum() == before
 
 
-TAKES_NO_TOKEN: set[str] = {"public_unsubscribe.leave", "public_inbound.take_bounce"}
-"""One-click unsubscribing is posted by mailbox providers (RFC 8058), reports of mails by a server that signs them."""
+TAKES_NO_TOKEN: set[str] = {
+    "public_unsubscribe.leave",
+    "public_inbound.take_bounce",
+    "public_monitors.take_signals",
+    "api_v2_subscribers.subscribe",
+}
+"""One-click unsubscribing is posted by mailbox providers (RFC 8058), reports of mails by a server that signs them, and
+what is wrong by monitors whose key stands in the address."""
 
 
 @pytest.mark.usefixtures("frozen")

@@ -3,9 +3,10 @@
 import hashlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -27,6 +28,7 @@ from portal.catalogue.models import (
 )
 from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.rules import Chosen
+from portal.domains.announcements.actions import announce
 from portal.domains.models import PortalHost
 from portal.domains.queries.hosts import hosts_of
 from portal.extensions import db
@@ -35,8 +37,24 @@ from portal.files.actions import Giver, keep
 from portal.files.subjects import Ref
 from portal.files.taking import take
 from portal.incidents import actions as incidents
-from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
+from portal.incidents.actions.drafts import save_draft
+from portal.incidents.actions.monitors import Named, add_monitor
+from portal.incidents.actions.templates import TemplateContent, keep_template
+from portal.incidents.models import (
+    Freeze,
+    Incident,
+    IncidentUpdate,
+    Maintenance,
+    MaintenanceComponent,
+    MaintenanceSeries,
+    MaintenanceUpdate,
+    SlotRequest,
+)
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
+from portal.incidents.rules.drafts import DraftContent
+from portal.incidents.rules.maintenance import WorkImpact
+from portal.incidents.rules.monitors import Shape
+from portal.incidents.rules.wordings import Wording
 from portal.jobs.actions import create_item, move, save_table
 from portal.jobs.actions.saved_views import save_view
 from portal.jobs.queries import settings_of
@@ -52,11 +70,19 @@ from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
 from portal.notifications.profiles import Security as RelaySecurity
 from portal.notifications.rules import SuppressionReason
+from portal.notifications.subscribers.actions import add as add_subscriber
+from portal.notifications.subscribers.models import Subscriber
 from portal.records import actions as imports
 from portal.records import exports
 from portal.records.kinds import kind_named
 from portal.records.rules.exports import ExportKind
 from portal.records.working import Work
+from portal.services.actions import set_status
+from portal.services.actions.assistant import set_assistant
+from portal.services.actions.starters import keep as keep_starter
+from portal.services.models import ServiceUpdate, ServiceView, ServiceWindow
+from portal.services.rules import Scope as StatusScope
+from portal.services.rules import ServiceStatus, Wanted
 from tests.conftest import STAFF_HOST, Cast, client_on
 from tests.support.cases import case
 
@@ -99,6 +125,7 @@ def plant(cast: Cast) -> World:
     world.ids["token"] = make_token(
         canary(STAFF_ONLY, "tokenname"), Scope.READ, company=cast.a, by=SYSTEM, now=clock.utcnow()
     )[0].id
+    _plant_monitor(world)
     db.session.flush()
     _plant_relay()
     _plant_people(world)
@@ -108,14 +135,67 @@ def plant(cast: Cast) -> World:
     _plant_records(world)
     _plant_import(world)
     _plant_notice(world)
+    _plant_announcements(world)
     _plant_channel(world)
     _plant_conversations(world)
     plant_work(world)
+    _plant_statuses(world)
     for kind, row in (("broadcast", Broadcast), ("delivery", Delivery), ("relay", Relay), ("audit_entry", AuditEntry)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     assert all(world.ids.values())
     events.commit()
     return world
+
+
+def _plant_statuses(world: World) -> None:
+    """Of A's internet access that it is scheduled for service, of B's telephony that it is down, and of a service that
+    is hidden from A, which it holds, that that is down too. Of everything it is Ada who said so."""
+    cast, now = world.cast, clock.utcnow()
+    set_assistant(True, version=0, by=SYSTEM, now=now)
+    secret = canary(STAFF_ONLY, "hiddenservice")
+    service = Service(name=secret, name_key=secret.casefold(), created_at=now)
+    db.session.add(service)
+    db.session.flush()
+    hidden = Holding(company_id=cast.a.id, service_id=service.id, reference=f"{secret}reference", valid_from=now)
+    db.session.add_all([hidden, ServiceView(domain_id=cast.domain_a.id, hidden_services=[service.id])])
+    db.session.flush()
+    world.ids["holding_hidden"] = hidden.id
+    starts_at = now + timedelta(days=3)
+    for holding_id, owner, wanted in (
+        (world.ids["holding_internet"], ONLY_A, Wanted(ServiceStatus.SCHEDULED, starts_at=starts_at)),
+        (world.ids["holding_telephony"], ONLY_B, Wanted(ServiceStatus.DOWN)),
+        (hidden.id, STAFF_ONLY, Wanted(ServiceStatus.DOWN)),
+    ):
+        said = replace(
+            wanted,
+            notes=canary(owner, "statusnotes"),
+            ticket=canary(owner, "statusticket"),
+            ends_at=starts_at + timedelta(hours=1),
+            notify=False,
+        )
+        set_status(
+            [holding_id],
+            said,
+            scope=StatusScope.ONE,
+            chosen={},
+            by=Actor(canary(STAFF_ONLY, "statedby"), cast.ada.id),
+            author_id=cast.ada.id,
+            now=now,
+            idempotency_key=f"status-{holding_id}",
+        )
+    made = db.session.scalars(select(ServiceUpdate.id).order_by(ServiceUpdate.id)).all()
+    world.ids |= dict(zip(("service_update", "service_update_b", "service_update_hidden"), made, strict=True))
+    window = db.session.scalars(select(ServiceWindow)).one()
+    world.public_ids["service_window"], world.ids["service_window"] = window.public_id, window.id
+    starter = keep_starter(
+        ServiceStatus.DOWN,
+        canary(STAFF_ONLY, "startertitle"),
+        canary(STAFF_ONLY, "starterbody"),
+        by=SYSTEM,
+        author_id=None,
+        now=now,
+    )
+    world.ids["starter_note"] = starter.id
 
 
 def plant_work(world: World) -> None:
@@ -220,7 +300,18 @@ def _plant_people(world: World) -> None:
     accounts.open_session(alice, world.cast.a.id, A_HOST, ip="127.0.0.9", user_agent=canary(ONLY_A, "browser"), now=now)
     suppress(alice.email, "incidents", SuppressionReason.HARD_BOUNCE, now=now, detail=canary(STAFF_ONLY, "bounce"))
     set_contact(alice, world.cast.a, True, by=SYSTEM, now=now)
-    for kind, row in (("session", Session), ("suppression", Suppression)):
+    address, consent = f"{canary(STAFF_ONLY, 'subscriber')}@reader.test", canary(STAFF_ONLY, "consent")
+    add_subscriber(
+        world.cast.domain_a.id,
+        address,
+        ["incidents"],
+        language="en",
+        is_shared=False,
+        consent=consent,
+        by=SYSTEM,
+        now=now,
+    )
+    for kind, row in (("session", Session), ("suppression", Suppression), ("subscriber", Subscriber)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
 
 
@@ -250,12 +341,47 @@ def _plant_import(world: World) -> None:
     Work(world.ids["import"], now=clock.utcnow, lease_seconds=60).run()
 
 
+def _plant_announcements(world: World) -> None:
+    """One that A's portal shows, one that it will, and one that is only on B's."""
+    now = clock.utcnow()
+    world.public_ids["month"] = f"{now:%Y-%m}"
+    cast, day = world.cast, timedelta(days=1)
+    for name, domain, words, starts_at in (
+        ("announcement", cast.domain_a, "We move", now - day),
+        ("announcement_ahead", cast.domain_a, canary(STAFF_ONLY, "aheadannouncement"), now + day),
+        ("announcement_on_b", cast.domain_b, canary(ON_B, "announcement"), now - day),
+    ):
+        made = announce(
+            domain,
+            {"en": {"title": words, "body": words}},
+            starts_at=starts_at,
+            ends_at=None,
+            is_pinned=True,
+            by=SYSTEM,
+            author_id=None,
+            now=now,
+            idempotency_key=name,
+        )
+        world.ids[name], world.public_ids[name] = made.id, made.public_id
+
+
 def _plant_notice(world: World) -> None:
     """A draft for company A that nobody has sent."""
     words = {"subject": canary(STAFF_ONLY, "noticesubject"), "body": canary(STAFF_ONLY, "noticebody")}
     chosen = Chosen.of(companies=[world.cast.a.id])
     draft = notices.write({"en": words}, chosen, by=SYSTEM, author_id=None, now=clock.utcnow())
     world.ids["notice"] = draft.id
+
+
+def _plant_monitor(world: World) -> None:
+    """One whose words stand for what both companies use."""
+    component_id = db.session.scalars(select(Component.id).order_by(Component.id)).first()
+    assert component_id is not None
+    named = [Named(canary(STAFF_ONLY, "word"), component_id, Severity.MAJOR_OUTAGE)]
+    monitor, _key = add_monitor(
+        canary(STAFF_ONLY, "monitorname"), Shape.GRAFANA, Severity.PARTIAL_RTH, named, by=SYSTEM, now=clock.utcnow()
+    )
+    world.ids["monitor"] = monitor.id
 
 
 def _plant_relay() -> None:
@@ -336,7 +462,14 @@ def _plant_catalogue(world: World) -> None:
         ("internet", "Internet access", north, world.cast.a, canary(ONLY_A, "reference")),
         ("telephony", "Hosted telephony", south, world.cast.b, canary(ONLY_B, "reference")),
     ):
-        service = Service(name=title, name_key=title.casefold(), category="Connections", created_at=now)
+        service = Service(
+            name=title,
+            name_key=title.casefold(),
+            category="Connections",
+            icon="globe",
+            aliases=[canary(STAFF_ONLY, "alias")],
+            created_at=now,
+        )
         db.session.add(service)
         db.session.flush()
         holding = Holding(company_id=company.id, service_id=service.id, reference=reference, valid_from=now)
@@ -363,6 +496,7 @@ def publish(
     visibility: Visibility = Visibility.PUBLIC,
     audience: Audience = Audience.EVERYONE,
     days_ago: int = 0,
+    wordings: Sequence[Wording] = (),
 ) -> Incident:
     """Publish and remember it by name."""
     now = clock.utcnow() - timedelta(days=days_ago, minutes=5)
@@ -378,6 +512,7 @@ def publish(
         author_id=world.cast.ada.id,
         now=now,
         idempotency_key=f"key-{name}",
+        wordings=wordings,
         started_at=now - timedelta(minutes=10),
     )
     db.session.flush()
@@ -388,6 +523,12 @@ def publish(
 def _plant_incidents(world: World) -> None:
     north, south = world.ids["north"], world.ids["south"]
     shown = publish(world, "public", "North ring is slow", "We look at the ring.", {north: Severity.PERFORMANCE_ISSUE})
+    of_b = [Wording(canary(ONLY_B, "wordingpast"), company_id=world.cast.b.id)]
+    of_b_too = [Wording(canary(ONLY_B, "wordingofhome"), domain_id=world.cast.domain_b.id)]
+    slow = {north: Severity.PERFORMANCE_ISSUE}
+    publish(world, "worded", "South was slow", "We looked at it.", slow, state=State.FIXED, wordings=of_b, days_ago=4)
+    publish(world, "worded_home", "West is slow", "We look at it.", {north: Severity.NONE}, wordings=of_b_too)
+    _plant_drafts(world)
     incidents.post_update(
         shown,
         None,
@@ -416,6 +557,16 @@ def _plant_incidents(world: World) -> None:
         days_ago=2,
     )
     publish(world, "affected", title, body, {south: Severity.MAJOR_OUTAGE}, audience=Audience.AFFECTED)
+
+
+def _plant_drafts(world: World) -> None:
+    """What is not published, and what reports begin with, is for staff."""
+    given: dict[str, Any] = {"by": SYSTEM, "author_id": world.cast.ada.id, "now": clock.utcnow()}
+    content = DraftContent(canary(STAFF_ONLY, "drafttitle"), canary(STAFF_ONLY, "draftbody"), severities={})
+    signal = canary(STAFF_ONLY, "draftsignal")
+    world.ids["incident_draft"] = save_draft(content, signal=signal, idempotency_key="draft", **given).id
+    template = TemplateContent(canary(STAFF_ONLY, "templatename"), canary(STAFF_ONLY, "templatebody"))
+    world.ids["incident_template"] = keep_template(template, **given).id
 
 
 def _plant_maintenance(world: World) -> None:
@@ -447,6 +598,46 @@ def _plant_maintenance(world: World) -> None:
         db.session.add_all([MaintenanceComponent(maintenance_id=row.id, component_id=world.ids[component]), text])
         world.ids[name], world.public_ids[name] = row.id, row.public_id
     db.session.flush()
+    _plant_planning(world, now)
+
+
+def _plant_planning(world: World, now: datetime) -> None:
+    """Work that repeats and that nobody outside sees, and what company B asks of planned work."""
+    series = MaintenanceSeries(
+        public_id="srs-private",
+        title=canary(STAFF_ONLY, "series"),
+        body=canary(STAFF_ONLY, "seriesbody"),
+        rule="FREQ=WEEKLY;BYDAY=SU",
+        starts_on="2030-01-06T02:00",
+        duration=60,
+        zone="UTC",
+        impact=WorkImpact.DEGRADED,
+        visibility=Visibility.PRIVATE,
+        audience=Audience.EVERYONE,
+        notify=False,
+        starts_itself=True,
+        ends_itself=True,
+        created_at=now,
+    )
+    slot = SlotRequest(
+        public_id="slot-b",
+        maintenance_id=world.ids["maintenance_affected"],
+        company_id=world.cast.b.id,
+        text=canary(ONLY_B, "slot"),
+        created_at=now,
+    )
+    freeze = Freeze(
+        public_id="freeze-b",
+        company_id=world.cast.b.id,
+        starts_at=now,
+        ends_at=now + timedelta(days=2),
+        reason=canary(ONLY_B, "freeze"),
+        created_at=now,
+    )
+    db.session.add_all([series, slot, freeze])
+    db.session.flush()
+    world.ids["series"], world.ids["slot"], world.ids["freeze"] = series.id, slot.id, freeze.id
+    world.public_ids["freeze"] = freeze.public_id
 
 
 @dataclass(frozen=True)

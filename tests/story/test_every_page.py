@@ -13,9 +13,9 @@ from tests.support.product import Portal
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.minutes]
 
-KINDS_AT_MOST = 130
+KINDS_AT_MOST = 160
 """Kinds of pages a crawl visits at most; there are fewer, and a runaway would show."""
 
 STAFF_PAGES = (
@@ -24,6 +24,8 @@ STAFF_PAGES = (
     "/admin/search?q=car",
     "/admin/imports/1?show=refused",
     "/admin/settings/portals/1/exceptions/services",
+    "/admin/incidents/drafts",
+    "/admin/incidents/1/changes",
 )
 VISITORS: list[tuple[str, str | None, tuple[str, ...]]] = [
     ("admin.portal.test", "admin@demo.example", STAFF_PAGES),
@@ -40,6 +42,31 @@ REACHED = {
         "/admin/account/email",
         "/admin/account/password",
         "/admin/account/second-factor",
+        "/admin/announcements",
+        "/admin/announcements/new",
+        "/admin/announcements/…",
+        "/admin/availability/companies/…/contract",
+        "/admin/incidents/past/new",
+        "/admin/incidents/templates",
+        "/admin/incidents/templates/new",
+        "/admin/incidents/…/calls",
+        "/admin/incidents/…/merge",
+        "/admin/incidents/…/reach",
+        "/admin/incidents/…/reach/…",
+        "/admin/maintenances",
+        "/admin/maintenances/freezes",
+        "/admin/maintenances/new",
+        "/admin/maintenances/requests",
+        "/admin/maintenances/series/…",
+        "/admin/maintenances/series/…/edit",
+        "/admin/maintenances/…",
+        "/admin/maintenances/…/edit",
+        "/admin/settings/monitors",
+        "/admin/settings/monitors/new",
+        "/admin/settings/portals/…/public-page",
+        "/admin/subscribers",
+        "/admin/subscribers/import",
+        "/admin/subscribers/new",
         "/admin/audit",
         "/admin/audit/…",
         "/admin/broadcasts/notices",
@@ -69,11 +96,26 @@ REACHED = {
         "/admin/quotes/…",
         "/admin/retention",
         "/admin/search",
+        "/admin/availability",
+        "/admin/availability/companies/…",
+        "/admin/services",
+        "/admin/services/choose",
+        "/admin/services/companies/…",
+        "/admin/services/holdings/…",
+        "/admin/services/timeliness",
+        "/admin/services/…",
+        "/admin/services/…/history",
+        "/admin/settings/assistant",
+        "/admin/settings/availability",
         "/admin/settings/job-statuses",
         "/admin/settings/portals/…/companies",
         "/admin/settings/portals/…/hosts",
+        "/admin/settings/portals/…/services",
         "/admin/settings/portals/…/wording",
         "/admin/settings/quote-statuses",
+        "/admin/settings/services",
+        "/admin/settings/templates",
+        "/admin/settings/templates/outage_system_down/en",
         "/admin/settings/tokens",
         "/admin/settings/tokens/new",
         "/api/v1/",
@@ -82,16 +124,23 @@ REACHED = {
         "/account",
         "/account/email",
         "/account/password",
+        "/announcements/…",
+        "/calendar",
         "/jobs",
         "/jobs/new",
         "/jobs/…",
+        "/maintenances/…",
         "/quotes",
         "/quotes/new",
         "/quotes/…",
         "/quotes/…/accept",
         "/quotes/…/decline",
         "/services",
+        "/services/availability",
+        "/services/…",
         "/status",
+        "/status/history",
+        "/status/history/…",
     },
 }
 """Kinds of pages that must be among those found, so that no link to them is lost unseen."""
@@ -138,7 +187,7 @@ def flaws(page: "Page", looks: Sequence[Look] = LOOKS) -> list[str]:
 
 def kind_of(path: str) -> str:
     """The address with ids and queries folded."""
-    return re.sub(r"/(\d+|[JQ]-\d+|[a-z0-9]{16,})(?=/|$)", "/…", urlsplit(path).path)
+    return re.sub(r"/(\d+|\d{4}-\d\d|[JQ]-\d+|[a-z0-9]{16,})(?=/|$)", "/…", urlsplit(path).path)
 
 
 def pages(window: Visit, starts: Sequence[str]) -> Iterator[str]:

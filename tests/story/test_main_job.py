@@ -11,7 +11,7 @@ from tests.story.test_every_page import flaws
 from tests.support.product import Portal
 from tests.support.smtp_sink import SmtpSink
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes]
+pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.both]
 
 NORTH, SOUTH, STAFF = "north.localhost", "south.localhost", "admin.portal.test"
 KIRKSTALL = "customer@kirkstall-logistics.example"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "tests/support/maintnote.lock")
 REPOSITORY = Path(__file__).parent.parent.parent
 PATIENCE = 300
 """Seconds an auditor may take."""

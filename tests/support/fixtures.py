@@ -21,22 +21,36 @@ NEEDS_DATABASE = {"settings", "database_url", "product"}
 SLOW = ("processes", "browser")
 """Markers of tests that take seconds each."""
 
+LONGEST = "minutes"
+"""The marker of one that takes minutes: whoever begins it last, all others wait for."""
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the slowest files first; with --database-url, run only what touches a database: the rest has had its run."""
+    """Put the slowest files first; with --database-url, run only what depends on it: the rest has had its run."""
     _slowest_first(items)
     if not config.getoption("--database-url"):
         return
-    chosen = [item for item in items if NEEDS_DATABASE & set(getattr(item, "fixturenames", ()))]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
-    items[:] = chosen
+    chosen = {item for item in items if _depends_on_engine(item)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
+
+
+def _depends_on_engine(item: pytest.Item) -> bool:
+    """Whether a test says anything of the engine: it touches the database, and is no picture of what others hold.
+
+    What a browser shows is the same on both, so of the browsers' stories only the main one is told twice.
+    """
+    fixtures = set(getattr(item, "fixturenames", ()))
+    is_of_browser = "browser" in fixtures or item.get_closest_marker("browser") is not None
+    return bool(NEEDS_DATABASE & fixtures) and (not is_of_browser or item.get_closest_marker("both") is not None)
 
 
 def _slowest_first(items: list[pytest.Item]) -> None:
     """Files with real processes and browsers come first: what is left at the end is small enough to be shared out."""
     slow = Counter(item.path for item in items if any(item.get_closest_marker(name) for name in SLOW))
-    items.sort(key=lambda item: -slow[item.path])
+    longest = {item.path for item in items if item.get_closest_marker(LONGEST)}
+    items.sort(key=lambda item: (item.path not in longest, -slow[item.path]))
 
 
 @pytest.fixture

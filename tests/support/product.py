@@ -111,7 +111,7 @@ class Portal(Server):
         return self.variables
 
     def is_ready(self) -> bool:
-        return _answers(self.port) and _answers(self.live_port)
+        return _answers(self.port) and _answers(self.live_port) and "pulse" in self.pids()
 
     def pids(self) -> dict[str, int]:
         """The processes of the supervisor by name: redis, web, live, worker-1, worker-2, timetable, pulse."""

@@ -21,6 +21,7 @@ class Permission(StrEnum):
 
     STAFF_ENTER = "staff:enter"
     INCIDENTS_PUBLISH = "incidents:publish"
+    SERVICES_SET = "services:set"
     CATALOGUE_EDIT = "catalogue:edit"
     BROADCASTS_STEER = "broadcasts:steer"
     NOTICES_SEND = "notices:send"
@@ -58,6 +59,7 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.COMPANIES_READ,
             Permission.COMPANIES_VIEW_AS,
             Permission.INCIDENTS_PUBLISH,
+            Permission.SERVICES_SET,
             Permission.CATALOGUE_EDIT,
             Permission.BROADCASTS_STEER,
             Permission.NOTICES_SEND,

@@ -52,6 +52,9 @@ class Resource(StrEnum):
     MAINTENANCES = "maintenances"
     SERVICES = "services"
     HOLDINGS = "holdings"
+    SERVICE_UPDATES = "service-updates"
+    SERVICE_WINDOWS = "service-windows"
+    QUESTIONS = "questions"
     BROADCASTS = "broadcasts"
     DELIVERIES = "deliveries"
     WEBHOOKS = "webhooks"
@@ -70,12 +73,13 @@ class Right(IntEnum):
 
 
 _CATALOGUE = (Resource.COMPONENTS, Resource.COMPONENT_GROUPS, Resource.SERVICES, Resource.HOLDINGS)
-_STATUS = (Resource.INCIDENTS, Resource.MAINTENANCES)
+_STATUS = (Resource.INCIDENTS, Resource.MAINTENANCES, Resource.SERVICE_UPDATES, Resource.SERVICE_WINDOWS)
 _WORK = (Resource.JOBS, Resource.QUOTES)
 _PLAIN = (
     *_CATALOGUE,
     *_STATUS,
     *_WORK,
+    Resource.QUESTIONS,
     Resource.WORK_STATUSES,
     Resource.COMPANIES,
     Resource.PORTALS,
@@ -110,9 +114,9 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
 
 SCOPE_WORDS: dict[Scope, str] = {
     Scope.READ: "Reads everything but people, deliveries, webhooks and the audit trail, so no e-mail address.",
-    Scope.WRITE: "Reads the same; changes incidents, components, services and holdings, sends and steers broadcasts.",
+    Scope.WRITE: "Reads the same; changes incidents, service statuses and the catalogue, sends and steers broadcasts.",
     Scope.ADMIN: "Everything, addresses and the audit trail too.",
-    Scope.INCIDENTS: "Incidents and maintenance; reads components, services and holdings.",
+    Scope.INCIDENTS: "Incidents, maintenance and service statuses; reads components, services and holdings.",
     Scope.CATALOGUE: "Components, services and holdings; reads companies.",
     Scope.COMPANIES: "Companies and their people, addresses too; reads portals, services and holdings.",
     Scope.PORTALS: "Portal domains and what each shows; reads companies.",
@@ -125,7 +129,7 @@ SCOPE_WORDS: dict[Scope, str] = {
 COMPANY_SCOPES = frozenset({Scope.READ})
 """The scopes a token of one company may have: its people change nothing of these resources themselves."""
 
-COMPANY_RESOURCES = frozenset({Resource.COMPANIES, *_CATALOGUE, *_STATUS, *_WORK})
+COMPANY_RESOURCES = frozenset({Resource.COMPANIES, Resource.QUESTIONS, *_CATALOGUE, *_STATUS, *_WORK})
 """What exists for a token of one company. Everything else is not there for it: people have addresses, and work statuses
 the names the office gives them."""
 

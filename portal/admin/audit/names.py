@@ -9,12 +9,14 @@ from sqlalchemy import select
 from portal.accounts.models import ApiToken, Company, Person
 from portal.audit.models import AuditEntry
 from portal.catalogue.models import Component, ComponentGroup, Holding, Service
+from portal.domains.announcements.models import Announcement
 from portal.domains.models import PortalDomain
 from portal.extensions import db
-from portal.incidents.models import Incident
+from portal.incidents.models import Incident, IncidentDraft, IncidentTemplate, Maintenance, MaintenanceSeries
 from portal.notifications.models import Broadcast, Relay
 
 CALLED: dict[str, Any] = {
+    "announcement": Announcement.title,
     "api_token": ApiToken.name,
     "token": ApiToken.name,
     "broadcast": Broadcast.title,
@@ -24,6 +26,10 @@ CALLED: dict[str, Any] = {
     "group": ComponentGroup.name,
     "holding": Holding.reference,
     "incident": Incident.title,
+    "maintenance": Maintenance.title,
+    "maintenance_series": MaintenanceSeries.title,
+    "incident_draft": IncidentDraft.title,
+    "incident_template": IncidentTemplate.name,
     "person": Person.name,
     "portal": PortalDomain.host,
     "relay": Relay.name,

@@ -35,8 +35,11 @@ from portal.domains.rules import AREA_WORDS, Area, normal_host
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.headers import let_forms_lead_to
+from portal.incidents.queries.calendars import address_of
 from portal.notifications.channels.queries import channels_of
 from portal.notifications.wishes import contacts_of, unwanted_by_company
+from portal.services.queries import service_lines
+from portal.services.queries.settings import EVERYTHING
 
 blueprint = Blueprint("admin_companies", __name__, url_prefix="/admin/companies")
 access.staff(blueprint, Permission.COMPANIES_READ)
@@ -76,7 +79,7 @@ def new_company() -> Response:
     by, now = access.actor(), clock.utcnow()
     home = next((each for each in portals if each.id == form.home_id.data), None)
     try:
-        added = accounts.add_company(form.name.data or "", by=by, now=now)
+        added = catalogue.add_company(form.name.data or "", by=by, now=now)
         if home:
             domains.admit(added, home, is_home=True, by=by, now=now)
     except RuleViolation as violation:
@@ -101,6 +104,8 @@ def company(company_id: int) -> Response:
     ids = [each.id for each in shown_people.items]
     admissions = admissions_of(company_id)
     admitted = {each.domain_id for each in admissions}
+    # As staff know it: also what the company itself is not shown.
+    lines = service_lines(company_id, now, view=EVERYTHING) if holdings.items else []
     return render(
         "admin/companies/company.html",
         "admin/companies/_company.html",
@@ -115,10 +120,13 @@ def company(company_id: int) -> Response:
         may_choose=may(role, Permission.SUPPRESSIONS_EDIT),
         holdings=holdings,
         own=lists.own_components_by_holding([each.id for each in holdings.items], now),
+        status_lines={line.holding_id: line for line in lines},
+        may_set=may(role, Permission.SERVICES_SET),
         admissions=admissions,
         other_portals=[each for each in all_domains() if each.id not in admitted],
         exceptions=overrides_of(company_id),
         channels=channels_of(current_app.config["SETTINGS"], company_id=company_id) if may_connect else None,
+        calendar=address_of(company_id),
         area_words=AREA_WORDS,
         may_edit=may(role, Permission.COMPANIES_EDIT),
         may_hold=may(role, Permission.CATALOGUE_EDIT),
@@ -157,9 +165,9 @@ def archive_company(company_id: int) -> Response:
 @blueprint.post("/<int:company_id>/restore")
 def restore_company(company_id: int) -> Response:
     access.require(Permission.COMPANIES_EDIT)
-    accounts.restore_company(_company(company_id), **_pressed())
+    catalogue.restore_company(_company(company_id), **_pressed())
     events.commit()
-    flash("Back among the companies. It holds nothing yet.")
+    flash("Back among the companies. It holds what every company holds, and nothing else yet.")
     return redirect_to(f"{LIST}/{company_id}")
 
 

@@ -14,7 +14,8 @@ from portal.catalogue.queries.unreached import count_nobody_reached_lately
 from portal.fragments import render
 from portal.incidents.models import Incident
 from portal.incidents.queries import last_public_update_at, open_incidents, open_maintenance
-from portal.incidents.rules import OPEN_MAINTENANCE, maintenance_state, update_due_at
+from portal.incidents.rules import update_due_at
+from portal.incidents.rules.maintenance import is_under_way
 from portal.notifications.queries import broadcasts, progress_of_many
 from portal.operation.queries import outgoing, returns
 from portal.operation.rules import late
@@ -46,11 +47,7 @@ def overview() -> Response:
         broadcasts=running,
         progress=progress_of_many(running, now) if running else {},
         maintenance=maintenance[:SHOWN_AT_MOST],
-        under_way={
-            each.id
-            for each in maintenance
-            if maintenance_state(each.state, each.starts_at, each.ends_at, now) in OPEN_MAINTENANCE
-        },
+        under_way={each.id for each in maintenance if is_under_way(each, now)},
         components=all_components(),
         mail=mail,
         late=found_late,

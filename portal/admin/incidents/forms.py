@@ -1,12 +1,15 @@
 """The forms of a report: publishing one, its next update, and correcting both."""
 
 import secrets
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from wtforms import (
     BooleanField,
+    DateTimeLocalField,
     Field,
     HiddenField,
     IntegerField,
@@ -18,9 +21,19 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from portal.admin.forms import StaffForm, VersionedForm, VersionField
+from portal.admin.broadcasts.notices.forms import READINGS
+from portal.admin.forms import StaffForm, VersionedForm, VersionField, choices_of, company_called
+from portal.errors import RuleViolation
 from portal.filters import LOOKS
+from portal.incidents.actions import PastUpdate
+from portal.incidents.actions.templates import TemplateContent
 from portal.incidents.rules import Audience, Impact, Severity, State, Visibility
+from portal.incidents.rules.drafts import DraftContent
+from portal.incidents.rules.templates import FIELDS_AT_MOST, VALUE_LENGTH, key_of_variable
+from portal.incidents.rules.wordings import WORDINGS_AT_MOST, Wording
+from portal.language import TIME_ZONES
+from portal.language import zone as zone_of
+from portal.localtime import LocalTimeError, Reading, TwiceError, moment_of
 
 SEVERITIES = [Severity.MAJOR_OUTAGE, Severity.PARTIAL_RTH, Severity.PERFORMANCE_ISSUE, Severity.NONE]
 """In the order of the choice: who publishes under stress has something that is down."""
@@ -45,6 +58,13 @@ PROMISES = [
 IMPACTS = [SelectChoice("", "As the severities say"), *(SelectChoice(each.value, each.capitalize()) for each in Impact)]
 
 A_WEEK = 7 * 24 * 60
+TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+VALUES_AT_MOST = 4 * FIELDS_AT_MOST
+"""Values a form takes at all: a text may hold the fields of more than one template."""
+
+ENTRIES_AT_MOST = 60
+"""Entries of one past report."""
+
 REQUIRED_TITLE = InputRequired("Give the report a title.")
 REQUIRED_TEXT = InputRequired("Say what customers should know.")
 
@@ -69,6 +89,97 @@ class SeveritiesField(Field):
             self.data[int(number)] = Severity(severity)
 
 
+class ValuesField(Field):
+    """What fills the own variables of a text, sent as `values-<name>` each. Its data are values by name."""
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        super().process(None, data or {}, extra_filters)
+        self.data: dict[str, str] = dict(self.data)
+        if not formdata:
+            return
+        start = f"{self.name}-"
+        sent = [name for name in formdata if name.startswith(start)][:VALUES_AT_MOST]
+        self.data = {key_of_variable(name.removeprefix(start))[:100]: formdata[name][:VALUE_LENGTH] for name in sent}
+
+
+@dataclass(frozen=True)
+class WordingRow:
+    """One wording as it was typed: `to` is the key of a portal domain, or "company" for the one that is named."""
+
+    to: str = "company"
+    company: str = ""
+    text: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.company.strip() and not self.text.strip()
+
+
+class WordingsField(Field):
+    """Texts of their own for some, sent as three lists: `wordings-to`, `wordings-company` and `wordings-text`."""
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        super().process(None, data or [], extra_filters)
+        self.data: list[WordingRow] = list(self.data)
+        if not formdata:
+            return
+        parts = [formdata.getlist(f"{self.name}-{part}")[: WORDINGS_AT_MOST + 1] for part in ("to", "company", "text")]
+        self.data = [row for each in zip(*parts, strict=False) if not (row := WordingRow(*each)).is_empty]
+
+    def meant(self) -> tuple[Wording, ...]:
+        """The wordings, with the companies they name found; RuleViolation at `wordings`."""
+        return tuple(map(_meant, self.data))
+
+    def rows(self) -> list[WordingRow]:
+        """What the form shows: those there are, and an empty one."""
+        return [*self.data, WordingRow()]
+
+
+def _meant(row: WordingRow) -> Wording:
+    if row.to != "company":
+        number = row.to.removeprefix("d")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise RuleViolation("Choose from the list whom a wording is for.", "wordings")
+        return Wording(row.text, domain_id=int(number))
+    try:
+        return Wording(row.text, company_id=company_called(row.company).id)
+    except RuleViolation as violation:
+        raise RuleViolation(violation.sentence, "wordings") from violation
+
+
+class WhenForm(StaffForm):
+    """A time ahead, as a clock of the zone named beside it shows it."""
+
+    publish_at = DateTimeLocalField("Publish at", [Optional()], format=TIME_FORMATS)
+    publish_reading = RadioField("Which of the two", choices=READINGS, validators=[Optional()], validate_choice=False)
+    zone = SelectField("Time zone", choices=choices_of(TIME_ZONES), validate_choice=False)
+
+    def publish_time(self) -> datetime | None:
+        """The moment that is meant; RuleViolation where no clock of the zone shows it, or twice."""
+        return moment_in(self, self.publish_at, self.publish_reading)
+
+    def zone_name(self) -> str:
+        """The zone, or UTC while none of this name is chosen."""
+        return self.zone.data if self.zone.data in dict(TIME_ZONES) else "UTC"
+
+
+def moment_in(form: Any, wall: Field, reading: Field | None = None) -> datetime | None:
+    """The moment this field of a form with a `zone` stands for, None if it is empty; RuleViolation at the field."""
+    if wall.data is None:
+        return None
+    if form.zone.data not in dict(TIME_ZONES):
+        raise RuleViolation("Choose a time zone from the list.", "zone")
+    chosen = Reading(reading.data) if reading is not None and reading.data in list(Reading) else None
+    try:
+        return moment_of(wall.data, ZoneInfo(form.zone.data), chosen)
+    except TwiceError as twice:
+        if reading is not None:
+            reading.errors = [*reading.errors, "Choose one."]
+        raise RuleViolation(str(twice), wall.name) from twice
+    except LocalTimeError as refused:
+        raise RuleViolation(str(refused), wall.name) from refused
+
+
 class _EntryForm(StaffForm):
     """What publishing and updating share."""
 
@@ -79,14 +190,16 @@ class _EntryForm(StaffForm):
     next_update = SelectField("Next update", choices=PROMISES, coerce=int, default=30)
     notify = BooleanField("Tell them by mail", default=True)
     affected_only = BooleanField("Mail only the affected")
+    values = ValuesField("Fields of the template")
+    wordings = WordingsField("Other words for some")
 
     def promise(self) -> timedelta | None:
         """How soon the next update is promised."""
         return timedelta(minutes=self.next_update.data) if self.next_update.data else None
 
 
-class ReportForm(_EntryForm):
-    """A new report. The hidden key makes one report of a form that is sent twice."""
+class ReportForm(_EntryForm, WhenForm):
+    """A new report. The hidden key makes one report, or one draft, of a form that is sent twice."""
 
     title = StringField("What is wrong", [REQUIRED_TITLE, Length(max=200)])
     state = RadioField("State", choices=STATES, default=State.INVESTIGATING.value)
@@ -99,12 +212,147 @@ class ReportForm(_EntryForm):
         """Severities by component id; empty if it is said to name none, None if nobody has said."""
         return self.components.data or ({} if self.names_none.data else None)
 
+    def content(self, now: datetime) -> DraftContent:
+        """All of it, as a draft keeps it; RuleViolation at the wordings."""
+        began = self.began.data or 0
+        return DraftContent(
+            title=self.title.data or "",
+            body=self.body.data or "",
+            state=State(self.state.data),
+            severities=self.severities(),
+            audience=Audience(self.audience.data),
+            visibility=Visibility(self.visibility.data),
+            notify=self.notify.data,
+            mail_affected_only=self.affected_only.data,
+            next_update=self.promise(),
+            started_at=now - timedelta(minutes=began) if began else None,
+            wordings=self.wordings.meant(),
+            values=self.values.data,
+        )
+
+    def show(self, content: DraftContent, names: Mapping[str, str], now: datetime) -> None:
+        """Fill the form with a draft. `names` says whom its wordings are for."""
+        self.title.data, self.body.data, self.state.data = content.title, content.body, content.state.value
+        self.components.data = dict(content.severities or {})
+        self.names_none.data = content.severities is not None and not content.severities
+        self.audience.data, self.visibility.data = content.audience.value, content.visibility.value
+        self.notify.data, self.affected_only.data = content.notify, content.mail_affected_only
+        self.next_update.data = int(content.next_update.total_seconds() // 60) if content.next_update else 0
+        self.began.data = int((now - content.started_at).total_seconds() // 60) if content.started_at else 0
+        self.values.data = dict(content.values)
+        self.wordings.data = rows_of(content.wordings, names)
+
+
+class DraftForm(ReportForm):
+    """A draft: the same, of a row that others may save too."""
+
+    version = VersionField(validators=[InputRequired()])
+
+
+def rows_of(wordings: Iterable[Wording], names: Mapping[str, str]) -> list[WordingRow]:
+    """Stored wordings as they would be typed; a company that is gone has no name."""
+    return [
+        WordingRow(each.key, "", each.text)
+        if each.domain_id is not None
+        else WordingRow("company", names.get(each.key, ""), each.text)
+        for each in wordings
+    ]
+
 
 class UpdateForm(_EntryForm):
     """The next entry of a timeline."""
 
     version = VersionField(validators=[InputRequired()])
     visibility = RadioField("Who reads this", choices=READERS, default=Visibility.PUBLIC.value)
+    recovers = BooleanField("Set them to Operating normally too", default=True)
+    recovers_up_to = VersionField(validators=[Optional()])
+    tells_recovery = BooleanField("And tell them by mail", default=True)
+
+
+class TemplateForm(VersionedForm):
+    """A template: a report to begin with, or its next update."""
+
+    name = StringField("Name", [InputRequired("Give the template a name."), Length(max=100)])
+    title = StringField("Title", [Length(max=200)])
+    body = TextAreaField("Text", [REQUIRED_TEXT])
+    components = SeveritiesField("Components")
+    state = RadioField("State", choices=[SelectChoice("", "As it is"), *STATES], default="")
+    audience = RadioField("Who sees it", choices=[SelectChoice("", "As it is"), *AUDIENCES], default="")
+    promise = SelectField("Next update", choices=[SelectChoice(-1, "As it is"), *PROMISES], coerce=int, default=-1)
+    notify = BooleanField("Tell them by mail", default=True)
+
+    def content(self) -> TemplateContent:
+        return TemplateContent(
+            name=self.name.data or "",
+            title=self.title.data or "",
+            body=self.body.data or "",
+            state=State(self.state.data) if self.state.data else None,
+            audience=Audience(self.audience.data) if self.audience.data else None,
+            severities=self.components.data,
+            notify=self.notify.data,
+            promise=None if self.promise.data < 0 else self.promise.data,
+        )
+
+
+@dataclass(frozen=True)
+class PastRow:
+    """One entry of a past report as it was typed."""
+
+    at: str = ""
+    state: str = State.INVESTIGATING.value
+    text: str = ""
+
+
+class EntriesField(Field):
+    """Entries of a past report, sent as three lists: `entries-at`, `entries-state` and `entries-text`."""
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        super().process(None, data or [], extra_filters)
+        self.data: list[PastRow] = list(self.data)
+        if not formdata:
+            return
+        parts = [formdata.getlist(f"{self.name}-{part}")[:ENTRIES_AT_MOST] for part in ("at", "state", "text")]
+        rows = [PastRow(*each) for each in zip(*parts, strict=False)]
+        self.data = [each for each in rows if each.at.strip() or each.text.strip()]
+
+    def rows(self) -> list[PastRow]:
+        """What the form shows: those there are, and at least two in all, the last one empty."""
+        return [*self.data, *([PastRow(), PastRow(state=State.FIXED.value)] if not self.data else [PastRow()])]
+
+
+class PastForm(StaffForm):
+    """A report of what is over, or was never reported here."""
+
+    key = HiddenField(default=lambda: secrets.token_urlsafe(18), validators=[InputRequired(), Length(max=64)])
+    title = StringField("What was wrong", [REQUIRED_TITLE, Length(max=200)])
+    components = SeveritiesField("Components")
+    zone = SelectField("Time zone", choices=choices_of(TIME_ZONES), validate_choice=False)
+    entries = EntriesField("What was said, and when")
+    audience = RadioField("Who sees it", choices=AUDIENCES, default=Audience.EVERYONE.value)
+    visibility = RadioField("Visibility", choices=VISIBILITIES, default=Visibility.PUBLIC.value)
+
+    def timeline(self) -> list[PastUpdate]:
+        """The entries in their order, the first with the severities; RuleViolation at `entries`."""
+        if self.zone.data not in dict(TIME_ZONES):
+            raise RuleViolation("Choose a time zone from the list.", "zone")
+        zone = ZoneInfo(self.zone.data)
+        found = []
+        for row in self.entries.data:
+            if row.state not in list(State):
+                raise RuleViolation("Choose each state from the list.", "entries")
+            if not row.text.strip():
+                raise RuleViolation("Say in each entry what was told.", "entries")
+            try:
+                at = moment_of(datetime.fromisoformat(row.at).replace(tzinfo=None), zone, Reading.FIRST)
+            except LocalTimeError as refused:
+                raise RuleViolation(str(refused), "entries") from refused
+            except ValueError as refused:
+                raise RuleViolation("Say of each entry when it was.", "entries") from refused
+            found.append(PastUpdate(at, State(row.state), row.text, {}))
+        if not found:
+            raise RuleViolation("Write at least one entry: what was told, and when.", "entries")
+        found.sort(key=lambda each: each.posted_at)
+        return [replace(found[0], severities=self.components.data), *found[1:]]
 
 
 class EditForm(VersionedForm):
@@ -114,9 +362,27 @@ class EditForm(VersionedForm):
     audience = RadioField("Who sees it", choices=AUDIENCES)
     visibility = RadioField("Visibility", choices=VISIBILITIES)
     impact_override = SelectField("Impact", choices=IMPACTS)
+    started_at = DateTimeLocalField("It began", [Optional()], format=TIME_FORMATS)
+    zone = SelectField("Time zone", choices=choices_of(TIME_ZONES), validate_choice=False)
+
+    def show_beginning(self, started_at: datetime, zone: str) -> None:
+        """When it began, as a clock of this zone shows it, to the minute."""
+        self.zone.data = zone
+        self.started_at.data = _on_the_wall(started_at, zone)
+
+    def beginning(self, before: datetime) -> datetime:
+        """When it is said to have begun: as before, to the second, unless another minute was typed."""
+        if self.started_at.data is None or self.started_at.data == _on_the_wall(before, self.zone.data or "UTC"):
+            return before
+        return moment_in(self, self.started_at) or before
+
+
+def _on_the_wall(moment: datetime, zone: str) -> datetime:
+    return moment.astimezone(zone_of(zone)).replace(tzinfo=None, second=0, microsecond=0)
 
 
 class TextForm(VersionedForm):
-    """The text of an update, to be corrected."""
+    """The text of an update, to be corrected, and what some read instead."""
 
     body = TextAreaField("Text", [REQUIRED_TEXT])
+    wordings = WordingsField("Other words for some")

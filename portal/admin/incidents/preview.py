@@ -7,16 +7,25 @@ from datetime import datetime
 from babel import Locale
 
 from portal.accounts.models import Company
+from portal.admin.forms import company_called
+from portal.admin.incidents.forms import WordingRow
 from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
+from portal.catalogue.queries.hearing import TOPIC
 from portal.catalogue.queries.unreached import Stranded, stranded
+from portal.catalogue.rules import component_topic, service_topic
 from portal.domains.queries import all_domains
-from portal.incidents.mails import AFFECTED, OTHERS, PRIORITY
+from portal.errors import RuleViolation
+from portal.incidents.actions.templates import known_values
+from portal.incidents.mails.reaching import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.models import Incident
 from portal.incidents.queries import companies_reached
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
+from portal.incidents.rules.templates import filled, still_open
+from portal.incidents.rules.wordings import WORDINGS_AT_MOST
 from portal.notifications.arrival import Arrival
 from portal.notifications.kinds import kind_named
 from portal.notifications.outlook import arrival
+from portal.notifications.subscribers.hearing import count_hearing
 
 NAMED_AT_MOST = 30
 """How many companies a preview names; the rest is a number."""
@@ -46,13 +55,65 @@ class OwnWords:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What some are told in words of their own, as far as it is known for whom. `trouble` is what is wrong with it."""
+
+    name: str
+    text: str
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of a form with what is filled in of them. `unfilled` says what keeps them from being published."""
+
+    title: str = ""
+    body: str = ""
+    variants: Sequence[Variant] = ()
+    unfilled: str = ""
+
+
+NO_TEXTS = Texts()
+
+
+def texts_of(
+    title: str,
+    body: str,
+    wordings: Sequence[WordingRow],
+    values: Mapping[str, str],
+    component_ids: Sequence[int],
+    *,
+    began_at: datetime,
+    zone: str,
+) -> Texts:
+    """The texts as they would be told. One query for what fills variables, one for each wording of a company."""
+    texts = [title, body, *(each.text for each in wordings)]
+    if any("{{" in each for each in texts):
+        both = {**values, **known_values(component_ids, began_at, zone)}
+        texts = [filled(each, both) for each in texts]
+    brands = {f"d{domain.id}": f"Everybody at {domain.brand}" for domain in all_domains()} if wordings else {}
+    told = zip(wordings[:WORDINGS_AT_MOST], texts[2:], strict=False)
+    variants = [_variant(each, text, brands) for each, text in told]
+    return Texts(texts[0], texts[1], variants, still_open(texts))
+
+
+def _variant(row: WordingRow, text: str, brands: Mapping[str, str]) -> Variant:
+    if row.to in brands:
+        return Variant(brands[row.to], text)
+    try:
+        return Variant(company_called(row.company).name, text)
+    except RuleViolation as violation:
+        return Variant(row.company or "A company", text, violation.sentence)
+
+
+@dataclass(frozen=True)
 class Preview:
     """Everything staff see before they publish.
 
     `verb` is what the button does. `affected` are those the components reach; `mailed` those who get the mail,
     None if nobody does. `arrival` is when all mails have gone out, `arrival_affected` when those to the affected have.
     `own_words` are of the portals that call its severity or state otherwise than the banner does. `stranded` are the
-    companies it concerns at which a mail would reach nobody.
+    companies it concerns at which a mail would reach nobody. `subscribers` have no login and hear what is for everyone.
     """
 
     shown: Shown
@@ -68,6 +129,8 @@ class Preview:
     arrival_affected: Arrival | None
     own_words: Sequence[OwnWords] = ()
     stranded: Stranded = NONE_STRANDED
+    texts: Texts = NO_TEXTS
+    subscribers: int = 0
 
     @property
     def concerns_everyone(self) -> bool:
@@ -89,9 +152,10 @@ def preview_of(
     is_note: bool = False,
     notify: bool,
     affected_only: bool,
+    texts: Texts = NO_TEXTS,
     now: datetime,
 ) -> Preview:
-    """The preview of a report or of its next update. At most twenty queries, whatever it reaches."""
+    """The preview of a report or of its next update. At most twenty-two queries, whatever it reaches."""
     affected = reach_of(sorted(component_ids), now)
     is_private = visibility is Visibility.PRIVATE
     is_told = not is_private and not is_note
@@ -99,9 +163,11 @@ def preview_of(
     mailed = None
     if notify and is_told:
         mailed = reach_of_everyone(now, sorted(component_ids)) if to_all else affected
+    is_public = mailed is not None and audience is Audience.EVERYONE and not affected_only
     return Preview(
         shown=shown,
         verb=verb,
+        subscribers=_subscribers(affected, component_ids) if is_public else 0,
         is_private=is_private,
         is_note=is_note,
         audience=audience,
@@ -113,7 +179,14 @@ def preview_of(
         arrival_affected=_arrival(affected, affected, now) if mailed else None,
         own_words=own_words_for(shown.severity, shown.state) if is_told else (),
         stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all) if is_told else NONE_STRANDED,
+        texts=texts,
     )
+
+
+def _subscribers(affected: Reach, component_ids: Collection[int]) -> int:
+    """How many without a login hear of something that touches these components. Two queries."""
+    services = (service_topic(each.id) for each in affected.services)
+    return count_hearing(TOPIC, [*map(component_topic, component_ids), *services])
 
 
 def _arrival(told: Reach, affected: Reach, now: datetime) -> Arrival:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -15,15 +16,25 @@ from portal import access, clock, events
 from portal.accounts.rules import STAFF, Permission, may
 from portal.admin.delays import done
 from portal.admin.forms import page_wanted, text_wanted
-from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm
-from portal.admin.incidents.preview import VERBS, Preview, Shown, preview_of, shown_after
+from portal.admin.incidents.beside import REACHED_WORDS, beside_of
+from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm, rows_of
+from portal.admin.incidents.preview import VERBS, Preview, Shown, Texts, preview_of, shown_after, texts_of
 from portal.catalogue.queries import all_components
 from portal.database import read_only
+from portal.domains.queries import all_domains
 from portal.errors import NotFound, RuleViolation, StaleEdit
 from portal.fragments import redirect_to, render
 from portal.incidents import actions, queries
-from portal.incidents.models import Incident, IncidentUpdate
+from portal.incidents.actions.beginning import set_beginning
+from portal.incidents.actions.drafts import save_draft
+from portal.incidents.actions.templates import fill
+from portal.incidents.actions.wordings import edit_wordings
+from portal.incidents.models import Incident, IncidentDraft, IncidentTemplate, IncidentUpdate
 from portal.incidents.queries import Filters
+from portal.incidents.queries import wordings as told_apart
+from portal.incidents.queries.drafts import first_drafts
+from portal.incidents.queries.nagging import lateness
+from portal.incidents.queries.templates import live_templates, severities_of, template_by_id
 from portal.incidents.rules import (
     SEVERITY_OF_IMPACT,
     Audience,
@@ -34,13 +45,25 @@ from portal.incidents.rules import (
     move,
     worst,
 )
+from portal.incidents.rules.templates import own_fields
+from portal.incidents.rules.wordings import Wording
+from portal.language import TIME_ZONES
 from portal.notifications.queries import progress_of_many
+from portal.services.actions import recover_with
+from portal.services.queries.choosing import holdings_named
+from portal.services.queries.stated import stated_under
 
 blueprint = Blueprint("admin_incidents", __name__, url_prefix="/admin/incidents")
 access.staff(blueprint, Permission.STAFF_ENTER)
 
 LINKS_AT_MOST = 5
 """How many open incidents the header of every staff page offers."""
+
+DRAFTS_SHOWN = 5
+"""So many drafts stand above the report history; the others are on a page of their own."""
+
+HOLDINGS_SHOWN = 50
+"""Of the services that are still stated worse, so many are named; the rest is a number."""
 
 
 @blueprint.get("")
@@ -51,13 +74,17 @@ def index() -> Response:
     if reports is None:
         abort(404)
     now = clock.utcnow()
+    drafts, draft_count = first_drafts(DRAFTS_SHOWN) if _may_publish() else ((), 0)
     return render(
         "admin/incidents/incidents.html",
         "admin/incidents/_incidents.html",
         reports=reports,
+        late=lateness(reports.items, now),
         filters=filters,
         is_filtered=filters != Filters(),
         components=all_components(),
+        drafts=drafts,
+        draft_count=draft_count,
         may_publish=_may_publish(),
         address=_address,
         now=now,
@@ -72,34 +99,71 @@ def new() -> Response:
     form = ReportForm()
     if not form.is_submitted():
         _fill_in(form)
-        return _publish_page(form, now)
-    if not form.validate():
-        return _publish_page(form, now, 422)
+        form.zone.data = zone_of_reader()
+        return publish_page(form, now)
+    if asks_to_fill(form):
+        return publish_page(form, now)
+    wish = Wish.of(request.form.get("do"))
+    if not is_whole(form, wish):
+        return publish_page(form, now, 422)
     try:
-        incident = actions.publish(
-            form.title.data or "",
-            State(form.state.data),
-            form.body.data or "",
-            form.severities(),
-            visibility=Visibility(form.visibility.data),
-            audience=Audience(form.audience.data),
-            notify=form.notify.data,
-            mail_affected_only=form.affected_only.data,
-            started_at=now - timedelta(minutes=form.began.data or 0),
-            next_update=form.promise(),
-            idempotency_key=f"form:{form.key.data}",
-            by=access.actor(),
-            author_id=access.signed_in().person_id,
-            now=now,
-        )
+        if wish is not Wish.PUBLISH:
+            draft = save_draft(
+                form.content(now),
+                publish_at=wished_time(form, wish),
+                zone=form.zone_name(),
+                idempotency_key=f"form:{form.key.data}"[:64],
+                by=access.actor(),
+                author_id=access.signed_in().person_id,
+                now=now,
+            )
+            events.commit()
+            flash("Saved as a draft." if draft.publish_at is None else "Saved. It is published at its time.")
+            return redirect_to(url_for("admin_incidents.index", _anchor="drafts"))
+        incident = _publish(form, now)
     except RuleViolation as violation:
         events.rollback()
         form.refuse(violation)
-        return _publish_page(form, now, 422)
+        return publish_page(form, now, 422)
     incident_id = incident.id
     events.commit()
-    flash(done("Published." if form.visibility.data == Visibility.PUBLIC else "Saved for staff only."))
+    flash(done(said_of_published(incident_visibility=form.visibility.data)))
     return redirect_to(url_for("admin_incidents.incident", incident_id=incident_id))
+
+
+def _publish(form: ReportForm, now: datetime) -> Incident:
+    content = form.content(now)
+    title, body, wordings = fill(
+        content.title,
+        content.body,
+        content.wordings,
+        content.values,
+        component_ids=list(content.severities or ()),
+        began_at=content.started_at or now,
+        zone=form.zone_name(),
+    )
+    return actions.publish(
+        title,
+        content.state,
+        body,
+        content.severities,
+        visibility=content.visibility,
+        audience=content.audience,
+        notify=content.notify,
+        mail_affected_only=content.mail_affected_only,
+        started_at=content.started_at,
+        next_update=content.next_update,
+        wordings=wordings,
+        idempotency_key=f"form:{form.key.data}",
+        by=access.actor(),
+        author_id=access.signed_in().person_id,
+        now=now,
+    )
+
+
+def said_of_published(*, incident_visibility: str) -> str:
+    """What confirms that a report was published."""
+    return "Published." if incident_visibility == Visibility.PUBLIC else "Saved for staff only."
 
 
 @blueprint.post("/preview")
@@ -107,7 +171,7 @@ def preview() -> Response:
     """What publishing the form as it stands would do."""
     access.require(Permission.INCIDENTS_PUBLISH)
     _only_read()
-    return _preview_answer(_preview_of_report(ReportForm(), clock.utcnow()))
+    return _preview_answer(preview_of_report(ReportForm(), clock.utcnow()))
 
 
 @blueprint.get("/<int:incident_id>")
@@ -123,34 +187,77 @@ def post_update(incident_id: int) -> Response:
     now = clock.utcnow()
     found = _incident(incident_id)
     form = UpdateForm()
+    if asks_to_fill(form):
+        return _incident_page(found, form, now)
     if not form.validate():
         return _incident_page(found, form, now, 422)
     is_note = form.visibility.data == Visibility.PRIVATE
+    recovered = None
     try:
+        named = [*(each.component_id for each in found.components), *form.components.data]
+        body = form.body.data or ""
+        wordings: tuple[Wording, ...] = ()
+        if not is_note:
+            _title, body, wordings = fill(
+                "",
+                body,
+                form.wordings.meant(),
+                form.values.data,
+                component_ids=list(dict.fromkeys(named)),
+                began_at=now,
+                zone=zone_of_reader(),
+            )
         actions.post_update(
             found,
             None if is_note else State(form.state.data),
-            form.body.data or "",
+            body,
             {} if is_note else _moved(found, form.components.data),
             visibility=Visibility(form.visibility.data),
             notify=form.notify.data,
             mail_affected_only=form.affected_only.data,
             next_update=form.promise(),
+            wordings=wordings,
             idempotency_key=f"form:{form.key.data}",
             version=form.version.data or 0,
             by=access.actor(),
             author_id=access.signed_in().person_id,
             now=now,
         )
+        if form.recovers.data and not is_note and form.state.data == State.FIXED and _may_set():
+            recovered = _recover(found, form, now)
         events.commit()
     except RuleViolation as violation:
         events.rollback()
-        form.refuse(violation)
+        form.refuse(RuleViolation(violation.sentence, "body") if violation.field == "notes" else violation)
         return _incident_page(_incident(incident_id), form, now, 422)
     except (StaleEdit, StaleDataError):
         return _stale_update(incident_id, form, now)
     flash(done("Noted for staff." if is_note else "Update posted."))
+    if recovered:
+        flash(f"{recovered} with it.")
     return redirect_to(url_for("admin_incidents.incident", incident_id=incident_id))
+
+
+def _recover(found: Incident, form: UpdateForm, now: datetime) -> str:
+    """End what is stated of the services that the form has named; in words, nothing where none was left.
+
+    Only those that stood there when the form was opened: what was said of others since is not known to who sends it.
+    """
+    periods = stated_under(found.id, now)
+    named = [each.holding_id for each in periods if each.id <= (form.recovers_up_to.data or 0)]
+    made = recover_with(
+        found,
+        named,
+        notes=form.body.data or "",
+        notify=form.tells_recovery.data,
+        by=access.actor(),
+        author_id=access.signed_in().person_id,
+        now=now,
+        idempotency_key=f"form:{form.key.data}",
+    )
+    if made is None:
+        return ""
+    return f"What was stated of {'one service' if len(named) == 1 else f'{len(named):,} services'} has ended"
 
 
 @blueprint.post("/<int:incident_id>/preview")
@@ -168,11 +275,14 @@ def edit(incident_id: int) -> Response:
     found = _incident(incident_id)
     form = EditForm(obj=found)
     if not form.is_submitted():
+        form.show_beginning(found.started_at, zone_of_reader())
         form.impact_override.data = found.impact_override or ""
         return _edit_page(found, form)
     if not form.validate():
         return _edit_page(found, form, 422)
+    now = clock.utcnow()
     try:
+        began = form.beginning(found.started_at)
         actions.edit(
             found,
             title=form.title.data or "",
@@ -181,8 +291,9 @@ def edit(incident_id: int) -> Response:
             impact_override=Impact(form.impact_override.data) if form.impact_override.data else None,
             version=form.version.data or 0,
             by=access.actor(),
-            now=clock.utcnow(),
+            now=now,
         )
+        set_beginning(found, began, version=found.version, by=access.actor(), now=now)
         events.commit()
     except RuleViolation as violation:
         events.rollback()
@@ -203,13 +314,19 @@ def edit_update(incident_id: int, update_id: int) -> Response:
     form = TextForm(obj=update)
     if not form.is_submitted():
         form.version.data = found.version
+        kept = told_apart.wordings_of([update_id]).get(update_id, [])
+        form.wordings.data = rows_of(kept, told_apart.audience_names(kept))
+        return _text_page(found, update, form)
+    if request.form.get("do") == "more":
         return _text_page(found, update, form)
     if not form.validate():
         return _text_page(found, update, form, 422)
     now = clock.utcnow()
     version = form.version.data or 0
     try:
+        wordings = form.wordings.meant()
         actions.edit_update(update, found, form.body.data or "", version=version, by=access.actor(), now=now)
+        edit_wordings(update, found, wordings, version=found.version, by=access.actor(), now=now)
         events.commit()
     except RuleViolation as violation:
         events.rollback()
@@ -272,22 +389,38 @@ def _link(incident: Incident) -> Link:
 # Pages
 
 
-def _publish_page(form: ReportForm, now: datetime, status: int = 200) -> Response:
+def publish_page(
+    form: ReportForm, now: datetime, status: int = 200, draft: IncidentDraft | None = None, **context: Any
+) -> Response:
+    """The form of a report, or of a draft, beside what publishing it would do."""
     return render(
         "admin/incidents/new.html",
         "admin/incidents/_report_form.html",
         status,
         form=form,
+        draft=draft,
         choices=all_components(),
         severities=SEVERITIES,
-        preview=_preview_of_report(form, now),
+        preview=preview_of_report(form, now),
         now=now,
+        **filling(form),
+        **context,
     )
+
+
+def filling(form: Any) -> dict[str, Any]:
+    """What the templates, the fields they ask for and the wordings of a form are shown with. At most two queries."""
+    texts = [getattr(form, "title", form.body).data or "", form.body.data or "", *(w.text for w in form.wordings.data)]
+    return {"templates": live_templates(), "asked": own_fields(*texts), "portals": all_domains()}
 
 
 def _incident_page(
     found: Incident, form: UpdateForm, now: datetime, status: int = 200, missed: list[IncidentUpdate] | None = None
 ) -> Response:
+    standing = stated_under(found.id, now) if _may_set() else []
+    if status == 200:
+        form.recovers_up_to.data = max((each.id for each in standing), default=0)
+    still = holdings_named([each.holding_id for each in standing[:HOLDINGS_SHOWN]], now)
     broadcasts = queries.broadcasts_of(found)
     progress = progress_of_many(list(broadcasts.values()), now) if broadcasts else {}
     return render(
@@ -307,8 +440,14 @@ def _incident_page(
         progress=progress,
         preview=_preview_of_update(found, form, now) if _may_publish() else None,
         may_publish=_may_publish(),
+        still={each.holding_id: each.status for each in standing},
+        still_shown=still,
         missed=missed or [],
+        around=beside_of(found, now),
+        worded=_worded(found),
+        reached_words=REACHED_WORDS,
         now=now,
+        **filling(form),
     )
 
 
@@ -331,8 +470,19 @@ def _text_page(found: Incident, update: IncidentUpdate, form: TextForm, status: 
         incident=found,
         update=update,
         form=form,
+        portals=all_domains(),
         is_stale=status == 409,
     )
+
+
+def _worded(found: Incident) -> dict[int, list[tuple[str, str]]]:
+    """What some are told in words of their own, with whom, by update. At most three queries."""
+    by_update = told_apart.wordings_of([each.id for each in found.updates])
+    names = told_apart.audience_names(each for wordings in by_update.values() for each in wordings)
+    return {
+        update_id: [(names.get(each.key, "Nobody any more"), each.text) for each in wordings]
+        for update_id, wordings in by_update.items()
+    }
 
 
 def _stale_update(incident_id: int, form: UpdateForm, now: datetime) -> Response:
@@ -365,13 +515,16 @@ def _only_read() -> None:
     read_only.set(True)
 
 
-def _preview_of_report(form: ReportForm, now: datetime) -> Preview:
+def preview_of_report(form: ReportForm, now: datetime) -> Preview:
+    """What publishing the form as it stands would do."""
+    since = now - timedelta(minutes=form.began.data or 0)
+    texts = _texts(form, form.title.data or "", list(form.components.data), since, form.zone_name())
     shown = Shown(
-        title=form.title.data or "",
-        body=form.body.data or "",
+        title=texts.title,
+        body=texts.body,
         state=_known(State, form.state.data, State.INVESTIGATING),
         severity=worst(form.components.data.values()),
-        since=now - timedelta(minutes=form.began.data or 0),
+        since=since,
         next_update=_promised(form.promise(), form.state.data, now),
     )
     return preview_of(
@@ -382,23 +535,34 @@ def _preview_of_report(form: ReportForm, now: datetime) -> Preview:
         visibility=_known(Visibility, form.visibility.data, Visibility.PUBLIC),
         notify=form.notify.data,
         affected_only=form.affected_only.data,
+        texts=texts,
         now=now,
+    )
+
+
+def _texts(form: Any, title: str, component_ids: list[int], began_at: datetime, zone: str) -> Texts:
+    """The texts of a form with its variables filled as far as they are."""
+    return texts_of(
+        title, form.body.data or "", form.wordings.data, form.values.data, component_ids, began_at=began_at, zone=zone
     )
 
 
 def _preview_of_update(found: Incident, form: UpdateForm, now: datetime) -> Preview:
     state = _known(State, form.state.data, found.state)
     promised = _promised(form.promise(), state, now)
-    shown = shown_after(found, state, _moved(found, form.components.data), form.body.data or "", promised)
+    components = {each.component_id for each in found.components} | set(form.components.data)
+    texts = _texts(form, "", sorted(components), now, zone_of_reader())
+    shown = shown_after(found, state, _moved(found, form.components.data), texts.body, promised)
     return preview_of(
         shown,
-        {each.component_id for each in found.components} | set(form.components.data),
+        components,
         verb=VERBS[move(found.state, state)],
         audience=found.audience,
         visibility=found.visibility,
         is_note=form.visibility.data == Visibility.PRIVATE,
         notify=form.notify.data,
         affected_only=form.affected_only.data,
+        texts=texts,
         now=now,
     )
 
@@ -416,8 +580,80 @@ def _known(kind: Any, value: str | None, otherwise: Any) -> Any:
 # Small steps
 
 
+class Wish(StrEnum):
+    """What the button that sent the form of a report asks for."""
+
+    PUBLISH = "publish"
+    DRAFT = "draft"
+    LATER = "later"
+
+    @classmethod
+    def of(cls, sent: str | None) -> "Wish":
+        return cls(sent) if sent in list(cls) else cls.PUBLISH
+
+
+def is_whole(form: ReportForm, wish: Wish) -> bool:
+    """Whether the form is filled in, as far as it must be: a draft need not have a title or a text yet."""
+    if form.validate():
+        return True
+    missing = [name for name in ("title", "body") if not (form[name].data or "").strip()]
+    if wish is Wish.DRAFT and set(form.errors) <= set(missing):
+        for name in missing:
+            form[name].errors = []
+        return True
+    return False
+
+
+def wished_time(form: ReportForm, wish: Wish) -> datetime | None:
+    """When the clock is to publish it; RuleViolation where that is wished and no time is chosen."""
+    if wish is not Wish.LATER:
+        return None
+    moment = form.publish_time()
+    if moment is None:
+        raise RuleViolation("Choose the time at which it is published.", "publish_at")
+    return moment
+
+
+def asks_to_fill(form: Any) -> bool:
+    """Whether the form was sent for a template, or for room for one more wording; then it is not sent yet.
+
+    A template replaces the texts and what else it says something of; components that are chosen stay chosen.
+    """
+    wanted = request.form.get("use", "")
+    if wanted.isascii() and wanted.isdigit() and len(wanted) < 10:
+        template = template_by_id(int(wanted))
+        if template is not None and template.archived_at is None:
+            _use(form, template)
+        return True
+    return "use" in request.form or request.form.get("do") == "more"
+
+
+def _use(form: Any, template: IncidentTemplate) -> None:
+    form.body.data = template.body
+    if template.title and "title" in form:
+        form.title.data = template.title
+    if template.state is not None:
+        form.state.data = template.state.value
+    if template.audience is not None and "audience" in form:
+        form.audience.data = template.audience.value
+    form.components.data = {**form.components.data, **severities_of(template)}
+    form.notify.data = template.notify
+    if template.promise is not None:
+        form.next_update.data = template.promise
+
+
+def zone_of_reader() -> str:
+    """The time zone of whoever is signed in, if it is one there is."""
+    found = access.signed_in().time_zone
+    return found if found in dict(TIME_ZONES) else "UTC"
+
+
 def _may_publish() -> bool:
     return may(access.signed_in().role, Permission.INCIDENTS_PUBLISH)
+
+
+def _may_set() -> bool:
+    return may(access.signed_in().role, Permission.SERVICES_SET)
 
 
 def _incident(incident_id: int) -> Incident:

@@ -36,6 +36,7 @@ from portal.notifications.actions import lift_suppression
 from portal.notifications.channels.queries import channels_of
 from portal.notifications.choosing import own_words
 from portal.notifications.queries import history_of_address, suppression_of, suppressions_of
+from portal.services.queries.updates import told_to
 
 blueprint = Blueprint("admin_people", __name__, url_prefix="/admin/people")
 access.staff(blueprint, Permission.COMPANIES_READ)
@@ -44,6 +45,9 @@ LIST = "/admin/people"
 
 MAILS_SHOWN = timedelta(days=30)
 """How far back a person's page tells of mails."""
+
+SERVICE_MAILS_SHOWN = timedelta(days=90)
+"""How far back it tells what they were told of services."""
 
 
 @blueprint.get("")
@@ -441,6 +445,7 @@ def _person_page(
         sessions=[(each, _browser(each.user_agent)) for each in sessions_of(wanted.id)] if may_edit else (),
         reach=people.reach_of(wanted.id, now),
         mails=history_of_address(wanted.email, now - MAILS_SHOWN),
+        service_mails=told_to(wanted.email, now - SERVICE_MAILS_SHOWN),
         suppressions=suppressions_of(wanted.email, now),
         refuses=refuses,
         wants=wants,

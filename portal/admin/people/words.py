@@ -15,6 +15,10 @@ ROLE_WORDS: dict[Role | None, tuple[str, str]] = {
 PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
     Permission.STAFF_ENTER: ("Enter", "Sign in to the staff screens and see incidents, the catalogue and broadcasts."),
     Permission.INCIDENTS_PUBLISH: ("Publish incidents", "Publish an incident, post updates on it and correct them."),
+    Permission.SERVICES_SET: (
+        "Set service statuses",
+        "Say how the services of companies are, one or many at once, plan service on them, and tell their people.",
+    ),
     Permission.CATALOGUE_EDIT: (
         "Edit the catalogue",
         "Add, change and archive components and services, and say who holds what.",

@@ -4,7 +4,7 @@ from flask import flash, render_template, request
 from werkzeug.wrappers import Response
 
 from portal import access, clock, events
-from portal.admin.portals import areas, companies, hosts, wording  # noqa: F401 (their routes)
+from portal.admin.portals import areas, companies, hosts, public_page, services, wording  # noqa: F401 (their routes)
 from portal.admin.portals.forms import NewPortalForm, PortalForm, PreviewForm
 from portal.admin.portals.place import LIST, blueprint, domain_or_404, show
 from portal.admin.portals.preview import Preview, preview_of

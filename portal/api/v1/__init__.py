@@ -32,6 +32,9 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.notifications.broadcasts import blueprint as broadcasts
     from portal.api.v1.notifications.deliveries import blueprint as deliveries
     from portal.api.v1.notifications.webhooks import blueprint as webhooks
+    from portal.api.v1.questions.routes import blueprint as questions
+    from portal.api.v1.services.updates import blueprint as service_updates
+    from portal.api.v1.services.windows import blueprint as service_windows
 
     return [
         incidents,
@@ -40,6 +43,9 @@ def resources() -> list[Blueprint]:
         groups,
         services,
         holdings,
+        service_updates,
+        service_windows,
+        questions,
         companies,
         people,
         portals,

@@ -87,6 +87,12 @@ class Resources(flask_smorest.Blueprint):
         """GET of one thing."""
         return self._operation("GET", rule, answers, DONE, summary=summary, about=about)
 
+    def asks(
+        self, rule: str, query: type[Schema], answers: type[Schema], *, summary: str, about: str = ""
+    ) -> Callable[[View], View]:
+        """GET of one thing that a query asks for; the view is given the query by name."""
+        return self._operation("GET", rule, answers, DONE, query=query, summary=summary, about=about)
+
     def lists(
         self, rule: str, query: type[ListQuery], answers: type[Schema], *, summary: str, about: str = ""
     ) -> Callable[[View], View]:

@@ -8,6 +8,7 @@ from portal.api.v2.shapes import Json, Shaper, named_in, page_of, status_of
 from portal.catalogue.queries.described import described_components
 from portal.domains.models import PortalDomain
 from portal.incidents.queries import component_statuses, statuses_of
+from portal.incidents.queries.after import told_postmortems
 from portal.incidents.queries.open_now import OPEN_AT_MOST
 from portal.incidents.queries.whole import (
     Which,
@@ -96,9 +97,10 @@ DOCUMENTS: dict[str, Document] = {
 
 def _incidents(domain: PortalDomain, now: datetime, found: Sequence[WholeIncident]) -> Json:
     shaper = _shaper(domain, now, found)
+    told = told_postmortems([each.id for each in found if each.resolved_at])
     return {
         "page": page_of(domain, last_change(SIGNED_OUT, now)),
-        "incidents": [shaper.incident(each) for each in found],
+        "incidents": [shaper.incident(each, told.get(each.id)) for each in found],
     }
 
 

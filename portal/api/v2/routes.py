@@ -31,8 +31,9 @@ def _answers(build: Document) -> Callable[[], Response]:
     """The view of one document. Parameters are not looked at: Statuspage has none."""
 
     def document() -> Response:
+        domain = access.portal()
         indicator = Indicator(current_app.config["SETTINGS"].maintenance_indicator)
-        found = build(access.portal(), clock.utcnow(), indicator)
+        found = build(domain, clock.utcnow(), indicator if domain.says_maintenance else Indicator.NONE)
         body = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
         response = make_response(body)
         response.content_type = "application/json; charset=utf-8"

@@ -11,6 +11,7 @@ from typing import Any
 
 from portal.catalogue.queries.described import DescribedComponent, DescribedGroup
 from portal.domains.models import PortalDomain
+from portal.incidents.queries.after import ToldPostmortem
 from portal.incidents.queries.whole import ToldUpdate, WholeIncident, WholeMaintenance
 from portal.incidents.rules import (
     STATUS_OF_SEVERITY,
@@ -19,9 +20,9 @@ from portal.incidents.rules import (
     PageStatus,
     Severity,
     State,
-    maintenance_state,
     public_id_for,
 )
+from portal.incidents.rules.maintenance import SENTENCES, state_of
 
 Json = dict[str, Any]
 
@@ -34,6 +35,9 @@ WORD_OF_STATE = {
     State.WATCHING: "monitoring",
     State.FIXED: "resolved",
 }
+AFTERWARDS = "postmortem"
+"""The state of an incident that is fixed and explained, and of the update that explains it."""
+
 WORD_OF_MAINTENANCE = {
     MaintenanceState.SCHEDULED: "scheduled",
     MaintenanceState.IN_PROGRESS: "in_progress",
@@ -111,6 +115,7 @@ class Shaper:
             "description": component.description,
             "group_id": component.group.public_id if component.group else None,
             "group": False,
+            "only_show_if_degraded": component.only_if_degraded,
         }
 
     def _group(self, group: DescribedGroup, members: Sequence[DescribedComponent]) -> Json:
@@ -143,11 +148,15 @@ class Shaper:
     def _status(self, component: DescribedComponent) -> ComponentStatus:
         return self._statuses.get(component.id, ComponentStatus.OPERATIONAL)
 
-    def incident(self, incident: WholeIncident) -> Json:
-        """An incident with its updates, newest first."""
+    def incident(self, incident: WholeIncident, postmortem: ToldPostmortem | None = None) -> Json:
+        """An incident with its updates, newest first; a postmortem is the last of them, and a state of its own."""
         updates, monitoring_at = self._updates(incident)
-        return self._report(incident) | {
-            "status": WORD_OF_STATE[incident.state],
+        shaped = self._report(incident)
+        if postmortem:
+            updates.insert(0, self._postmortem(incident, postmortem))
+            shaped["updated_at"] = max(shaped["updated_at"], updates[0]["updated_at"])
+        return shaped | {
+            "status": AFTERWARDS if postmortem else WORD_OF_STATE[incident.state],
             "impact": incident.impact.value,
             "monitoring_at": time_of(monitoring_at) if monitoring_at else None,
             "resolved_at": time_of(incident.resolved_at) if incident.resolved_at else None,
@@ -158,14 +167,20 @@ class Shaper:
 
     def maintenance(self, work: WholeMaintenance) -> Json:
         """Maintenance with its window, its state by the clock, and its updates, newest first."""
-        state = maintenance_state(work.state, work.starts_at, work.ends_at, self.now)
+        state = state_of(work, self.now)
         ended_at = None
         if state is MaintenanceState.CANCELLED:
             ended_at = work.updated_at
         elif state is MaintenanceState.COMPLETED:
             ended_at = work.completed_at or work.ends_at
         updates = [
-            self._update(work, each.public_id, WORD_OF_MAINTENANCE[each.state], each.body, each.posted_at)
+            self._update(
+                work,
+                each.public_id,
+                WORD_OF_MAINTENANCE[each.state],
+                each.body or SENTENCES[each.kind],
+                each.posted_at,
+            )
             for each in work.updates
         ]
         return self._report(work) | {
@@ -173,7 +188,7 @@ class Shaper:
             "impact": "maintenance",
             "monitoring_at": None,
             "resolved_at": time_of(ended_at) if ended_at else None,
-            "shortlink": f"{self.base_url}/status",
+            "shortlink": f"{self.base_url}/maintenances/{work.public_id}",
             "started_at": time_of(work.starts_at),
             # Readers take the first update without looking whether there is one.
             "incident_updates": updates
@@ -212,6 +227,12 @@ class Shaper:
                 | {"affected_components": self._affected(each, standing) or None, "deliver_notifications": each.notify}
             )
         return shaped[::-1], monitoring_at
+
+    def _postmortem(self, incident: WholeIncident, told: ToldPostmortem) -> Json:
+        return self._update(incident, told.public_id, AFTERWARDS, told.body, told.published_at) | {
+            "updated_at": time_of(max(told.changed_at, told.published_at)),
+            "deliver_notifications": told.notify,
+        }
 
     def _affected(self, update: ToldUpdate, standing: dict[int, Severity]) -> list[Json]:
         """The components named so far with what this update made of them; `standing` is brought up to it."""

@@ -22,6 +22,7 @@ from portal.catalogue.actions.shared import (
 from portal.catalogue.models import OWN, Component, ComponentGroup, HoldingDependency, ServiceDependency
 from portal.catalogue.ordering import touch
 from portal.catalogue.rules import Layout, LayoutError, read_layout, step
+from portal.catalogue.rules.folding import Fold
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 
@@ -38,6 +39,7 @@ def add_component(
     now: datetime,
     description: str | None = None,
     group_id: int | None = None,
+    only_if_degraded: bool = False,
     source: str = OWN,
     public_id: str | None = None,
 ) -> Component:
@@ -50,6 +52,7 @@ def add_component(
         description=description,
         group_id=group_id,
         position=_next_position(group_id),
+        only_if_degraded=only_if_degraded,
         source=source,
         public_id=public_id or new_public_id(),
         created_at=now,
@@ -71,8 +74,12 @@ def edit_component(
     version: int,
     by: Actor,
     now: datetime,
+    only_if_degraded: bool | None = None,
 ) -> None:
-    """Change what a component is called, what is said of it, and its group (it goes to the end of a new one)."""
+    """Change what a component is called, what is said of it, and its group (it goes to the end of a new one).
+
+    `only_if_degraded`, whether pages show it only while it is not operational, stays as it is where that is None.
+    """
     if component.version != version:
         raise StaleEdit
     title, description = _title(title), clean_description(description)
@@ -83,6 +90,8 @@ def edit_component(
         component.position, component.group_id = _next_position(group_id), group_id
         _close_gaps()
     component.title, component.description, component.group_id = title, description, group_id
+    if only_if_degraded is not None:
+        component.only_if_degraded = only_if_degraded
     if _seen(component) == before:
         return
     component.updated_at = now
@@ -133,14 +142,20 @@ def restore_component(component: Component, *, version: int, by: Actor, now: dat
 
 
 def add_group(
-    name: str, *, by: Actor, now: datetime, source: str = OWN, public_id: str | None = None
+    name: str,
+    *,
+    by: Actor,
+    now: datetime,
+    fold: Fold = Fold.OPEN,
+    source: str = OWN,
+    public_id: str | None = None,
 ) -> ComponentGroup:
     """Add a group of components at the end."""
     name = _group_name(name)
     touch(COMPONENTS)
     position = db.session.scalar(select(func.count(ComponentGroup.id))) or 0
     group = ComponentGroup(
-        name=name, position=position, source=source, public_id=public_id or new_public_id(), created_at=now
+        name=name, position=position, fold=fold, source=source, public_id=public_id or new_public_id(), created_at=now
     )
     db.session.add(group)
     db.session.flush()
@@ -149,16 +164,21 @@ def add_group(
     return group
 
 
-def rename_group(group: ComponentGroup, name: str, *, version: int, by: Actor, now: datetime) -> None:
-    """Give a group another name."""
+def edit_group(
+    group: ComponentGroup, name: str, *, version: int, by: Actor, now: datetime, fold: Fold | None = None
+) -> None:
+    """Give a group another name, or have it stand otherwise on status pages; `fold` None leaves it as it stands."""
     if group.version != version:
         raise StaleEdit
-    before, group.name = group.name, _group_name(name)
-    if before == group.name:
+    before = {"name": group.name, "fold": group.fold.value}
+    group.name, group.fold = _group_name(name), fold or group.fold
+    after = {"name": group.name, "fold": group.fold.value}
+    if before == after:
         return
     db.session.flush()
     ring_status_pages()
-    record("component_group.rename", group, by, now, before={"name": before}, after={"name": group.name})
+    action = "component_group.rename" if before["name"] != after["name"] else "component_group.edit"
+    record(action, group, by, now, before=before, after=after)
 
 
 def remove_group(group: ComponentGroup, *, version: int, by: Actor, now: datetime) -> None:
@@ -290,4 +310,9 @@ def _group_name(name: str) -> str:
 
 def _seen(component: Component) -> dict[str, Any]:
     """What of a component the audit trail remembers."""
-    return {"title": component.title, "description": component.description, "group": component.group_id}
+    return {
+        "title": component.title,
+        "description": component.description,
+        "group": component.group_id,
+        "only_if_degraded": component.only_if_degraded,
+    }

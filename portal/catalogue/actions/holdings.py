@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm.attributes import flag_modified
@@ -10,9 +11,10 @@ from portal import events
 from portal.accounts import actions as accounts
 from portal.accounts.models import Company
 from portal.accounts.rules import one_line
-from portal.audit.rules import Actor
+from portal.audit import actions as audit
+from portal.audit.rules import Actor, Noted
 from portal.catalogue import queries
-from portal.catalogue.actions.shared import live_components, record
+from portal.catalogue.actions.shared import forget_loaded, live_components, record, ring_companies
 from portal.catalogue.models import Holding, HoldingDependency, Service
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
@@ -88,6 +90,26 @@ def end_holding(holding: Holding, *, version: int, by: Actor, now: datetime) -> 
     _undepend(holding, _own_components(holding.id, now), now)
     events.ring(events.STAFF, events.company_topic(holding.company_id))
     record("holding.end", holding, by, now, company_id=holding.company_id)
+
+
+def end_holdings_of(service: Service, *, by: Actor, now: datetime) -> int:
+    """Nobody holds this service from now on; how many holdings ended. Set-wise, whatever their number."""
+    held = (Holding.service_id == service.id) & queries.is_valid(Holding, now)
+    own = HoldingDependency.holding_id.in_(select(Holding.id).where(held)) & HoldingDependency.valid_to.is_(None)
+    past_session: dict[str, Any] = {"synchronize_session": False}
+    db.session.execute(update(HoldingDependency).where(own).values(valid_to=now), execution_options=past_session)
+    ended = db.session.execute(
+        update(Holding)
+        .where(held)
+        .values(valid_to=now, version=Holding.version + 1)
+        .returning(Holding.id, Holding.company_id),
+        execution_options=past_session,
+    ).all()
+    forget_loaded(Holding, HoldingDependency)
+    noted = [Noted(holding_id, company_id) for holding_id, company_id in ended]
+    audit.record_many("holding.end", noted, object_kind="holding", by=by, now=now)
+    ring_companies({company_id for _holding_id, company_id in ended})
+    return len(ended)
 
 
 def archive_company(company: Company, *, version: int, by: Actor, now: datetime) -> None:

@@ -4,17 +4,19 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 
 from portal import events
 from portal.accounts.rules import one_line, text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue import ordering, queries
+from portal.catalogue.actions.holdings import end_holdings_of
 from portal.catalogue.actions.shared import clean_description, forget_loaded, live_components, record
 from portal.catalogue.models import Component, Holding, Service, ServiceDependency
-from portal.catalogue.ordering import touch
+from portal.catalogue.ordering import STARTERS_OFFERED, touch
 from portal.catalogue.rules import moved
+from portal.catalogue.rules.services import PLAIN, STARTERS, DetailError, Details, clean_details
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 
@@ -23,22 +25,34 @@ SERVICES = ordering.SERVICES
 _services = cast(Table, Service.__table__)
 
 
-def add_service(name: str, *, by: Actor, now: datetime, category: str = "", description: str | None = None) -> Service:
+def add_service(
+    name: str,
+    *,
+    by: Actor,
+    now: datetime,
+    category: str = "",
+    description: str | None = None,
+    details: Details = PLAIN,
+) -> Service:
     """Add a service at the end of the list. Names are unique when compared without case."""
     name = _service_name(name)
+    details = _details(details, name)
     touch(SERVICES)
     service = Service(
         name=name,
         name_key=text_key(name),
         category=_category(category),
         description=clean_description(description),
+        icon=details.icon,
+        aliases=list(details.aliases),
+        notifies=_listed(details.notifies),
         position=db.session.scalar(select(func.count(Service.id)).where(Service.archived_at.is_(None))) or 0,
         created_at=now,
     )
     db.session.add(service)
     db.session.flush()
     events.ring(events.STAFF)
-    record("service.add", service, by, now, after={"name": name, "category": service.category})
+    record("service.add", service, by, now, after={"name": name, "category": service.category, **_said(details)})
     return service
 
 
@@ -51,20 +65,34 @@ def edit_service(
     version: int,
     by: Actor,
     now: datetime,
+    details: Details | None = None,
 ) -> None:
-    """Change what a service is called, its heading on customer screens, and what is said of it."""
+    """Change what a service is called, its heading on customer screens, and what is said of it.
+
+    Without `details` these stay as they are.
+    """
     if service.version != version:
         raise StaleEdit
-    before: dict[str, Any] = {"name": service.name, "category": service.category, "description": service.description}
+    name = _service_name(name, other_than=service.id)
+    present = details_of(service)
+    wanted = _details(details, name) if details else present
+    before: dict[str, Any] = {
+        "name": service.name,
+        "category": service.category,
+        "description": service.description,
+        **_said(present, wanted),
+    }
     after: dict[str, Any] = {
-        "name": _service_name(name, other_than=service.id),
+        "name": name,
         "category": _category(category),
         "description": clean_description(description),
+        **_said(wanted, present),
     }
     if before == after:
         return
     service.name, service.name_key = after["name"], text_key(after["name"])
     service.category, service.description = after["category"], after["description"]
+    service.icon, service.aliases, service.notifies = wanted.icon, list(wanted.aliases), _listed(wanted.notifies)
     db.session.flush()
     events.ring(events.STAFF, events.service_topic(service.id))
     record("service.edit", service, by, now, before=before, after=after)
@@ -109,25 +137,76 @@ def set_dependents(component: Component, service_ids: Collection[int], *, by: Ac
         set_dependencies(service, others | mine, by=by, now=now)
 
 
-def archive_service(service: Service, *, version: int, by: Actor, now: datetime) -> None:
-    """Stop selling a service. Refused while anybody holds it; what it depended on ends now, its history stays."""
+def archive_service(service: Service, *, version: int, by: Actor, now: datetime, ends_holdings: bool = False) -> int:
+    """Stop selling a service; what it depended on ends now, its history stays.
+
+    Refused while anybody holds it, unless that is to end too: `ends_holdings` ends all of it now. Returns how many
+    holdings ended.
+    """
     if service.version != version:
         raise StaleEdit
     if service.archived_at:
-        return
+        return 0
+    touch(SERVICES)
+    # Nobody comes to hold it while those who do are asked for.
+    db.session.get_one(Service, service.id, with_for_update=True)
     holders = db.session.scalar(
         select(func.count(Holding.id)).where(Holding.service_id == service.id, queries.is_valid(Holding, now))
     )
-    if holders:
+    if holders and not ends_holdings:
         times = "once" if holders == 1 else f"{holders} times"
-        raise RuleViolation(f"{service.name} is still held {times}. End those holdings first.")
-    touch(SERVICES)
+        raise RuleViolation(f"{service.name} is still held {times}. End those holdings too, or first.")
     set_dependencies(service, (), by=by, now=now)
+    ended = end_holdings_of(service, by=by, now=now) if holders else 0
     service.archived_at = now
+    service.is_global, service.global_since, service.global_up_to = False, None, 0
     db.session.flush()
     _store_services([each for each in _service_order() if each != service.id])
     events.ring(events.STAFF)
-    record("service.archive", service, by, now)
+    record("service.archive", service, by, now, after={"ended": ended} if ended else None)
+    return ended
+
+
+def delete_service(service: Service, *, version: int, by: Actor, now: datetime) -> None:
+    """Take a service away that nobody ever held. One that was held is archived instead: its history stays."""
+    if service.version != version:
+        raise StaleEdit
+    if queries.was_ever_held(service.id):
+        raise RuleViolation(f"{service.name} is or was held. Archive it instead, and its history stays.")
+    touch(SERVICES)
+    before = {"name": service.name, "category": service.category, **_said(details_of(service))}
+    record("service.delete", service, by, now, before=before)
+    db.session.execute(delete(ServiceDependency).where(ServiceDependency.service_id == service.id))
+    db.session.delete(service)
+    db.session.flush()
+    _store_services(_service_order())
+    events.ring(events.STAFF)
+
+
+def add_starters(keys: Collection[str], *, by: Actor, now: datetime) -> list[Service]:
+    """Add these of the services to begin with (`STARTERS`, by key), and offer them no more.
+
+    One that is there already, in the archive too, is left as it is: twice does nothing twice. No key at all declines.
+    """
+    touch(STARTERS_OFFERED)
+    wanted = [starter for starter in STARTERS if starter.key in keys]
+    there = set(
+        db.session.scalars(
+            select(Service.name_key).where(Service.name_key.in_([text_key(each.name) for each in wanted]))
+        )
+    )
+    return [
+        add_service(
+            each.name,
+            category=each.category,
+            description=each.description,
+            details=Details(each.icon, each.aliases),
+            by=by,
+            now=now,
+        )
+        for each in wanted
+        if text_key(each.name) not in there
+    ]
 
 
 def restore_service(service: Service, *, version: int, by: Actor, now: datetime) -> None:
@@ -204,6 +283,34 @@ def _service_name(name: str, other_than: int = 0) -> str:
         where = " in the archive" if other.archived_at else ""
         raise RuleViolation(f"There is already a service called {name}{where}.", "name")
     return name
+
+
+def details_of(service: Service) -> Details:
+    """What the service has beside its name, category and description."""
+    return Details(service.icon, tuple(service.aliases), None if service.notifies is None else tuple(service.notifies))
+
+
+def _details(details: Details, name: str) -> Details:
+    try:
+        return clean_details(details, name)
+    except DetailError as error:
+        raise RuleViolation(error.sentence, error.field) from None
+
+
+def _listed(notifies: tuple[str, ...] | None) -> list[str] | None:
+    return None if notifies is None else list(notifies)
+
+
+def _said(details: Details, other: Details = PLAIN) -> dict[str, Any]:
+    """Those of the details that are not as in the other, as the trail has them."""
+    said: dict[str, Any] = {}
+    if details.icon != other.icon:
+        said["icon"] = details.icon
+    if details.aliases != other.aliases:
+        said["aliases"] = list(details.aliases)
+    if details.notifies != other.notifies:
+        said["notifies"] = _listed(details.notifies)
+    return said
 
 
 def _category(category: str) -> str:

@@ -21,6 +21,9 @@ from portal.extensions import db
 DESCRIPTION_LENGTH = 2000
 """Characters of a description at most."""
 
+RUNG_ONE_BY_ONE = 500
+"""Companies rung each by their own bell; with more of them every open page is rung instead."""
+
 
 def new_public_id() -> str:
     """An id for outsiders: random, so that it says nothing of how many there are."""
@@ -67,6 +70,15 @@ def ring_reached(component_ids: Collection[int], now: datetime) -> None:
         *(events.service_topic(service_id) for service_id in queries.services_reached(component_ids, now)),
         *(events.company_topic(company_id) for company_id in queries.companies_reached_directly(component_ids, now)),
     )
+
+
+def ring_companies(company_ids: Collection[int]) -> None:
+    """Ring staff and the people of these companies; when they are many, every open page."""
+    events.ring(events.STAFF)
+    if len(company_ids) > RUNG_ONE_BY_ONE:
+        events.ring(*(events.public_topic(domain.id) for domain in all_domains()))
+        return
+    events.ring(*(events.company_topic(company_id) for company_id in company_ids))
 
 
 def record(

@@ -24,15 +24,14 @@ from portal.catalogue.notices.rules import (
     FIRST,
     NAMED,
     SUBJECT_LENGTH,
+    TEST,
     TESTS_PER_HOUR,
     TOO_LATE,
     TOPIC,
     Chosen,
     NoticeState,
-    WordingError,
     check_placeholders,
     is_too_late,
-    placeholders,
     schedule_refusal,
 )
 from portal.config import Settings
@@ -43,6 +42,7 @@ from portal.localtime import LocalTimeError, Reading, moment_of
 from portal.notifications import actions as notifications
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import HeaderError, header_text
+from portal.notifications.templates.placeholders import WordingError, placeholders
 
 Wordings = Mapping[str, Mapping[str, str]]
 """What was typed, by language: {"en": {"subject": …, "body": …}}."""
@@ -175,7 +175,7 @@ def send_test(notice: Notice, person: Person, reader_id: int | None, *, by: Acto
 
     RuleViolation when they have asked too often within the hour, or when nothing reaches their address.
     """
-    if queries.tests_since(person.id, now - timedelta(hours=1)) >= TESTS_PER_HOUR:
+    if queries.tests_since(person.id, now - timedelta(hours=1), TEST) >= TESTS_PER_HOUR:
         raise RuleViolation(f"You have sent yourself {TESTS_PER_HOUR} tests within the hour. Try again a little later.")
     if why := notifications.why_suppressed(text_key(person.email), person.id, TOPIC, now):
         raise RuleViolation(f"Nothing of this list is mailed to {person.email}: {why}")
@@ -184,7 +184,7 @@ def send_test(notice: Notice, person: Person, reader_id: int | None, *, by: Acto
     companies = theirs.get(found[0].id, []) if found else []
     told = queries.holdings_told([each.company_id for each in companies], notice.to, now) if companies else {}
     broadcast = notifications.queue_broadcast(
-        "notice_test",
+        TEST,
         idempotency_key=f"notice-test:{notice.id}:{person.id}:{now.isoformat()}",
         title=f"Test: {notice.title}",
         selector={

@@ -1,15 +1,16 @@
 """What staff typed as the mail it becomes: Markdown, our frame around it, and the variables in their places."""
 
-import html
 import re
 from collections.abc import Mapping
 
 from markupsafe import Markup, escape
 
 from portal import plaintext
-from portal.catalogue.notices.rules import FIRST, TEST_PREFIX, Kept, WordingError, check_links, keep_placeholders
+from portal.catalogue.notices.rules import FIRST, TEST_PREFIX, check_links
 from portal.filters import markdown
 from portal.notifications.kinds import Content
+from portal.notifications.templates.placeholders import Kept, WordingError, filled_in_html, keep_placeholders
+from portal.notifications.templates.placeholders import filled as filled_plain
 from portal.notifications.wordings import render_wordings
 
 BEGINNING = 110
@@ -78,18 +79,10 @@ def filled_body(body: Markup, values: Mapping[str, str]) -> Markup:
 
 def filled(wording: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
     """Subject, text and HTML as one reader gets them: values are plain text, escaped in the HTML."""
-
-    def told(found: re.Match[str]) -> str:
-        return values.get(found[1], found[0])
-
-    def told_in_html(found: re.Match[str]) -> str:
-        value = values.get(found[1])
-        return found[0] if value is None else "<br>".join(html.escape(value).splitlines() or [""])
-
     return {
-        "subject": _PLACE.sub(told, wording["subject"]),
-        "text": _PLACE.sub(told, wording["text"]),
-        "html": _PLACE.sub(told_in_html, wording["html"]),
+        "subject": filled_plain(wording["subject"], values),
+        "text": filled_plain(wording["text"], values),
+        "html": filled_in_html(wording["html"], values),
     }
 
 

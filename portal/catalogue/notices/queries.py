@@ -94,9 +94,9 @@ def due_notices(now: datetime) -> Sequence[int]:
     ).all()
 
 
-def tests_since(person_id: int, since: datetime) -> int:
-    """How many test mails this person has asked for since then."""
-    mine = (Broadcast.kind == "notice_test", Broadcast.created_by_id == person_id, Broadcast.created_at > since)
+def tests_since(person_id: int, since: datetime, kind: str) -> int:
+    """How many test mails of a kind this person has asked for since then."""
+    mine = (Broadcast.kind == kind, Broadcast.created_by_id == person_id, Broadcast.created_at > since)
     return db.session.scalar(select(func.count()).select_from(Broadcast).where(*mine)) or 0
 
 

@@ -4,14 +4,15 @@ What staff type is never a template language: `{{name}}` is replaced by plain su
 looks like a template is refused as it is saved, so that nobody finds it in their mail.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any
 
-AnyText = TypeVar("AnyText", bound=str)
+from portal.notifications.templates.placeholders import Kept
+from portal.notifications.templates.placeholders import check_links as check_targets
+from portal.notifications.templates.placeholders import check_placeholders as check_known
 
 
 class NoticeState(StrEnum):
@@ -102,7 +103,6 @@ class Unreached(StrEnum):
 
 SUBJECT_LENGTH = 200
 BODY_LENGTH = 20_000
-PLACEHOLDERS_AT_MOST = 100
 
 VARIABLES: Mapping[str, str] = {
     "name": "the reader’s name",
@@ -119,91 +119,18 @@ VARIABLES: Mapping[str, str] = {
 LINKABLE = frozenset({"portal_url", "unsubscribe_url"})
 """The variables a link may lead to. Any other would let somebody’s name choose where it leads."""
 
-_PLACE = re.compile(r"\{\{[^\S\r\n]*([a-z][a-z0-9_]{0,39})[^\S\r\n]*\}\}")
-_SUSPECT = re.compile(r"\{\{|\{%|\{#")
-_NAMED = re.compile(r"\{\{([^{}]{0,60})\}\}")
-
-
-class WordingError(ValueError):
-    """This text cannot be sent; the sentence says why, and what could stand there instead."""
-
 
 def check_placeholders(text: str) -> None:
     """WordingError unless everything in double braces is a variable there is, and nothing looks like a template.
 
     Linear in the length of the text.
     """
-    places = list(_PLACE.finditer(text))
-    if len(places) > PLACEHOLDERS_AT_MOST:
-        raise WordingError(f"There are {len(places):,} variables in this; {PLACEHOLDERS_AT_MOST} can be filled.")
-    for place in places:
-        if place[1] not in VARIABLES:
-            raise WordingError(_unknown(place[1]))
-    known = {place.start() for place in places}
-    for found in _SUSPECT.finditer(text):
-        if found.start() in known:
-            continue
-        if found[0] != "{{":
-            raise WordingError(
-                f"“{found[0]}” is of a template language. Nothing here is one: only variables such as {{{{name}}}} "
-                "are filled."
-            )
-        named = _NAMED.match(text, found.start())
-        if named is None:
-            raise WordingError("A variable is opened with “{{” and not closed with “}}”.")
-        raise WordingError(_unknown(" ".join(named[1].split())))
-
-
-def _unknown(name: str) -> str:
-    known = ", ".join(f"{{{{{each}}}}}" for each in VARIABLES)
-    return f"There is no variable “{name}”. These can be used: {known}."
-
-
-def placeholders(text: str) -> list[str]:
-    """The names of the variables in a text, in their order."""
-    return [place[1] for place in _PLACE.finditer(text)]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A text with marks for its variables: of letters and digits, which Markdown and HTML leave as they are."""
-
-    text: str
-    marks: Mapping[str, str]
-
-    def back(self, text: AnyText) -> AnyText:
-        """What was made of it, with the variables in their places again; markup stays markup."""
-        for mark, name in self.marks.items():
-            text = cast(AnyText, text.replace(mark, f"{{{{{name}}}}}"))
-        return text
-
-    def names_in(self, text: str) -> list[str]:
-        """The names of the variables whose marks stand in this."""
-        return [name for mark, name in self.marks.items() if mark in text]
-
-
-def keep_placeholders(text: str) -> Kept:
-    """The text with a mark for each variable. The marks stand nowhere else in it."""
-    stem = "z" + "q" * max((len(run) for run in re.findall("zq*", text)), default=1)
-    names = sorted(set(placeholders(text)))
-    marks = {f"{stem}x{number}x": name for number, name in enumerate(names)}
-    by_name = {name: mark for mark, name in marks.items()}
-    return Kept(_PLACE.sub(lambda found: by_name.get(found[1], found[0]), text), marks)
-
-
-_TARGET = re.compile(r'href="([^"]*)"')
+    check_known(text, VARIABLES)
 
 
 def check_links(html: str, kept: Kept) -> None:
     """WordingError when a link of this (made of a kept text) leads where a variable says that is no address of ours."""
-    for target in _TARGET.findall(html):
-        names = kept.names_in(target)
-        leads = kept.back(target)
-        if any(name not in LINKABLE for name in names):
-            culprit = next(name for name in names if name not in LINKABLE)
-            raise WordingError(f"A link cannot lead to {{{{{culprit}}}}}. It can begin with {{{{portal_url}}}}.")
-        if names and not leads.startswith(tuple(f"{{{{{name}}}}}" for name in LINKABLE)):
-            raise WordingError("{{portal_url}} can only stand at the beginning of a link.")
+    check_targets(html, kept, LINKABLE)
 
 
 # When.
@@ -239,6 +166,9 @@ def lateness(due_at: datetime | None, sent_at: datetime | None) -> timedelta | N
 
 
 # Trying it out.
+
+TEST = "notice_test"
+"""The kind of mail a notice is tried out with."""
 
 TESTS_PER_HOUR = 5
 """Test mails one member of staff may have sent to themselves within an hour."""

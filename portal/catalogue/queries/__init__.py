@@ -29,8 +29,9 @@ from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from portal.accounts.models import Company, Membership, Person
 from portal.catalogue.models import Component, ComponentGroup, Holding, HoldingDependency, Service, ServiceDependency
-from portal.catalogue.queries.hearing import WHY, holds_back, muted_memberships
+from portal.catalogue.queries.hearing import INCIDENTS, WHY, Subject, holds_back, muted_memberships
 from portal.catalogue.rules import Unreached
+from portal.catalogue.rules.folding import Fold
 from portal.database import UTCDateTime
 from portal.domains.queries import area_at_home
 from portal.domains.rules import Area
@@ -46,10 +47,11 @@ Components = Collection[int] | Select[int]
 
 
 class GroupName(NamedTuple):
-    """A group as the heading over its components."""
+    """A group as the heading over its components; `fold` says whether they stand open beneath it."""
 
     id: int
     name: str
+    fold: Fold = Fold.OPEN
 
 
 class LiveComponent(NamedTuple):
@@ -60,17 +62,19 @@ class LiveComponent(NamedTuple):
     title: str
     description: str | None
     created_at: datetime
+    only_if_degraded: bool
     group: GroupName | None
 
 
 class HeldService(NamedTuple):
-    """What a company sees of a holding: its service, and its own reference for it."""
+    """What a company sees of a holding: its service, its own reference for it, and the drawing of the service."""
 
     holding_id: int
     service_id: int
     name: str
     category: str
     reference: str
+    icon: str
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,9 @@ def is_valid(row: Any, now: datetime) -> ColumnElement[bool]:
     return and_(row.valid_from <= now, or_(row.valid_to.is_(None), row.valid_to > now))
 
 
-def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
-    """Who is reached through these components now. At most ten queries, whatever the number of companies."""
+def reach_of(component_ids: Collection[int], now: datetime, subject: Subject = INCIDENTS) -> Reach:
+    """Who is reached through these components now, by mails of this kind. At most ten queries, whatever the number of
+    companies."""
     companies = company_reached_select(component_ids, now)
     reached = _holdings_reached(component_ids, now).subquery()
     counts = (
@@ -139,9 +144,9 @@ def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
     ).all()
     company_ids = frozenset(db.session.scalars(companies))
     muted = muted_memberships(
-        _hits(component_ids, now), component_ids, [each.id for each in services], is_for_all=False
+        _hits(component_ids, now), component_ids, [each.id for each in services], is_for_all=False, subject=subject
     )
-    found = _people_in(companies, company_ids, muted, now)
+    found = _people_in(companies, company_ids, muted, now, subject)
     return Reach(
         services=tuple(ReachedService(*row) for row in services),
         company_ids=company_ids,
@@ -153,14 +158,14 @@ def reach_of(component_ids: Collection[int], now: datetime) -> Reach:
     )
 
 
-def reach_of_everyone(now: datetime, component_ids: Collection[int] = ()) -> Reach:
-    """All companies and their people: whom an incident on these components reaches that concerns, or is told to,
+def reach_of_everyone(now: datetime, component_ids: Collection[int] = (), subject: Subject = INCIDENTS) -> Reach:
+    """All companies and their people: whom a mail about these components reaches that concerns, or is told to,
     everyone. No services are named. At most nine queries."""
     companies = select(Company.id.label("company_id")).where(Company.archived_at.is_(None))
     company_ids = frozenset(db.session.scalars(companies))
     services = services_reached(component_ids, now) if component_ids else []
-    muted = muted_memberships(_hits(component_ids, now), component_ids, services, is_for_all=True)
-    found = _people_in(companies, company_ids, muted, now)
+    muted = muted_memberships(_hits(component_ids, now), component_ids, services, is_for_all=True, subject=subject)
+    found = _people_in(companies, company_ids, muted, now, subject)
     return Reach(
         (), company_ids, found.people, found.unreachable, frozenset(), found.unreachable_total, found.declined_total
     )
@@ -248,6 +253,11 @@ def services_held(company_id: int, now: datetime) -> list[HeldService]:
     return [HeldService._make(row) for row in rows(_services_held(), company_id=company_id, now=now)]
 
 
+def was_ever_held(service_id: int) -> bool:
+    """Whether anybody holds or held the service. One query."""
+    return db.session.scalar(select(Holding.id).where(Holding.service_id == service_id).limit(1)) is not None
+
+
 _AS_CUSTOMERS_SEE = (Service.category, Service.position, Service.name_key, Holding.reference, Holding.id)
 
 
@@ -273,7 +283,7 @@ def _services_held() -> Select[*tuple[Any, ...]]:
     """Built once, like the one above."""
     company_id, now = _given()
     return (
-        select(Holding.id, Service.id, Service.name, Service.category, Holding.reference)
+        select(Holding.id, Service.id, Service.name, Service.category, Holding.reference, Service.icon)
         .join(Service, Service.id == Holding.service_id)
         .where(Holding.company_id == company_id, is_valid(Holding, now))
         .order_by(*_AS_CUSTOMERS_SEE)
@@ -318,8 +328,8 @@ def all_components() -> Sequence[Component]:
 def live_components() -> list[LiveComponent]:
     """What `all_components` finds, as rows. One query."""
     return [
-        LiveComponent._make((*columns, GroupName(group_id, group_name) if group_id is not None else None))
-        for *columns, group_id, group_name in rows(_live_components())
+        LiveComponent._make((*columns, GroupName(group_id, name, fold) if group_id is not None else None))
+        for *columns, group_id, name, fold in rows(_live_components())
     ]
 
 
@@ -333,8 +343,10 @@ def _live_components() -> Select[*tuple[Any, ...]]:
             each.title,
             each.description,
             each.created_at,
+            each.only_if_degraded,
             ComponentGroup.id,
             ComponentGroup.name,
+            ComponentGroup.fold,
         )
         .outerjoin(ComponentGroup, ComponentGroup.id == each.group_id)
         .where(each.archived_at.is_(None))
@@ -411,7 +423,7 @@ class _People:
 
 
 def _people_in(
-    companies: Select[int], company_ids: frozenset[int], muted: Select[int] | None, now: datetime
+    companies: Select[int], company_ids: frozenset[int], muted: Select[int] | None, now: datetime, subject: Subject
 ) -> _People:
     """How many people of these companies a mail reaches, the first whom none does, and how many those are.
 
@@ -421,7 +433,8 @@ def _people_in(
     everyone = db.session.scalar(
         select(func.count(distinct(Membership.person_id))).where(Membership.company_id.in_(companies))
     )
-    stopped = select(Person.id).join(Suppression, Suppression.address_key == Person.email_key).where(holds_back(now))
+    stopped = select(Person.id).join(Suppression, Suppression.address_key == Person.email_key)
+    stopped = stopped.where(holds_back(now, subject[0]))
     barred = union(select(Person.id).where(Person.deactivated_at.is_not(None)), stopped)
     # One company that may be told is enough, so a person is unreachable only when none of theirs is.
     shown = area_at_home(Area.STATUS, Membership.company_id)
@@ -455,18 +468,18 @@ def _people_in(
     ).all()
     total, declined = (rows[0].total, rows[0].declined) if rows else (0, 0)
     shown_to = {row.Person.id for row in rows if row.is_shown}
-    named = _reasons([row.Person for row in rows], company_ids, shown_to, now)
+    named = _reasons([row.Person for row in rows], company_ids, shown_to, now, topic=subject[0])
     return _People((everyone or 0) - total, named, total, declined)
 
 
 def _reasons(
-    people: Sequence[Person], company_ids: frozenset[int], shown_to: Collection[int], now: datetime
+    people: Sequence[Person], company_ids: frozenset[int], shown_to: Collection[int], now: datetime, *, topic: str
 ) -> tuple[Unreachable, ...]:
     """Why each of these people gets no mail. One query."""
     suppressed: dict[str, list[Unreached]] = {}
     for address_key, reason in db.session.execute(
         select(Suppression.address_key, Suppression.reason).where(
-            Suppression.address_key.in_([person.email_key for person in people]), holds_back(now)
+            Suppression.address_key.in_([person.email_key for person in people]), holds_back(now, topic)
         )
     ):
         suppressed.setdefault(address_key, []).append(WHY[reason])

@@ -29,6 +29,7 @@ class DescribedComponent(NamedTuple):
     title: str
     description: str | None
     position: int
+    only_if_degraded: bool
     created_at: datetime
     updated_at: datetime
     is_archived: bool
@@ -59,6 +60,7 @@ def _components() -> Select[*tuple[Any, ...]]:
             each.title,
             each.description,
             each.position,
+            each.only_if_degraded,
             each.created_at,
             each.updated_at,
             each.archived_at,

@@ -1,4 +1,4 @@
-"""Who does not want to hear of incidents, or cannot, as conditions for set-wise statements.
+"""Who does not want to hear of incidents or of planned work, or cannot, as conditions for set-wise statements.
 
 The same rules as `notifications.wishes` and `incidents.mails` hold person by person when mails are written down.
 """
@@ -23,6 +23,15 @@ TOPIC = "incidents"
 ELSEWHERE = "incidents:elsewhere"
 """The topic of incidents that touch nothing of what the reader's company holds."""
 
+WORK, ELSEWHERE_OF_WORK = "maintenance", "maintenance:elsewhere"
+"""The same two for mails about planned work."""
+
+Subject = tuple[str, str]
+"""The topic of a kind of mail, and that of what touches nothing the reader's company holds."""
+
+INCIDENTS: Subject = (TOPIC, ELSEWHERE)
+MAINTENANCE: Subject = (WORK, ELSEWHERE_OF_WORK)
+
 WHY = {
     SuppressionReason.HARD_BOUNCE: Unreached.BOUNCED,
     SuppressionReason.QUARANTINED: Unreached.QUARANTINED,
@@ -33,16 +42,21 @@ WHY = {
 """What a suppression means for whom it keeps mails from."""
 
 
-def holds_back(now: datetime) -> ColumnElement[bool]:
-    """The condition that a suppression holds back incident mails at this moment."""
+def holds_back(now: datetime, topic: str = TOPIC) -> ColumnElement[bool]:
+    """The condition that a suppression holds back mails of this topic at this moment."""
     return and_(
-        Suppression.scope.in_([EVERY_TOPIC, TOPIC]),
+        Suppression.scope.in_([EVERY_TOPIC, topic]),
         or_(Suppression.until.is_(None), Suppression.until > now),
     )
 
 
 def muted_memberships(
-    hits: Any, component_ids: Collection[int], service_ids: Collection[int], *, is_for_all: bool
+    hits: Any,
+    component_ids: Collection[int],
+    service_ids: Collection[int],
+    *,
+    is_for_all: bool,
+    subject: Subject = INCIDENTS,
 ) -> Select[int] | None:
     """A statement selecting the memberships through which somebody hears nothing of it, because all that is hit there
     is muted; None where nobody has muted anything of it, which one query finds out.
@@ -50,7 +64,7 @@ def muted_memberships(
     `hits` holds company_id, service_id and component_id of all that is hit. With `is_for_all` those of whom nothing is
     hit would be told too, unless they have muted that.
     """
-    topics = [TOPIC, ELSEWHERE, *map(component_topic, component_ids), *map(service_topic, service_ids)]
+    topics = [*subject, *map(component_topic, component_ids), *map(service_topic, service_ids)]
     people = select(Preference.person_id).where(
         Preference.topic.in_(topics), Preference.channel == MAIL, Preference.wanted.is_(False)
     )
@@ -63,16 +77,17 @@ def muted_memberships(
     other = aliased(Membership)
     through_company = select(other.person_id).where(other.company_id.in_(companies))
     spoke = or_(Membership.person_id.in_(people), Membership.person_id.in_(through_company))
-    return select(Membership.id).where(spoke, _is_muted(hits, component_ids, is_for_all=is_for_all))
+    return select(Membership.id).where(spoke, _is_muted(hits, component_ids, subject, is_for_all=is_for_all))
 
 
-def _is_muted(hits: Any, component_ids: Collection[int], *, is_for_all: bool) -> ColumnElement[bool]:
+def _is_muted(hits: Any, component_ids: Collection[int], subject: Subject, *, is_for_all: bool) -> ColumnElement[bool]:
+    topic, elsewhere = subject
     heard = exists(
         select(literal(1))
         .select_from(hits)
         .where(
             hits.c.company_id == Membership.company_id,
-            _wants(TOPIC),
+            _wants(topic),
             _wants(literal(service_topic("")) + cast(hits.c.service_id, String)),
             _wants(literal(component_topic("")) + cast(hits.c.component_id, String)),
         )
@@ -89,8 +104,8 @@ def _is_muted(hits: Any, component_ids: Collection[int], *, is_for_all: bool) ->
     concerns_somebody = exists(select(literal(1)).select_from(hits))
     components = [_wants(component_topic(each)) for each in component_ids]
     wants_other = and_(
-        _wants(TOPIC),
-        or_(~concerns_somebody, _wants(ELSEWHERE)),
+        _wants(topic),
+        or_(~concerns_somebody, _wants(elsewhere)),
         or_(*components) if components else true(),
     )
     return or_(and_(is_hit, ~heard), and_(~is_hit, or_(told_otherwise, ~wants_other)))

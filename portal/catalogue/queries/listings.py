@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, select
 from sqlalchemy.orm import contains_eager
 
-from portal.accounts.rules import Viewpoint
+from portal.accounts.rules import Viewpoint, text_key
 from portal.catalogue.models import Component, ComponentGroup, Holding, HoldingDependency, Service, ServiceDependency
 from portal.catalogue.queries import all_components, component_groups, is_valid
 from portal.catalogue.rules import Layout
@@ -59,13 +59,17 @@ def services(
     text: str | None = None,
     component_id: int | None = None,
     is_archived: bool | None = None,
+    hidden: Collection[int] = (),
 ) -> Piece[Service]:
-    """Services, narrowed by what is not None; for a company those it holds now. One query."""
+    """Services but for the `hidden` ones, narrowed by what is not None; for a company those it holds now. One query."""
     statement = select(Service)
     if not viewpoint.is_staff:
         statement = statement.where(Service.id.in_(_held_by(viewpoint, now)))
+    if hidden:
+        statement = statement.where(Service.id.not_in(hidden))
     if text is not None:
-        statement = statement.where(Service.name.icontains(text, autoescape=True))
+        named = Service.name.icontains(text, autoescape=True)
+        statement = statement.where(named | Service.alias_keys.contains(text_key(text), autoescape=True))
     if component_id is not None:
         statement = statement.where(
             Service.id.in_(
@@ -100,11 +104,15 @@ def holdings(
     service_id: int | None = None,
     reference: str | None = None,
     is_current: bool | None = None,
+    hidden: Collection[int] = (),
 ) -> Piece[Holding]:
-    """Holdings with their services, narrowed by what is not None; for a company what it holds now. One query."""
+    """Holdings with their services, but those of `hidden` ones, narrowed by what is not None; for a company what it
+    holds now. One query."""
     statement = select(Holding).join(Holding.service).options(contains_eager(Holding.service))
     if not viewpoint.is_staff:
         statement = statement.where(Holding.company_id == viewpoint.company_id, is_valid(Holding, now))
+    if hidden:
+        statement = statement.where(Holding.service_id.not_in(hidden))
     if company_id is not None:
         statement = statement.where(Holding.company_id == company_id)
     if service_id is not None:

@@ -19,6 +19,7 @@ from portal.catalogue.models import (
     Service,
     ServiceDependency,
 )
+from portal.catalogue.ordering import SERVICES, STARTERS_OFFERED
 from portal.catalogue.queries import all_components, component_groups, is_valid
 from portal.catalogue.queries.unreached import nobody_reached, nobody_reached_among
 from portal.domains.models import Admission, PortalDomain
@@ -43,6 +44,12 @@ class Page(Generic[T]):
 def list_version(name: str) -> int:
     """The version of an ordered list, which a form that orders it sends back."""
     return db.session.scalar(select(ListOrder.version).where(ListOrder.name == name)) or 1
+
+
+def offers_starters() -> bool:
+    """Whether the services to begin with are offered: no service was ever made, and nobody declined. Two queries."""
+    touched = select(ListOrder.name).where(ListOrder.name.in_((SERVICES, STARTERS_OFFERED)))
+    return not any(db.session.scalar(each.limit(1)) is not None for each in (touched, select(Service.id)))
 
 
 # Components.
@@ -129,10 +136,15 @@ def all_services() -> Sequence[Service]:
 
 
 def services_found(text: str, *, is_archived: bool, page: int) -> Page[Service]:
-    """Services whose name, category or description holds the text, or all archived ones for no text, by name."""
+    """Services whose name, another name, category or description holds the text, or all archived ones for no text."""
     wanted = Service.archived_at.is_not(None) if is_archived else Service.archived_at.is_(None)
-    found = select(Service).where(wanted, *_holds(text, Service.name, Service.category, Service.description))
+    found = select(Service).where(wanted, *_of_service(text))
     return paged(found.order_by(Service.name_key), page)
+
+
+def _of_service(text: str) -> list[Any]:
+    said = _holds(text, Service.name, Service.category, Service.description)
+    return [or_(*said, Service.alias_keys.contains(text_key(text), autoescape=True))] if said else []
 
 
 def service_counts() -> tuple[int, int]:
@@ -171,6 +183,21 @@ def holders_by_service(service_ids: Collection[int], now: datetime) -> dict[int,
         .group_by(Holding.service_id)
     )
     return dict(rows.all())
+
+
+def holdings_count(service_id: int, now: datetime) -> int:
+    """How often the service is held now. One query."""
+    held = select(func.count(Holding.id)).where(Holding.service_id == service_id, is_valid(Holding, now))
+    return db.session.scalar(held) or 0
+
+
+def companies_without(service_id: int | None, now: datetime) -> int:
+    """How many companies do not hold the service now; all of them for None. One query."""
+    live = select(func.count(Company.id)).where(Company.archived_at.is_(None))
+    if service_id is not None:
+        holders = select(Holding.company_id).where(Holding.service_id == service_id, is_valid(Holding, now))
+        live = live.where(Company.id.not_in(holders))
+    return db.session.scalar(live) or 0
 
 
 def holdings_of_service(service_id: int, text: str, page: int, now: datetime) -> Page[Holding]:

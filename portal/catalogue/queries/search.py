@@ -108,7 +108,7 @@ def _rank(key: str, wanted: str) -> int | None:
 def search_services(
     viewpoint: Viewpoint, text: str, limit: int, now: datetime, offset: int | None = None
 ) -> Matches[ServiceHit]:
-    """Services by name; a company finds those it holds."""
+    """Services by name, and then by the other names they go by; a company finds those it holds."""
     if viewpoint.is_signed_out:
         return NOTHING
     shown: ColumnElement[bool] = true()
@@ -121,6 +121,7 @@ def search_services(
         [Service.name_key],
         text,
         ServiceHit,
+        also=Service.alias_keys.contains(key_of(text), autoescape=True),
         limit=limit,
         offset=offset,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from portal.accounts.rules import one_line, paragraphs, text_key
 from portal.accounts.rules.imports import KnownCompanies, external_id_of, shortened
+from portal.catalogue.rules.services import PLAIN, DetailError, Details, clean_details
 from portal.records.rules.columns import names_in
 from portal.records.rules.judging import Change, Claims, Judged, Refusal, Row, refused, verdict_of
 
@@ -14,6 +15,9 @@ CATEGORY_LENGTH = 100
 REFERENCE_LENGTH = 120
 DESCRIPTION_LENGTH = 2000
 SHOWN_LENGTH = 120
+
+YES = frozenset({"yes", "y", "true", "1", "x", "ja", "j", "wahr"})
+NO = frozenset({"no", "n", "false", "0", "nein", "falsch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class KnownService:
     is_archived: bool
     version: int
     component_ids: frozenset[int] = frozenset()
+    details: Details = PLAIN
+    is_global: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +189,19 @@ def judge_service(row: Row, known: Mapping[str, KnownService], components: Known
         found = known.get(text_key(name))
         if found and found.is_archived:
             raise Refusal(f"the service {found.name} is in the archive, take it back first")
+        present = found.details if found else PLAIN
+        wanted = _details_meant(row, name, present)
+        is_global = _everyone_meant(row.get("everyone"), found.is_global if found else False)
         claims.claim(row.number, f"the service {name}", text_key(name))
     except Refusal as refusal:
         return refused(row.number, shortened(one_line(row.get("name"))), refusal)
     changes = []
     if found:
-        present = {"Name": found.name, "Category": found.category, "Description": found.description}
-        changes = differences(present, {"Name": name, "Category": category, "Description": description})
+        before = {"Name": found.name, "Category": found.category, "Description": found.description}
+        changes = differences(before, {"Name": name, "Category": category, "Description": description})
+        changes += _other_details(present, wanted)
+        if is_global != found.is_global:
+            changes.append(Change("Every company", *(("no", "yes") if is_global else ("yes", "no"))))
         changes += _dependencies(found.component_ids, depends_on, components)
     return Judged(
         row.number,
@@ -203,9 +215,45 @@ def judge_service(row: Row, known: Mapping[str, KnownService], components: Known
             "name_key": text_key(name),
             "category": category or (found.category if found else ""),
             "description": description or (found.description if found else ""),
+            "icon": wanted.icon,
+            "aliases": list(wanted.aliases),
+            "notifies": None if wanted.notifies is None else list(wanted.notifies),
+            "turns": is_global if found is None or is_global != found.is_global else None,
             **_edges(found.component_ids if found else frozenset(), depends_on),
         },
     )
+
+
+def _details_meant(row: Row, name: str, present: Details) -> Details:
+    """The details after this row; what it says nothing of stays."""
+    typed, icon = row.get("notifies"), one_line(row.get("icon")).casefold()
+    words = tuple(text_key(each).replace(" ", "_") for each in names_in(typed))
+    notifies = {("all",): None, ("none",): (), (): present.notifies}.get(words, words)
+    wanted = Details(icon or present.icon, tuple(names_in(row.get("aliases"))) or present.aliases, notifies)
+    try:
+        return clean_details(wanted, name)
+    except DetailError as error:
+        sentence = error.sentence.rstrip(".")
+        raise Refusal(f"{sentence[0].lower()}{sentence[1:]}") from None
+
+
+def _everyone_meant(text: str, present: bool) -> bool:
+    word = text_key(text)
+    if word in YES or word in NO:
+        return word in YES
+    if word:
+        raise Refusal(f"whether every company holds it is yes or no, and not {shortened(text)}")
+    return present
+
+
+def _other_details(present: Details, wanted: Details) -> list[Change]:
+    """What would be another of the details, in the order of the columns."""
+
+    def said(details: Details) -> dict[str, str]:
+        mailed = "all" if details.notifies is None else ", ".join(details.notifies) or "none"
+        return {"Other names": ", ".join(details.aliases), "Icon": details.icon, "Mailed statuses": mailed}
+
+    return differences(said(present), said(wanted))
 
 
 def judge_holding(row: Row, known: KnownUses, claims: Claims) -> Judged:

@@ -14,8 +14,10 @@ from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Component, Service
 from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.rules import Chosen
-from portal.cli.demo import business, doors, history, work
+from portal.catalogue.rules.services import Details
+from portal.cli.demo import business, doors, history, maintenance, statuses, work
 from portal.domains import actions as domains
+from portal.domains.announcements import actions as announcements
 from portal.domains.models import PortalDomain
 from portal.domains.rules import BUILT_AREAS
 from portal.extensions import db
@@ -73,6 +75,11 @@ def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -
     _past(components, dice, status, now)
     _present(components, status, now)
     _drafts(portals, services, status, staff[Role.STATUS], now)
+    _announcements(portals, status, now)
+    progress("maintenance")
+    maintenance.plan_it(components, status, now)
+    progress("how services are and were")
+    statuses.state_them(services, status, now)
     progress("jobs, quotes and messages")
     work.do_it(list(staff.values()), now)
     progress("who comes in by which door")
@@ -89,6 +96,22 @@ def _drafts(
         )
         written = now - timedelta(days=2 + number, minutes=17)
         notices.write(wordings, chosen, by=by, author_id=author.id, now=written)
+
+
+def _announcements(portals: Mapping[str, PortalDomain], by: Actor, now: datetime) -> None:
+    """What stands on the portal domains since yesterday, though nothing is broken."""
+    for key, wordings in business.ANNOUNCEMENTS.items():
+        announcements.announce(
+            portals[key],
+            wordings,
+            starts_at=now - timedelta(days=1),
+            ends_at=None,
+            is_pinned=False,
+            by=by,
+            author_id=by.person_id,
+            now=now - timedelta(days=1),
+            idempotency_key=f"demo:announcement:{key}",
+        )
 
 
 def _staff(email: str, password_hash: str, now: datetime) -> Person:
@@ -131,7 +154,12 @@ def _services(components: dict[str, Component], *, by: Actor, now: datetime) -> 
     services = {}
     for key, offer in business.SERVICES.items():
         service = catalogue.add_service(
-            offer.name, category=offer.category, description=offer.description, by=by, now=now
+            offer.name,
+            category=offer.category,
+            description=offer.description,
+            details=Details(offer.icon, offer.aliases),
+            by=by,
+            now=now,
         )
         catalogue.set_dependencies(service, [components[each].id for each in offer.components], by=by, now=now)
         services[key] = service

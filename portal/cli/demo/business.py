@@ -95,29 +95,99 @@ class DemoService(NamedTuple):
     category: str
     description: str
     components: tuple[str, ...]
+    icon: str
+    aliases: tuple[str, ...]
 
 
 SERVICES: dict[str, DemoService] = {
     "telephony": DemoService(
-        "Hosted telephony", "Telephony", "Desk phones and softphones on our exchange.", ("sip-lon", "pbx", "uk-inter")
+        "Hosted telephony",
+        "Telephony",
+        "Desk phones and softphones on our exchange.",
+        ("sip-lon", "pbx", "uk-inter"),
+        "phone",
+        ("Phones", "Telephone", "Calls", "VoIP", "PBX", "Voicemail", "Extensions"),
     ),
     "trunks": DemoService(
-        "SIP trunks", "Telephony", "Lines for a telephone system of your own.", ("sip-lon", "uk-inter", "intl")
+        "SIP trunks",
+        "Telephony",
+        "Lines for a telephone system of your own.",
+        ("sip-lon", "uk-inter", "intl"),
+        "phone",
+        ("Trunk", "Phone lines", "SIP", "ISDN"),
     ),
-    "freephone": DemoService("Freephone numbers", "Telephony", "0800 numbers and their routing.", ("toll-free",)),
+    "freephone": DemoService(
+        "Freephone numbers",
+        "Telephony",
+        "0800 numbers and their routing.",
+        ("toll-free",),
+        "message",
+        ("0800", "0808", "Toll-free"),
+    ),
     "telephony-de": DemoService(
         "Cloud-Telefonie",
         "Telefonie",
         "Tischtelefone und Softphones an unserer Anlage.",
         ("sip-fra", "pbx", "de-inter"),
+        "phone",
+        ("Telefon", "Telefonanlage", "Anrufe", "Telefonie", "VoIP", "Anlage", "Phones"),
     ),
-    "fibre": DemoService("Fibre internet", "Internet", "Business fibre with a fixed address.", ("fibre-n", "core")),
-    "fibre-de": DemoService("Glasfaser-Internet", "Internet", "Glasfaser mit fester Adresse.", ("fibre-s", "core")),
-    "failover": DemoService("Mobile backup line", "Internet", "Takes over when the fibre fails.", ("mobile-bk",)),
-    "m365": DemoService("Microsoft 365", "Arbeitsplatz", "Postfächer, Teams und Dateien.", ("m365",)),
-    "servers": DemoService("Virtual servers", "Hosting", "Servers in our own data centre.", ("hosting", "core")),
-    "backup": DemoService("Backup", "Hosting", "Nightly copies, kept for ninety days.", ("backup",)),
-    "vpn": DemoService("Remote access", "Workplace", "VPN for people on the road.", ("vpn", "core")),
+    "fibre": DemoService(
+        "Fibre internet",
+        "Internet",
+        "Business fibre with a fixed address.",
+        ("fibre-n", "core"),
+        "globe",
+        ("Internet", "Broadband", "Connection", "Line", "Wi-Fi", "FTTP"),
+    ),
+    "fibre-de": DemoService(
+        "Glasfaser-Internet",
+        "Internet",
+        "Glasfaser mit fester Adresse.",
+        ("fibre-s", "core"),
+        "globe",
+        ("Internet", "Glasfaser", "Leitung", "Netz", "WLAN", "FTTH"),
+    ),
+    "failover": DemoService(
+        "Mobile backup line",
+        "Internet",
+        "Takes over when the fibre fails.",
+        ("mobile-bk",),
+        "mobile",
+        ("4G", "5G", "Failover", "Mobilfunk-Reserve"),
+    ),
+    "m365": DemoService(
+        "Microsoft 365",
+        "Arbeitsplatz",
+        "Postfächer, Teams und Dateien.",
+        ("m365",),
+        "mail",
+        ("E-Mail", "Email", "Outlook", "Exchange", "Teams", "OneDrive", "SharePoint", "Office"),
+    ),
+    "servers": DemoService(
+        "Virtual servers",
+        "Hosting",
+        "Servers in our own data centre.",
+        ("hosting", "core"),
+        "server",
+        ("Server", "Servers", "VM", "File server", "Rechner"),
+    ),
+    "backup": DemoService(
+        "Backup",
+        "Hosting",
+        "Nightly copies, kept for ninety days.",
+        ("backup",),
+        "database",
+        ("Backups", "Restore", "Datensicherung", "Sicherung"),
+    ),
+    "vpn": DemoService(
+        "Remote access",
+        "Workplace",
+        "VPN for people on the road.",
+        ("vpn", "core"),
+        "lock",
+        ("VPN", "Home office", "Homeoffice", "Fernzugriff"),
+    ),
 }
 
 REFERENCES = {
@@ -283,3 +353,26 @@ DRAFTS: list[tuple[str, str, dict[str, dict[str, str]]]] = [
 ]
 """Notices somebody has begun to write: to the companies at home on a portal domain, to the holders of a service, and
 what they say."""
+
+ANNOUNCEMENTS: dict[str, dict[str, dict[str, str]]] = {
+    "north": {
+        "en": {
+            "title": "Our phone number for outages has changed",
+            "body": "Report outages at **+44 20 7946 0121** from now on. The old number is forwarded until the end of the "
+            "year. Nothing is broken.",
+        }
+    },
+    "south": {
+        "de": {
+            "title": "Neue Nummer für Störungen",
+            "body": "Störungen melden Sie ab sofort unter **+49 89 5550 1421**. Die alte Nummer leiten wir bis zum "
+            "Jahresende weiter. Es ist nichts gestört.",
+        },
+        "en": {
+            "title": "A new number for outages",
+            "body": "Report outages at **+49 89 5550 1421** from now on. The old number is forwarded until the end of the "
+            "year. Nothing is broken.",
+        },
+    },
+}
+"""What a portal domain tells everybody though nothing is broken, by the portal's key."""

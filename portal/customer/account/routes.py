@@ -13,6 +13,7 @@ from portal.accounts.models import Person
 from portal.accounts.queries import person_by_id
 from portal.customer.account.forms import AccountForm
 from portal.domains.queries import companies_here
+from portal.domains.rules import Area
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.own_account import add_routes, how_one_signs_in
@@ -57,6 +58,7 @@ def _page(form: AccountForm, status: int = 200) -> Response:
         "customer/account/_account.html",
         status,
         form=form,
+        has_calendar=bool(access.areas() & {Area.STATUS, Area.SERVICES}),
         companies=companies_here(person.person_id, access.portal().id),
         **how_one_signs_in(),
     )

@@ -28,8 +28,8 @@ from portal.database import UTCDateTime
 from portal.domains.models import Admission, PortalDomain
 from portal.domains.rules import normal_host
 from portal.events import LiveTopic, company_topic, public_topic
-from portal.incidents.queries import next_boundary
 from portal.prepared import prepared
+from portal.services.queries import next_boundary
 from portal.shortcuts import Captured, Kept, Reader, capture
 
 PATH = "/banner"

@@ -7,6 +7,8 @@ from portal import access, clock
 from portal.customer.home.pages import home_view
 from portal.domains.rules import Area
 from portal.fragments import render, wants_fragment
+from portal.incidents.queries.following import unseen
+from portal.services.queries import CompanyPicture
 
 blueprint = Blueprint("customer_home", __name__)
 
@@ -39,7 +41,7 @@ def banner() -> Response:
 
 @blueprint.get("/your-services")
 def your_services() -> Response:
-    """The home's list of services, for an open page."""
+    """The home's list of services, for an open page, and what is stated of them where no banner says so."""
     access.require_area(Area.SERVICES)
     return _answer("customer/home/_your_services.html")
 
@@ -60,5 +62,15 @@ def your_quotes() -> Response:
 
 def _answer(fragment: str) -> Response:
     is_apart = wants_fragment() and fragment in WITHOUT_WORK
-    view = home_view(access.signed_in(), access.areas(), clock.utcnow(), shows_work=not is_apart)
-    return render("customer/home/home.html", fragment, **view)
+    viewer, domain_id = access.signed_in(), access.portal().id
+    view = home_view(viewer, domain_id, access.areas(), clock.utcnow(), shows_work=not is_apart)
+    return render("customer/home/home.html", fragment, unseen=_unseen(view["picture"]), **view)
+
+
+def _unseen(picture: CompanyPicture | None) -> list[str]:
+    """What stands in the banners of a whole page and was not noted as seen yet, by public id. One query, or none."""
+    shown = [each.incident.public_id for each in picture.concerns] if picture and not wants_fragment() else []
+    person = access.signed_in()
+    if not shown or person.is_view_as or not unseen(access.viewpoint(), shown, person.person_id, clock.utcnow()):
+        return []
+    return shown

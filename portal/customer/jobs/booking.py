@@ -6,7 +6,6 @@ from flask import Response, abort, flash
 from flask_babel import gettext as _
 
 from portal import access, clock, events, uploads
-from portal.catalogue.queries import services_held
 from portal.customer.jobs.forms import BookingForm, FilesForm, fresh_booking
 from portal.customer.jobs.pages import item_of, item_view
 from portal.domains.rules import Area
@@ -20,6 +19,9 @@ from portal.jobs.actions import booking
 from portal.jobs.actions.booking import Wanted
 from portal.jobs.rules import PLURALS, WorkKind
 from portal.jobs.subjects import path_of
+from portal.services.queries import ServiceLine, service_lines
+from portal.services.queries.settings import view_of
+from portal.services.rules import PROBLEMS
 
 
 def show_booking(
@@ -28,17 +30,25 @@ def show_booking(
     """The form on which work is asked for."""
     form = form or fresh_booking()
     company_id = access.signed_in().company_id or 0
-    form.offer(services_held(company_id, clock.utcnow()) if Area.SERVICES in access.areas() else ())
+    lines = _services_shown(company_id) if Area.SERVICES in access.areas() else []
+    form.offer(lines)
     folder = f"customer/{PLURALS[kind]}"
     return render(
         f"{folder}/booking.html",
         f"{folder}/_booking.html",
         status,
         form=form,
+        troubled=[line for status in reversed(PROBLEMS) for line in lines if line.status is status],
         chosen_files=chosen,
         accepts=ACCEPT,
         files_at_most=FILES_A_MESSAGE,
     )
+
+
+def _services_shown(company_id: int) -> list[ServiceLine]:
+    """The services that may be named, and how they are: who asks for help should see what is known already."""
+    view = view_of(access.portal().id, company_id)
+    return service_lines(company_id, clock.utcnow(), shows_incidents=Area.STATUS in access.areas(), view=view)
 
 
 def take_booking(kind: WorkKind) -> Response:

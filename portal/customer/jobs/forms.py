@@ -8,8 +8,8 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
-from portal.catalogue.queries import HeldService
 from portal.errors import RuleViolation
+from portal.services.queries import ServiceLine
 
 KEY_LENGTH = 64
 
@@ -37,7 +37,7 @@ class BookingForm(FlaskForm):
             return None
         return int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 10 else -1
 
-    def offer(self, services: Sequence[HeldService]) -> None:
+    def offer(self, services: Sequence[ServiceLine]) -> None:
         """Let one of these services be chosen, or none."""
         named = [
             (str(each.holding_id), f"{each.name} ({each.reference})" if each.reference else each.name)

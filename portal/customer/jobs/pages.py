@@ -16,10 +16,8 @@ from portal.jobs.queries.public import SEARCHED, PublicItem, PublicLine, public_
 from portal.jobs.queries.zones import today_of
 from portal.jobs.rules import PLURALS, WorkKind
 from portal.services.queries import ServiceLine, service_lines
-from portal.services.rules import ServiceStatus
-
-DELAYING = {ServiceStatus.INTERMITTENT, ServiceStatus.DOWN}
-"""What a service must be in, with an incident as the reason, for the work on it to be called delayed."""
+from portal.services.queries.settings import view_of
+from portal.services.rules import PROBLEMS, CauseKind
 
 
 def list_view(kind: WorkKind) -> dict[str, Any]:
@@ -71,10 +69,18 @@ def item_view(item: PublicItem, **conversation: Any) -> dict[str, Any]:
 def delays_of(lines: Sequence[PublicLine], company_id: int, now: datetime) -> Mapping[int, ServiceLine]:
     """By holding, the outage that delays the work on it. Nothing is asked where no line depends on a holding."""
     holdings = {line.holding_id for line in lines if line.is_open and line.holding_id is not None}
-    if not holdings or Area.STATUS not in access.areas():
+    areas = access.areas()
+    if not holdings or not {Area.STATUS, Area.SERVICES} & areas:
         return {}
+    view = view_of(access.portal().id, company_id)
+    services = service_lines(company_id, now, shows_incidents=Area.STATUS in areas, view=view)
     return {
         service.holding_id: service
-        for service in service_lines(company_id, now)
-        if service.holding_id in holdings and service.incident and service.status in DELAYING
+        for service in services
+        if service.holding_id in holdings and service.status in PROBLEMS and _may_be_told(service)
     }
+
+
+def _may_be_told(service: ServiceLine) -> bool:
+    """Whether there is a page that says why: of the incident, or of the service where staff state it."""
+    return bool(service.incident) or (service.cause is CauseKind.STATED and Area.SERVICES in access.areas())

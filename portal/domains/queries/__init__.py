@@ -16,12 +16,16 @@ Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
 
 
 def domain_by_host(host: str) -> PortalDomain | None:
-    """The portal domain that has this normalised name: its main one, or one that leads there. One query."""
-    return db.session.scalars(_BY_HOST, {"host": host}).one_or_none()
+    """The portal domain that has this normalised name: its main one, or one that leads there. One query.
+
+    It is read, and belongs to no session: whatever becomes of the transaction, it still knows its brand.
+    """
+    found = rows(_BY_HOST, host=host)
+    return PortalDomain(**found[0]._asdict()) if found else None
 
 
 _BY_HOST = (
-    select(PortalDomain)
+    select(*PortalDomain.__table__.columns)
     .join(PortalHost, PortalHost.domain_id == PortalDomain.id)
     .where(PortalHost.host == bindparam("host"))
 )

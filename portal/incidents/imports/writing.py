@@ -42,6 +42,7 @@ from portal.incidents.rules import (
     intervals,
     severities_after,
 )
+from portal.incidents.rules.maintenance import NOTICE_OF_STATE
 from portal.incidents.upkeep import interval_rows, refresh_history, write_intervals
 
 IDS_PER_QUERY = 500
@@ -367,9 +368,11 @@ def _write_maintenance_parts(
     row: Maintenance, report: ReportRead, known: Mapping[str, Any], components: Collection[int]
 ) -> None:
     for entry in report.updates:
-        wanted = {"state": MAINTENANCE_STATES[entry.state], "body": entry.body, "posted_at": entry.posted_at}
+        state = MAINTENANCE_STATES[entry.state]
+        wanted = {"state": state, "body": entry.body, "posted_at": entry.posted_at}
         update = known.get(entry.public_id) or MaintenanceUpdate(maintenance_id=row.id, public_id=entry.public_id)
         _assign(update, wanted)
+        update.kind = NOTICE_OF_STATE[state]
         db.session.add(update)
     db.session.execute(delete(MaintenanceComponent).where(MaintenanceComponent.maintenance_id == row.id))
     db.session.add_all(

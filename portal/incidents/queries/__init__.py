@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, exists, func, or_, select, true
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import selectinload, with_expression
 
 from portal.accounts.models import Company
 from portal.accounts.rules import STAFF, Viewpoint
@@ -37,21 +37,24 @@ from portal.incidents.queries.conditions import (
     visible_to_kind,
     worst_first,
 )
+from portal.incidents.queries.last_days import History as History
 from portal.incidents.queries.last_days import HistoryBar as HistoryBar
+from portal.incidents.queries.last_days import group_histories as group_histories
+from portal.incidents.queries.last_days import grouped_histories as grouped_histories
 from portal.incidents.queries.last_days import histories as histories
 from portal.incidents.queries.last_days import history_bars as history_bars
 from portal.incidents.queries.last_days import uptimes as uptimes
 from portal.incidents.queries.open_now import OPEN_AT_MOST, OpenIncident, OpenWork
+from portal.incidents.queries.wordings import body_for, own_words_for, worded_incidents
 from portal.incidents.rules import (
-    OPEN_MAINTENANCE,
     ComponentStatus,
     MaintenanceState,
     Severity,
     State,
     Visibility,
     effective_status,
-    maintenance_state,
 )
+from portal.incidents.rules.maintenance import is_under_way as is_worked_on
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
 
@@ -94,12 +97,14 @@ class Filters:
 
 def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
     """The open incidents that exist from this viewpoint, worst first, with components and updates. Three queries."""
-    return db.session.scalars(
+    found = db.session.scalars(
         _shown(viewpoint, with_changes=False)
         .where(Incident.resolved_at.is_(None), visible_to(Incident, viewpoint, now))
         .order_by(*worst_first())
         .limit(OPEN_AT_MOST)
     ).all()
+    worded_incidents(found)
+    return found
 
 
 def open_incident_heads(limit: int) -> Sequence[Incident]:
@@ -111,12 +116,14 @@ def open_incident_heads(limit: int) -> Sequence[Incident]:
 
 def visible_incident(viewpoint: Viewpoint, public_id: str, now: datetime) -> Incident | None:
     """The incident with this public id, if it exists from this viewpoint."""
-    return db.session.scalars(
+    found = db.session.scalars(
         _shown(viewpoint)
         .where(Incident.public_id == public_id, visible_to(Incident, viewpoint, now))
         .order_by(Incident.id)
         .limit(1)
-    ).one_or_none()
+    ).all()
+    worded_incidents(found)
+    return found[0] if found else None
 
 
 def incident_for_staff(incident_id: int) -> Incident | None:
@@ -131,7 +138,9 @@ def incident_for_staff(incident_id: int) -> Incident | None:
 def past_incidents(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Incident] | None:
     """Fixed incidents, newest first, 25 a page. None for a page that does not exist (page 1 always does)."""
     condition = and_(Incident.resolved_at.is_not(None), visible_to(Incident, viewpoint, now))
-    return _page(_shown(viewpoint), condition, page)
+    found = _page(_shown(viewpoint), condition, page)
+    worded_incidents(found.items if found else ())
+    return found
 
 
 def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[FixedIncident]:
@@ -193,9 +202,7 @@ def statuses_under(
     impacts: dict[int, list[Severity]] = {}
     for hit in (hit for incident in open_incidents for hit in incident.components):
         impacts.setdefault(hit.component_id, []).append(hit.severity)
-    under_way = [
-        each for each in work if maintenance_state(each.state, each.starts_at, each.ends_at, now) in OPEN_MAINTENANCE
-    ]
+    under_way = (each for each in work if is_worked_on(each, now))
     return _effective(component_ids, impacts, {part.component_id for each in under_way for part in each.components})
 
 
@@ -256,13 +263,22 @@ def _under_maintenance(kind: Viewpoint) -> Select[int]:
 
 def next_boundary(now: datetime) -> datetime | None:
     """The next moment at which a window of maintenance begins or ends: until then a cached page may live. One query."""
+    (found,) = rows(_next_boundary(), now=now)
+    moment: datetime | None = found.at
+    return moment
+
+
+@cache
+def _next_boundary() -> Select[datetime]:
+    now, _ = given()
     begins = select(Maintenance.starts_at.label("at")).where(
-        Maintenance.starts_at > now, Maintenance.state == MaintenanceState.SCHEDULED
+        Maintenance.starts_at > now, Maintenance.starts_itself, Maintenance.state == MaintenanceState.SCHEDULED
     )
-    ends = select(Maintenance.ends_at.label("at")).where(Maintenance.ends_at > now, not_ended())
+    ends = select(Maintenance.ends_at.label("at")).where(
+        Maintenance.ends_at > now, Maintenance.ends_itself, not_ended()
+    )
     moments = begins.union_all(ends).subquery()
-    found: datetime | None = db.session.scalar(select(func.min(moments.c.at)))
-    return found
+    return select(func.min(moments.c.at).label("at"))
 
 
 def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
@@ -316,9 +332,10 @@ def _shown(viewpoint: Viewpoint, *, with_changes: bool = True) -> Select[Any]:
     updates: Any = Incident.updates
     if not viewpoint.is_staff:
         updates = Incident.updates.and_(IncidentUpdate.visibility == Visibility.PUBLIC)
-    timeline: Any = selectinload(updates)
-    if with_changes:
-        timeline = timeline.selectinload(IncidentUpdate.changes).joinedload(SeverityChange.component)
+    timeline: Any = selectinload(updates).options(
+        with_expression(IncidentUpdate.own_words, own_words_for(viewpoint)),
+        *([selectinload(IncidentUpdate.changes).joinedload(SeverityChange.component)] if with_changes else ()),
+    )
     return (
         select(Incident)
         .options(
@@ -360,7 +377,7 @@ def _narrowed(filters: Filters) -> Iterable[ColumnElement[bool]]:
 
 def _holds_text(text: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     in_update = exists().where(
-        IncidentUpdate.incident_id == Incident.id, IncidentUpdate.body.icontains(text, autoescape=True)
+        IncidentUpdate.incident_id == Incident.id, body_for(viewpoint).icontains(text, autoescape=True)
     )
     if not viewpoint.is_staff:
         in_update = in_update.where(IncidentUpdate.visibility == Visibility.PUBLIC)

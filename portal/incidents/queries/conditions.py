@@ -3,7 +3,21 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, case, cast, func, literal, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from portal.accounts.models import Company
 from portal.accounts.rules import Viewpoint
@@ -17,7 +31,16 @@ from portal.incidents.rules import OPEN_MAINTENANCE, Audience, Impact, Maintenan
 
 
 def visible_to(row: Any, viewpoint: Viewpoint, now: datetime) -> ColumnElement[bool]:
-    """`rules.is_visible` as a condition over incidents or maintenance; a test holds the two together."""
+    """`rules.is_visible` as a condition over incidents or maintenance; a test holds the two together.
+
+    An incident that was merged into another is one of staff's alone: for everybody else there is only the other.
+    """
+    seen = would_see(row, viewpoint, now)
+    return seen if viewpoint.is_staff or row is not Incident else and_(Incident.merged_into_id.is_(None), seen)
+
+
+def would_see(row: Any, viewpoint: Viewpoint, now: datetime) -> ColumnElement[bool]:
+    """The same, whether an incident was merged into another or not."""
     if viewpoint.is_staff:
         return true()
     public = row.visibility == Visibility.PUBLIC
@@ -60,10 +83,15 @@ def _moment_of(row: Any, now: Any) -> Any:
     at = now if isinstance(now, ColumnElement) else literal(now, UTCDateTime())
     if row is Incident:
         return func.coalesce(Incident.resolved_at, at)
-    return case((Maintenance.ends_at < at, Maintenance.ends_at), else_=at)
+    ends_so = or_(Maintenance.ends_itself, Maintenance.state == MaintenanceState.CANCELLED)
+    return case(
+        (Maintenance.completed_at < at, Maintenance.completed_at),
+        (and_(Maintenance.ends_at < at, ends_so), Maintenance.ends_at),
+        else_=at,
+    )
 
 
-# Maintenance by the clock: `rules.maintenance_state` as conditions
+# Maintenance by the clock: `rules.maintenance_state` as conditions; a test holds the two together
 
 
 def not_ended() -> ColumnElement[bool]:
@@ -73,13 +101,18 @@ def not_ended() -> ColumnElement[bool]:
 
 def is_under_way(now: datetime) -> ColumnElement[bool]:
     """Begun, by the clock or by hand, and not ended."""
-    begun = or_(Maintenance.starts_at <= now, Maintenance.state.in_(OPEN_MAINTENANCE))
-    return and_(not_ended(), begun, Maintenance.ends_at > now)
+    begun = or_(and_(Maintenance.starts_itself, Maintenance.starts_at <= now), _begun_by_hand())
+    return and_(not_ended(), begun, or_(Maintenance.ends_at > now, not_(Maintenance.ends_itself)))
 
 
 def is_ahead_or_under_way(now: datetime) -> ColumnElement[bool]:
     """Not ended, by the clock or by hand."""
-    return and_(not_ended(), Maintenance.ends_at > now)
+    waits = and_(not_(Maintenance.starts_itself), not_(_begun_by_hand()))
+    return and_(not_ended(), or_(Maintenance.ends_at > now, not_(Maintenance.ends_itself), waits))
+
+
+def _begun_by_hand() -> ColumnElement[bool]:
+    return Maintenance.state.in_(OPEN_MAINTENANCE)
 
 
 # Statements built once, for any moment and any company
@@ -97,9 +130,17 @@ def kind_of(viewpoint: Viewpoint) -> Viewpoint:
 
 def visible_to_kind(row: Any, kind: Viewpoint) -> ColumnElement[bool]:
     """`visible_to` for a `kind_of` viewpoint; whose and when, `now` and `company_id`, is said when it is executed."""
-    now, company_id = given()
-    whose = None if kind.company_id is None else company_id
-    return visible_to(row, Viewpoint(is_staff=kind.is_staff, company_id=whose), now)
+    return visible_to(row, _given_viewpoint(kind), given()[0])
+
+
+def would_see_kind(row: Any, kind: Viewpoint) -> ColumnElement[bool]:
+    """`would_see` for a `kind_of` viewpoint: for what was broken, whichever report tells of it now."""
+    return would_see(row, _given_viewpoint(kind), given()[0])
+
+
+def _given_viewpoint(kind: Viewpoint) -> Any:
+    whose = None if kind.company_id is None else given()[1]
+    return Viewpoint(is_staff=kind.is_staff, company_id=whose)
 
 
 # Order

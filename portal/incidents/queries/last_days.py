@@ -1,22 +1,26 @@
-"""The last days of components: the bars of the status page, and the share of them each was up.
+"""The last days of components and their groups: the bars of the status page, and the share of them each was up.
 
 Every status page asks for all components, and nearly all of their past is the same each time. What was read is
 therefore compared as the database gave it, and counted only when it differs from what was counted before.
 """
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
-from typing import NamedTuple, Protocol
+from itertools import chain
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Select, String, bindparam, case, cast, func, or_, select
 
 from portal.accounts.rules import SIGNED_OUT, Viewpoint
 from portal.database import UTCDateTime, moment_of
 from portal.extensions import rows
-from portal.incidents.models import ComponentHistory, ImpactInterval, Incident
-from portal.incidents.queries.conditions import kind_of, visible_to_kind
-from portal.incidents.rules import Interval, Severity, day_start, down_seconds, overlaid, pack_days
+from portal.incidents.models import ComponentHistory, ImpactInterval, Incident, Maintenance
+from portal.incidents.queries.availability import planned_on, weights_now
+from portal.incidents.queries.conditions import kind_of, visible_to, would_see_kind
+from portal.incidents.rules import Interval, Severity, day_start, overlaid, pack_days
+from portal.incidents.rules.availability import Layer, Weights, account, layers_of
 
 HISTORY_SHOWN = 90
 """Days in a history bar."""
@@ -25,6 +29,9 @@ COUNTED_AT_MOST = 4096
 """Pasts of components kept in each process, some hundred bytes each."""
 
 _QUIET = "0" * HISTORY_SHOWN
+
+
+K = TypeVar("K")
 
 
 class HistoryBar(NamedTuple):
@@ -51,12 +58,43 @@ class Dated(Protocol):
     def created_at(self) -> datetime: ...
 
 
+class Histories(NamedTuple):
+    """The last days of components by id, and of groups by whatever they were asked by; counted by the `weights`."""
+
+    of_components: dict[int, History]
+    of_groups: dict[Any, History]
+    weights: Weights
+
+
 def histories(components: Collection[Dated], now: datetime, viewpoint: Viewpoint) -> dict[int, History]:
-    """The bar and the uptime of each component, as the two functions below say. Two queries for both."""
+    """The bar and the uptime of each component, as the functions below say. Three queries for both."""
+    return grouped_histories(components, {}, now, viewpoint).of_components
+
+
+def group_histories(groups: Mapping[K, Collection[Dated]], now: datetime, viewpoint: Viewpoint) -> dict[K, History]:
+    """The bar and the uptime of groups, each given as its components: of each moment the worst of its members counts.
+
+    Days before the first of them existed are "-". Three queries, however many there are.
+    """
+    components = {each.id: each for members in groups.values() for each in members}
+    return grouped_histories(list(components.values()), groups, now, viewpoint).of_groups
+
+
+def grouped_histories(
+    components: Collection[Dated], groups: Mapping[Any, Collection[Dated]], now: datetime, viewpoint: Viewpoint
+) -> Histories:
+    """`histories` and `group_histories` in the same three queries; the groups hold some of the components."""
+    weights = weights_now(now)
     ids = [component.id for component in components]
     pasts = _pasts(ids, now, viewpoint)
-    bars, shares = _bars(ids, pasts, now), _shares(components, pasts, now)
-    return {component_id: History(bars[component_id], shares[component_id]) for component_id in ids}
+    works = _works(ids, now, viewpoint, weights)
+    bars = _bars(ids, pasts, now)
+    of_components = {each.id: History(bars[each.id], _share([each], pasts, works, now, weights)) for each in components}
+    of_groups = {
+        group: History(_group_bar(members, bars, now), _share(members, pasts, works, now, weights))
+        for group, members in groups.items()
+    }
+    return Histories(of_components, of_groups, weights)
 
 
 def history_bars(
@@ -71,26 +109,26 @@ def history_bars(
 
 
 def uptimes(components: Collection[Dated], now: datetime, viewpoint: Viewpoint | None = None) -> dict[int, float]:
-    """The share of the last 90 days (UTC) each component was up, 0 to 1, for this viewpoint. One query.
+    """The share of the last 90 days (UTC) each component was up, 0 to 1, for this viewpoint. Two queries.
 
-    Counted by `rules.down_seconds`, from the component's creation if that is later and nothing is known before.
+    Counted by `rules.availability`, with the weights that hold now, from the component's creation if that is later
+    and nothing is known before.
     """
-    pasts = _pasts([component.id for component in components], now, viewpoint or SIGNED_OUT)
-    return _shares(components, pasts, now)
+    viewpoint, weights = viewpoint or SIGNED_OUT, weights_now(now)
+    ids = [component.id for component in components]
+    pasts, works = _pasts(ids, now, viewpoint), _works(ids, now, viewpoint, weights)
+    return {each.id: _share([each], pasts, works, now, weights) for each in components}
 
 
 class _Past(NamedTuple):
     """What hit a component in the days shown.
 
-    `days` has what packed days do not hold, `since` is when the first stretch began, `until` when the last one
-    ended (None while any lasts), and `down` the seconds it counts as down when all have ended.
+    `days` has what packed days do not hold, `since` is when the first stretch began.
     """
 
     days: str
     stretches: tuple[Interval, ...]
     since: datetime
-    until: datetime | None
-    down: int
 
 
 def _first_day(last_day: date) -> date:
@@ -118,15 +156,10 @@ def _past(told: str, today: date) -> _Past:
         stretches.append(stretch)
         if stretch.to_at is None or whose != FOR_EVERYONE:
             unpacked.append(stretch)
-    first_day = _first_day(today)
-    ends = [each.to_at for each in stretches if each.to_at is not None]
-    until = max(ends) if len(ends) == len(stretches) else None
     return _Past(
-        days=pack_days(unpacked, first_day, today) if unpacked else _QUIET,
+        days=pack_days(unpacked, _first_day(today), today) if unpacked else _QUIET,
         stretches=tuple(stretches),
         since=min(each.from_at for each in stretches),
-        until=until,
-        down=down_seconds(stretches, day_start(first_day), until) if until else 0,
     )
 
 
@@ -145,7 +178,7 @@ def _stretches(kind: Viewpoint) -> Select[int, str]:
         + ","
         + func.coalesce(cast(each.to_at, String), "")
         + ","
-        + case((visible_to_kind(Incident, SIGNED_OUT), FOR_EVERYONE), else_="")
+        + case((would_see_kind(Incident, SIGNED_OUT), FOR_EVERYONE), else_="")
     )
     return (
         select(each.component_id, func.aggregate_strings(told, ";"))
@@ -153,7 +186,7 @@ def _stretches(kind: Viewpoint) -> Select[int, str]:
         .where(
             each.component_id.in_(bindparam("component_ids", expanding=True)),
             or_(each.to_at.is_(None), each.to_at > begin),
-            visible_to_kind(Incident, kind),
+            would_see_kind(Incident, kind),
         )
         .group_by(each.component_id)
     )
@@ -192,16 +225,60 @@ def _moved(days: str, written: str, today: date) -> str:
     return (days + "0" * passed)[-HISTORY_SHOWN:].rjust(HISTORY_SHOWN, "0")
 
 
-def _shares(components: Collection[Dated], pasts: Mapping[int, _Past], now: datetime) -> dict[int, float]:
+def _group_bar(members: Collection[Dated], bars: Mapping[int, HistoryBar], now: datetime) -> HistoryBar:
+    """The worst of the members on each day; "-" on quiet days before any of them existed."""
+    first_day = _first_day(now.date())
+    days = _QUIET
+    for each in members:
+        days = _overlaid(days, bars[each.id].days)
+    since = min((each.created_at for each in members), default=now)
+    unknown = min(max((since.date() - first_day).days, 0), HISTORY_SHOWN - 1)
+    quiet = min(unknown, HISTORY_SHOWN - len(days.lstrip("0")))
+    return HistoryBar(0, first_day, "-" * quiet + days[quiet:])
+
+
+Works = Mapping[int, Sequence[Layer]]
+
+
+def _works(component_ids: Collection[int], now: datetime, viewpoint: Viewpoint, weights: Weights) -> Works:
+    """Planned work of the days shown that counts, by component. One query where it counts at all, else none."""
+    if not weights.maintenance:
+        return {}
     begin = day_start(_first_day(now.date()))
-    shares = {}
-    for component in components:
-        past = pasts.get(component.id)
-        since = max(begin, min(component.created_at, past.since)) if past else now
-        span = (now - since).total_seconds()
-        if past is None or span <= 0:
-            shares[component.id] = 1.0
-            continue
-        is_over = past.until is not None and past.until <= now
-        shares[component.id] = 1 - (past.down if is_over else down_seconds(past.stretches, since, now)) / span
-    return shares
+    found: defaultdict[int, list[Layer]] = defaultdict(list)
+    for planned in planned_on(component_ids, begin, now, visible_to(Maintenance, viewpoint, now)):
+        work = planned.work
+        found[planned.component_id].append(Layer(work.kind, work.began_at, work.ended_at))
+    return found
+
+
+def _share(
+    members: Collection[Dated], pasts: Mapping[int, _Past], works: Works, now: datetime, weights: Weights
+) -> float:
+    """The share of the days shown at which none of these was down, from when the first of them existed."""
+    known = tuple(pasts[each.id] for each in members if each.id in pasts)
+    layers = tuple(layer for each in members for layer in works.get(each.id, ()))
+    if not known and not layers:
+        return 1.0
+    moments = [*(each.created_at for each in members), *(each.since for each in known)]
+    since = max(day_start(_first_day(now.date())), min(moments))
+    down, ended_at = _down(known, layers, since, weights)
+    if ended_at is None or ended_at > now:
+        everything = [*layers_of(chain.from_iterable(each.stretches for each in known), now), *layers]
+        return account(everything, since, now, weights).share
+    span = (now - since).total_seconds()
+    return 1 - down / span if span > 0 else 1.0
+
+
+@lru_cache(maxsize=COUNTED_AT_MOST)
+def _down(
+    pasts: tuple[_Past, ...], layers: tuple[Layer, ...], since: datetime, weights: Weights
+) -> tuple[float, datetime | None]:
+    """How many seconds count as down when all of it is over, and when that is; None while any of it lasts."""
+    stretches = [stretch for past in pasts for stretch in past.stretches]
+    ends = [*(each.to_at for each in stretches), *(each.to_at for each in layers)]
+    if None in ends:
+        return 0.0, None
+    until = max(each for each in ends if each is not None)
+    told = account([*layers_of(stretches, until), *layers], since, until, weights)
+    return told.down.total_seconds(), until

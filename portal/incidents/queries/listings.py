@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import exists, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import selectinload, with_expression
 
 from portal.accounts.rules import Viewpoint
 from portal.catalogue.models import Component
@@ -23,7 +23,9 @@ from portal.incidents.models import (
 )
 from portal.incidents.queries import notify_key
 from portal.incidents.queries.conditions import is_ahead_or_under_way, visible_to
+from portal.incidents.queries.wordings import own_words_for, worded
 from portal.incidents.rules import State, Visibility
+from portal.incidents.rules.maintenance import Notice
 from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.notifications.models import Broadcast
 
@@ -115,26 +117,37 @@ def updates(wanted: Wanted, viewpoint: Viewpoint, incident_id: int) -> Piece[Inc
     """The entries of an incident's timeline that exist from this viewpoint, with their changes. Two queries."""
     statement = (
         select(IncidentUpdate)
-        .options(selectinload(IncidentUpdate.changes))
+        .options(
+            selectinload(IncidentUpdate.changes), with_expression(IncidentUpdate.own_words, own_words_for(viewpoint))
+        )
         .where(IncidentUpdate.incident_id == incident_id)
+        .execution_options(populate_existing=True)
     )
     if not viewpoint.is_staff:
         statement = statement.where(IncidentUpdate.visibility == Visibility.PUBLIC)
-    return piece_of(statement, wanted)
+    found: Piece[IncidentUpdate] = piece_of(statement, wanted)
+    worded(found.items)
+    return found
 
 
 def update(viewpoint: Viewpoint, incident_id: int, name: str) -> IncidentUpdate | None:
     """The entry with this public id or, for staff, this number, if it exists from this viewpoint."""
     statement = (
         select(IncidentUpdate)
-        .options(selectinload(IncidentUpdate.changes))
+        .options(
+            selectinload(IncidentUpdate.changes), with_expression(IncidentUpdate.own_words, own_words_for(viewpoint))
+        )
         .where(IncidentUpdate.incident_id == incident_id, _is_named(IncidentUpdate, viewpoint, name))
         .order_by(IncidentUpdate.id)
         .limit(1)
+        .execution_options(populate_existing=True)
     )
     if not viewpoint.is_staff:
         statement = statement.where(IncidentUpdate.visibility == Visibility.PUBLIC)
-    return db.session.scalars(statement).one_or_none()
+    found = db.session.scalars(statement).one_or_none()
+    if found is not None:
+        worded([found])
+    return found
 
 
 def changes_of(update_id: int) -> list[SeverityChange]:
@@ -171,7 +184,7 @@ def maintenances(
     until: datetime | None = None,
 ) -> Piece[Maintenance]:
     """Maintenance with its components and timeline, narrowed by what is not None. Three queries."""
-    statement = _whole_maintenance().where(visible_to(Maintenance, viewpoint, now))
+    statement = _whole_maintenance(viewpoint).where(visible_to(Maintenance, viewpoint, now))
     if is_open is not None:
         statement = statement.where(is_ahead_or_under_way(now) if is_open else ~is_ahead_or_under_way(now))
     if component_id is not None:
@@ -190,16 +203,30 @@ def maintenances(
 
 def maintenance(viewpoint: Viewpoint, name: str, now: datetime) -> Maintenance | None:
     """The maintenance with this public id or, for staff, this number. Three queries."""
-    found: Maintenance | None = _named(_whole_maintenance(), Maintenance, viewpoint, name, now)
+    found: Maintenance | None = _named(_whole_maintenance(viewpoint), Maintenance, viewpoint, name, now)
     return found
 
 
-def _whole_maintenance() -> Any:
-    return select(Maintenance).options(
-        selectinload(Maintenance.components).joinedload(MaintenanceComponent.component).load_only(Component.title),
-        selectinload(Maintenance.updates).load_only(
-            MaintenanceUpdate.public_id, MaintenanceUpdate.state, MaintenanceUpdate.body, MaintenanceUpdate.posted_at
-        ),
+def _whole_maintenance(viewpoint: Viewpoint) -> Any:
+    updates: Any = MaintenanceUpdate
+    told: Any = Maintenance.updates
+    if not viewpoint.is_staff:
+        told = Maintenance.updates.and_(MaintenanceUpdate.kind != Notice.REMINDED)
+    return (
+        select(Maintenance)
+        .options(
+            selectinload(Maintenance.components).joinedload(MaintenanceComponent.component).load_only(Component.title),
+            selectinload(told).load_only(
+                updates.public_id,
+                updates.kind,
+                updates.state,
+                updates.body,
+                updates.posted_at,
+                updates.notify,
+                updates.is_late,
+            ),
+        )
+        .execution_options(populate_existing=True)
     )
 
 

@@ -32,7 +32,9 @@ from portal.incidents.queries.conditions import (
     visible_to_kind,
     worst_first,
 )
+from portal.incidents.queries.wordings import body_for_kind
 from portal.incidents.rules import Audience, Impact, MaintenanceState, Severity, State, Visibility
+from portal.incidents.rules.maintenance import Notice, WorkImpact
 
 OPEN_AT_MOST = 100
 """How many open incidents a page shows; a business with more has other troubles than a list."""
@@ -86,8 +88,9 @@ class WorkedOn(NamedTuple):
 
 
 class WorkTold(NamedTuple):
-    """One update of maintenance."""
+    """One update of maintenance; where its text is empty, the kind says what it tells."""
 
+    kind: Notice
     body: str
     posted_at: datetime
 
@@ -101,6 +104,10 @@ class OpenWork(NamedTuple):
     state: MaintenanceState
     starts_at: datetime
     ends_at: datetime
+    starts_itself: bool
+    ends_itself: bool
+    zone: str
+    impact: WorkImpact
     components: tuple[WorkedOn, ...]
     updates: tuple[WorkTold, ...]
 
@@ -116,7 +123,7 @@ class Concerning:
 def open_now(viewpoint: Viewpoint, now: datetime) -> Sequence[OpenIncident]:
     """What `open_incidents` finds, as rows: at most OPEN_AT_MOST, worst first. Three queries, one if there is none."""
     heads = rows(_open(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id)
-    return _with_parts(heads, sees_private=viewpoint.is_staff)
+    return _with_parts(heads, viewpoint)
 
 
 def open_work(viewpoint: Viewpoint, now: datetime) -> Sequence[OpenWork]:
@@ -141,7 +148,8 @@ def concerning(company_id: int, now: datetime) -> Concerning:
     mine, others = concerning_ids(company_id, now)
     if not mine:
         return Concerning((), others)
-    return Concerning(_with_parts(rows(_among(), ids=mine[:OPEN_AT_MOST]), sees_private=False), others)
+    heads = rows(_among(), ids=mine[:OPEN_AT_MOST])
+    return Concerning(_with_parts(heads, Viewpoint(company_id=company_id)), others)
 
 
 def concerning_ids(company_id: int, now: datetime) -> tuple[list[int], int]:
@@ -156,20 +164,22 @@ def concerning_ids(company_id: int, now: datetime) -> tuple[list[int], int]:
     return mine, others
 
 
-def _with_parts(heads: Sequence[Any], *, sees_private: bool) -> list[OpenIncident]:
-    """These incidents whole. Two queries, none without incidents."""
+def _with_parts(heads: Sequence[Any], viewpoint: Viewpoint) -> list[OpenIncident]:
+    """These incidents whole, in the words of the viewpoint. Two queries, none without incidents."""
     if not heads:
         return []
     ids = [head[0] for head in heads]
     hits = _by_parent(_hits(), ids, lambda component_id, severity, title: Hit(component_id, severity, Named(title)))
-    told = _by_parent(_told(sees_private), ids, Told)
+    told = _by_parent(_told(kind_of(viewpoint)), ids, Told, company_id=viewpoint.company_id)
     return [OpenIncident._make((*head, tuple(hits.get(head[0], ())), tuple(told.get(head[0], ())))) for head in heads]
 
 
-def _by_parent(statement: Select[*tuple[Any, ...]], ids: Collection[int], make: Callable[..., T]) -> dict[int, list[T]]:
+def _by_parent(
+    statement: Select[*tuple[Any, ...]], ids: Collection[int], make: Callable[..., T], **asked: Any
+) -> dict[int, list[T]]:
     """What the rows of a statement make, by their first column, which is one of these ids."""
     found: dict[int, list[T]] = {}
-    for parent_id, *values in rows(statement, ids=ids):
+    for parent_id, *values in rows(statement, ids=ids, **asked):
         found.setdefault(parent_id, []).append(make(*values))
     return found
 
@@ -227,10 +237,10 @@ def _hits() -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _told(sees_private: bool) -> Select[*tuple[Any, ...]]:
+def _told(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     update = IncidentUpdate
-    found = select(update.incident_id, update.state, update.visibility, update.body, update.posted_at)
-    if not sees_private:
+    found = select(update.incident_id, update.state, update.visibility, body_for_kind(kind), update.posted_at)
+    if not kind.is_staff:
         found = found.where(update.visibility == Visibility.PUBLIC)
     return found.where(update.incident_id.in_(_ids())).order_by(update.posted_at.desc(), update.id.desc())
 
@@ -241,7 +251,18 @@ def _open_work(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     now, _ = given()
     work = Maintenance
     return (
-        select(work.id, work.public_id, work.title, work.state, work.starts_at, work.ends_at)
+        select(
+            work.id,
+            work.public_id,
+            work.title,
+            work.state,
+            work.starts_at,
+            work.ends_at,
+            work.starts_itself,
+            work.ends_itself,
+            work.zone,
+            work.impact,
+        )
         .where(is_ahead_or_under_way(now), visible_to_kind(work, kind))
         .order_by(work.starts_at, work.id)
         .limit(OPEN_AT_MOST)
@@ -261,8 +282,8 @@ def _worked_on() -> Select[*tuple[Any, ...]]:
 def _work_told() -> Select[*tuple[Any, ...]]:
     update = MaintenanceUpdate
     return (
-        select(update.maintenance_id, update.body, update.posted_at)
-        .where(update.maintenance_id.in_(_ids()))
+        select(update.maintenance_id, update.kind, update.body, update.posted_at)
+        .where(update.maintenance_id.in_(_ids()), update.kind != Notice.REMINDED)
         .order_by(update.posted_at.desc(), update.id.desc())
     )
 

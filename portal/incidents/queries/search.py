@@ -8,6 +8,7 @@ from sqlalchemy import exists
 from portal.accounts.rules import Viewpoint, one_line
 from portal.incidents.models import Incident, IncidentUpdate
 from portal.incidents.queries.conditions import visible_to
+from portal.incidents.queries.wordings import body_for
 from portal.incidents.rules import State, Visibility
 from portal.searching import Matches, find, reading
 
@@ -31,7 +32,7 @@ def search_incidents(
     Of equal matches the newest comes first.
     """
     told = exists().where(
-        IncidentUpdate.incident_id == Incident.id, IncidentUpdate.body.icontains(one_line(text), autoescape=True)
+        IncidentUpdate.incident_id == Incident.id, body_for(viewpoint).icontains(one_line(text), autoescape=True)
     )
     if not viewpoint.is_staff:
         told = told.where(IncidentUpdate.visibility == Visibility.PUBLIC)

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, select, true, union_all
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, not_, or_, select, true, union_all
 
 from portal.accounts.rules import Viewpoint
 from portal.catalogue.models import Component
@@ -31,8 +31,11 @@ from portal.incidents.queries.conditions import (
     is_under_way,
     kind_of,
     visible_to_kind,
+    would_see_kind,
 )
+from portal.incidents.queries.wordings import body_for_kind
 from portal.incidents.rules import Impact, MaintenanceState, Severity, State, Visibility
+from portal.incidents.rules.maintenance import Notice, WorkImpact
 
 
 class Change(NamedTuple):
@@ -71,9 +74,10 @@ class WholeIncident(NamedTuple):
 
 
 class PlannedUpdate(NamedTuple):
-    """One update of maintenance."""
+    """One update of maintenance; where its text is empty, the kind says what it tells."""
 
     public_id: str
+    kind: Notice
     state: MaintenanceState
     body: str
     posted_at: datetime
@@ -82,7 +86,7 @@ class PlannedUpdate(NamedTuple):
 class WholeMaintenance(NamedTuple):
     """Maintenance with its updates, newest first.
 
-    `state` is the stored one; which holds by the clock, `rules.maintenance_state` says.
+    `state` is the stored one; which holds by the clock, `rules.maintenance.state_of` says.
     """
 
     id: int
@@ -92,6 +96,12 @@ class WholeMaintenance(NamedTuple):
     created_at: datetime
     starts_at: datetime
     ends_at: datetime
+    starts_itself: bool
+    ends_itself: bool
+    zone: str
+    impact: WorkImpact
+    reminders: Sequence[int]
+    started_at: datetime | None
     completed_at: datetime | None
     updated_at: datetime
     updates: tuple[PlannedUpdate, ...]
@@ -119,7 +129,7 @@ def whole_incidents(
     changes = _by_parent(rows(_changes(viewpoint.is_staff), ids=ids), Change)
     named = _by_parent(rows(_named(), ids=ids), lambda component_id: component_id)
     updates: dict[int, list[ToldUpdate]] = {}
-    for incident_id, update_id, *told in rows(_updates(viewpoint.is_staff), ids=ids):
+    for incident_id, update_id, *told in rows(_updates(kind_of(viewpoint)), ids=ids, company_id=viewpoint.company_id):
         update = ToldUpdate._make((*told, tuple(changes.get(update_id, ()))))
         updates.setdefault(incident_id, []).append(update)
     return [WholeIncident._make((*head, *_parts(head[0], updates, named))) for head in heads]
@@ -195,11 +205,12 @@ def _incidents(kind: Viewpoint, open_only: bool) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _updates(sees_private: bool) -> Select[*tuple[Any, ...]]:
+def _updates(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """The columns of ToldUpdate, in its order, after the ids of the incident and the update."""
     each = IncidentUpdate
-    found = select(each.incident_id, each.id, each.public_id, each.state, each.body, each.posted_at, each.notify)
-    return found.where(each.incident_id.in_(_ids()), *_told(sees_private)).order_by(
+    body = body_for_kind(kind)
+    found = select(each.incident_id, each.id, each.public_id, each.state, body, each.posted_at, each.notify)
+    return found.where(each.incident_id.in_(_ids()), *_told(kind.is_staff)).order_by(
         each.posted_at.desc(), each.id.desc()
     )
 
@@ -246,6 +257,12 @@ def _maintenance(kind: Viewpoint, which: Which) -> Select[*tuple[Any, ...]]:
             each.created_at,
             each.starts_at,
             each.ends_at,
+            each.starts_itself,
+            each.ends_itself,
+            each.zone,
+            each.impact,
+            each.reminders,
+            each.started_at,
             each.completed_at,
             each.public_updated_at,
         )
@@ -261,8 +278,8 @@ def _planned_updates() -> Select[*tuple[Any, ...]]:
     """The columns of PlannedUpdate, in its order, after the id of the maintenance."""
     each = MaintenanceUpdate
     return (
-        select(each.maintenance_id, each.public_id, each.state, each.body, each.posted_at)
-        .where(each.maintenance_id.in_(_ids()))
+        select(each.maintenance_id, each.public_id, each.kind, each.state, each.body, each.posted_at)
+        .where(each.maintenance_id.in_(_ids()), each.kind != Notice.REMINDED)
         .order_by(each.posted_at.desc(), each.id.desc())
     )
 
@@ -281,7 +298,7 @@ def _moves(kind: Viewpoint) -> Select[int, datetime]:
     by_incident = (
         select(stretch.component_id, func.coalesce(_if_past(stretch.to_at, now), stretch.from_at).label("at"))
         .join(Incident, Incident.id == stretch.incident_id)
-        .where(stretch.from_at <= now, visible_to_kind(Incident, kind))
+        .where(stretch.from_at <= now, would_see_kind(Incident, kind))
     )
     edge = _edge(now)
     by_work = (
@@ -307,9 +324,13 @@ def _last_change(kind: Viewpoint) -> Select[datetime]:
 
 def _edge(now: Any) -> ColumnElement[Any]:
     """When the clock last moved this maintenance: its end, else its begin, else nothing yet."""
-    ended = case((Maintenance.completed_at < Maintenance.ends_at, Maintenance.completed_at), else_=Maintenance.ends_at)
-    begun = and_(Maintenance.starts_at <= now, Maintenance.state != MaintenanceState.CANCELLED)
-    return case((begun, func.coalesce(_if_past(ended, now), Maintenance.starts_at)), else_=None)
+    by_hand = or_(Maintenance.completed_at < Maintenance.ends_at, not_(Maintenance.ends_itself))
+    ended = case((by_hand, Maintenance.completed_at), else_=Maintenance.ends_at)
+    by_clock = and_(
+        Maintenance.starts_at <= now, Maintenance.starts_itself, Maintenance.state != MaintenanceState.CANCELLED
+    )
+    begun = func.coalesce(Maintenance.started_at, case((by_clock, Maintenance.starts_at), else_=None))
+    return case((begun.is_not(None), func.coalesce(_if_past(ended, now), begun)), else_=None)
 
 
 def _if_past(moment: Any, now: Any) -> ColumnElement[Any]:

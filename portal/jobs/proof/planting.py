@@ -24,6 +24,7 @@ from portal.jobs.rules import Role, StatusTable, Unseen, WorkKind, resolve, writ
 from portal.jobs.rules.offers import Offered
 from portal.messages.models import Message, Thread
 from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.subscribers.models import Subscriber
 from portal.searching import key_of
 
 ITEMS_AT_MOST = 60
@@ -293,5 +294,5 @@ def _let_in(found: Ground, company_id: int, person_id: int) -> None:
     for row in memberships:
         row["is_contact"] = row["is_contact"] or row["person_id"] == person_id
     found.copy(Membership, memberships)
-    for model in (Session, ApiToken, MailedLink, AccountMail, Broadcast, Delivery):
+    for model in (Session, ApiToken, MailedLink, AccountMail, Broadcast, Delivery, Subscriber):
         found.copy(model)

@@ -2,8 +2,9 @@
 
 import io
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -19,10 +20,15 @@ from portal.accounts.rules.links import Letter as AccountLetter
 from portal.accounts.rules.links import Purpose
 from portal.catalogue.notices.letters import content_of
 from portal.config import Settings
+from portal.domains.models import PortalHost
 from portal.extensions import db
 from portal.incidents.actions import KIND as INCIDENT
 from portal.incidents.actions import compose
+from portal.incidents.letters import Work
+from portal.incidents.letters import content_of as wordings_of_work
 from portal.incidents.queries import open_incidents, recently_fixed, updates_for, visible_incident
+from portal.incidents.rules import MaintenanceState
+from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.jobs import letters
 from portal.jobs.models import WorkItem
 from portal.jobs.proof.ground import Ground
@@ -39,8 +45,16 @@ from portal.notifications.kinds import BUILT_IN, Content, Kind, Recipient, kind_
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.queries import homes_of
 from portal.notifications.rules import name_key, thread_root
+from portal.notifications.subscribers import letters as subscriptions
+from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource, SubscriberState
+from portal.notifications.wordings import render_wordings
 from portal.records.exports import write_all
 from portal.records.rules.exports import ExportKind
+from portal.services.letters import BY_STATUS, DIGEST, variant_of
+from portal.services.letters import content_of as wordings_of_statuses
+from portal.services.mails import SERVICE_STATUS, TEST
+from portal.services.specimen import specimen_of
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +66,18 @@ PEOPLE_AT_MOST = 5
 
 SAMPLE = {"en": {"subject": "Leak proof", "body": "Leak proof for {{name}} of {{company}}"}}
 """A notice as staff might type it."""
+
+
+FOLLOWED, MAINTENANCE, ANSWER = "incident_followed", "maintenance", "slot_answer"
+
+STATES = {
+    Notice.STARTED: MaintenanceState.IN_PROGRESS,
+    Notice.VERIFYING: MaintenanceState.VERIFYING,
+    Notice.EXTENDED: MaintenanceState.IN_PROGRESS,
+    Notice.COMPLETED: MaintenanceState.COMPLETED,
+    Notice.CANCELLED: MaintenanceState.CANCELLED,
+}
+"""How the work stands in a mail of each sort; in all others it is planned."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +105,13 @@ class Posting:
 
     def mails(self) -> Iterator[Look]:
         """Every kind of mail the company's people get, as they would be sent."""
-        sources: Sequence[Callable[[], Iterator[Post]]] = (self._about_work, self._about_accounts, self._about_others)
+        sources: Sequence[Callable[[], Iterator[Post]]] = (
+            self._about_work,
+            self._about_accounts,
+            self._about_subscriptions,
+            self._about_planned_work,
+            self._about_others,
+        )
         for source in sources:
             with self.found.standing():
                 for post in source():
@@ -110,7 +142,7 @@ class Posting:
         with force_locale(language_of(post.wording)):
             wording = Wording(
                 chosen,
-                BUILT_IN | kind.variables,
+                kind.names,
                 mail_from=f"portal@{domain}",
                 list_name=str(kind.label),
                 list_id=f"{kind.topic}.{domain}" if kind.is_list else "",
@@ -178,15 +210,71 @@ class Posting:
         write_account_mails(self.now)
         yield from self._queued(before)
 
+    def _about_subscriptions(self) -> Iterator[Post]:
+        """Every letter to somebody without a login, on the portal the company looks at."""
+        before = self._last()
+        domain_id = db.session.scalar(select(PortalHost.domain_id).where(PortalHost.host == self.guest.host))
+        if domain_id is None:
+            return
+        for letter in subscriptions.Letter:
+            is_new = letter is subscriptions.Letter.CONFIRM
+            subscriber = Subscriber(
+                domain_id=domain_id,
+                kind=SubscriberKind.EMAIL,
+                key=secrets.token_hex(16),
+                address=self.guest.email,
+                address_key=text_key(self.guest.email),
+                state=SubscriberState.UNCONFIRMED if is_new else SubscriberState.ACTIVE,
+                source=SubscriberSource.PAGE,
+                created_at=self.now,
+                asked_at=self.now,
+            )
+            db.session.add(subscriber)
+            db.session.flush()
+            subscriptions.write_to(subscriber, letter, self.now)
+        yield from self._queued(before)
+
+    def _about_planned_work(self) -> Iterator[Post]:
+        """A mail of every sort about planned work, and both answers to who asked for another slot."""
+        begin = self.now + timedelta(days=1)
+        for notice in Notice:
+            state = STATES.get(notice, MaintenanceState.SCHEDULED)
+            ahead = Work(
+                public_id="leak-proof",
+                title="Leak proof",
+                state=state,
+                notice=notice,
+                impact=WorkImpact.OUTAGE,
+                starts_at=begin,
+                ends_at=begin + timedelta(hours=1),
+                components=["Leak proof"],
+                body="Leak proof",
+                told_at=self.now,
+                sequence=1,
+            )
+            yield from self._typed(MAINTENANCE, f"Leak proof of maintenance {notice.value}", wordings_of_work(ahead))
+        for is_accepted in (True, False):
+            content = render_wordings(
+                ANSWER, is_moved=is_accepted, is_accepted=is_accepted, has_answer=True, public_id="leak-proof"
+            )
+            yield from self._typed(ANSWER, f"Leak proof of an answer about another slot, {is_accepted}", content)
+
     def _about_others(self) -> Iterator[Post]:
-        """An update of an incident, and a notice."""
+        """An update of an incident, every mail about a service status, and a notice."""
         viewpoint = Viewpoint(company_id=self.guest.company_id)
         last = [visible_incident(viewpoint, row.public_id, self.now) for row in recently_fixed(viewpoint, 1, self.now)]
         incidents = [each for each in (*open_incidents(viewpoint, self.now), *last) if each is not None]
         for incident in incidents[:1]:
             components = [each.component_id for each in incident.components]
             for update in updates_for(viewpoint, incident)[:1]:
-                yield from self._typed(INCIDENT, incident.title, compose(incident, update, components))
+                content = compose(incident, update, components)
+                for name in (INCIDENT, FOLLOWED):
+                    yield from self._typed(name, incident.title, content)
+        for template in (*BY_STATUS.values(), DIGEST):
+            facts = replace(specimen_of(template, None, self.now).facts, entry=None)
+            content = wordings_of_statuses(facts, [variant_of(())])
+            for name in (SERVICE_STATUS.name, TEST):
+                yield from self._typed(name, f"Leak proof of {template} as {name}", content)
         content = content_of(SAMPLE)
         for name in ("notice", "notice_test"):
             yield from self._typed(name, f"Leak proof of the kind {name}", content)
@@ -195,7 +283,7 @@ class Posting:
         """A mail to the person who looks, in every wording there is."""
         kind, guest = kind_named(name), self.guest
         person = db.session.get_one(Person, guest.person_id)
-        filled = dict.fromkeys(kind.variables, "")
+        filled = dict.fromkeys(kind.names - BUILT_IN, "")
         who = Recipient(person.id, (guest.company_id,), person.email, person.name, known(person.language), filled)
         home = homes_of([guest.company_id]).get(guest.company_id)
         values = values_of(who, kind.topic, home, self.settings)

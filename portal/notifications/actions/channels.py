@@ -12,12 +12,16 @@ from portal.accounts.models import Company, Membership, Person
 from portal.config import Settings
 from portal.domains.models import Admission, PortalDomain
 from portal.extensions import db
+from portal.language import known
 from portal.notifications.actions.inserting import insert_new
 from portal.notifications.channels.queries import why_unreachable
-from portal.notifications.kinds import Kind, Listener, Told, wording_key
+from portal.notifications.kinds import Kind, Listener, Told, wording_for, wording_for_subscriber
 from portal.notifications.models import Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import Home, homes_of
 from portal.notifications.rules import DeliveryState, dedupe_key, message_id, name_key
+from portal.notifications.subscribers import hearing
+from portal.notifications.subscribers.links import manage_path
+from portal.notifications.subscribers.rules import hears
 
 FINER = ":"
 """What marks a topic as finer than that of a kind: "service:12"."""
@@ -31,11 +35,12 @@ def write_down_channels(broadcast: Broadcast, kind: Kind, now: datetime) -> int:
     One that cannot be reached gets a line that says why, and is not counted as told. Safe to do twice. Seven queries
     and those of the kind, whatever there is.
     """
+    count = _write_down_subscribers(broadcast, kind, now)
     if kind.tell is None:
-        return 0
+        return count
     channels = [each for each in _channels(is_for_staff=kind.is_for_staff) if broadcast.topic in each.topics]
     if not channels:
-        return 0
+        return count
     companies = _companies_of(channels)
     allowed = kind.allowed({company_id for each in companies.values() for company_id in each})
     open_to = {channel_id: tuple(each for each in ids if each in allowed) for channel_id, ids in companies.items()}
@@ -55,6 +60,37 @@ def write_down_channels(broadcast: Broadcast, kind: Kind, now: datetime) -> int:
     if rows:
         insert_new(Delivery, *rows)
         events.wake("deliver_channels")
+    return count + len(rows)
+
+
+def _write_down_subscribers(broadcast: Broadcast, kind: Kind, now: datetime) -> int:
+    """The same for channels of subscribers, who hear what everybody may. Three queries where there are any."""
+    published = kind.published(broadcast.selector, now) if kind.published is not None else None
+    if published is None:
+        return 0
+    found = [
+        (channel, subscriber, place)
+        for channel, subscriber, place in hearing.channels_hearing(broadcast.topic)
+        if hears(subscriber.topics, broadcast.topic, published.about)
+    ]
+    rows = []
+    for channel, subscriber, place in found:
+        values = published.fill(known(channel.language), place.time_zone)
+        manage_url = (place.home.base_url or "") + manage_path(subscriber.key, now)
+        told = Told((), values, published.path, published.event, {**published.data, "manage_url": manage_url})
+        row = _row_at(broadcast, channel, told, place.home, now)
+        wording = wording_for_subscriber(broadcast.content, channel.language, place.home.domain_id)
+        rows.append(
+            {
+                **row,
+                "subscriber_id": subscriber.id,
+                "wording": wording,
+                "priority": broadcast.priority + hearing.PRIORITY,
+            }
+        )
+    if rows:
+        insert_new(Delivery, *rows)
+        events.wake("deliver_channels")
     return len(rows)
 
 
@@ -62,7 +98,11 @@ def _channels(*, is_for_staff: bool) -> Sequence[ContactChannel]:
     """The channels a broadcast may be for: those of the staff, or those of customers who still are."""
     statement = select(ContactChannel).order_by(ContactChannel.id)
     if is_for_staff:
-        statement = statement.where(ContactChannel.company_id.is_(None), ContactChannel.person_id.is_(None))
+        statement = statement.where(
+            ContactChannel.company_id.is_(None),
+            ContactChannel.person_id.is_(None),
+            ContactChannel.subscriber_id.is_(None),
+        )
     else:
         statement = (
             statement.outerjoin(Company, Company.id == ContactChannel.company_id)
@@ -126,8 +166,16 @@ def _wants(topics: Collection[str], about: Collection[str]) -> bool:
 def _row(
     broadcast: Broadcast, channel: ContactChannel, told: Told, homes: Mapping[int, Home], now: datetime
 ) -> dict[str, Any]:
-    settings: Settings = current_app.config["SETTINGS"]
     home = homes.get(told.company_ids[0]) if told.company_ids else None
+    wording = wording_for(broadcast.content, channel.language, home.domain_id if home else None, told.variant)
+    return {**_row_at(broadcast, channel, told, home, now), "wording": wording}
+
+
+def _row_at(
+    broadcast: Broadcast, channel: ContactChannel, told: Told, home: Home | None, now: datetime
+) -> dict[str, Any]:
+    """A delivery but for its wording; its links lead to this home."""
+    settings: Settings = current_app.config["SETTINGS"]
     base_url = (home and home.base_url) or settings.base_url
     address_key = f"channel:{channel.id}"
     dedupe = dedupe_key(broadcast.idempotency_key, channel.kind.value, address_key)
@@ -152,7 +200,6 @@ def _row(
         "person_id": channel.person_id,
         "company_id": told.company_ids[0] if told.company_ids else None,
         "company_ids": list(told.company_ids),
-        "wording": _wording_for(broadcast, channel.language, home),
         "values": {"values": values, "link": link, "event": told.event, "data": {**told.data, "url": link}},
         "priority": broadcast.priority + told.priority,
         "created_at": now,
@@ -161,11 +208,3 @@ def _row(
         "answer": why,
         "finished_at": now if why else None,
     }
-
-
-def _wording_for(broadcast: Broadcast, language: str, home: Home | None) -> str:
-    spoken = language if language in broadcast.content else "en"
-    if spoken not in broadcast.content:
-        spoken = next(iter(broadcast.content))
-    own = wording_key(spoken, home.domain_id) if home and home.domain_id else ""
-    return own if own in broadcast.content else spoken

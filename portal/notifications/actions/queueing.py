@@ -22,7 +22,15 @@ from portal.notifications.actions.channels import write_down_channels
 from portal.notifications.actions.inserting import insert_new
 from portal.notifications.actions.steering import pause
 from portal.notifications.actions.suppressions import reason_in_words
-from portal.notifications.kinds import Content, Cursor, Kind, Recipient, kind_named, wording_key
+from portal.notifications.kinds import (
+    Content,
+    Cursor,
+    Kind,
+    Recipient,
+    kind_named,
+    wording_for,
+    wording_for_subscriber,
+)
 from portal.notifications.links import unsubscribe_path
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.queries import Home, bounced_today, homes_of, suppressed_addresses
@@ -37,6 +45,8 @@ from portal.notifications.rules import (
     message_id,
     name_key,
 )
+from portal.notifications.subscribers import hearing
+from portal.notifications.subscribers.links import manage_path
 from portal.notifications.wishes import declined
 
 WRITTEN_AT_ONCE = 1000
@@ -99,7 +109,7 @@ def _write_at_once(broadcast: Broadcast, kind: Kind, now: datetime) -> bool:
     """Write every recipient down, unless there are too many for the change to wait for; whether that was done."""
     if kind.goes_beyond is not None and kind.goes_beyond(broadcast.selector, WRITTEN_AT_ONCE, now):
         return False
-    recipients, cursor = kind.recipients(broadcast.selector, None, WRITTEN_AT_ONCE, now)
+    recipients, cursor = _next_of_all(kind, broadcast.selector, None, WRITTEN_AT_ONCE, now)
     if cursor is not None or len(recipients) > WRITTEN_AT_ONCE:
         return False
     _insert(_rows(broadcast, kind, recipients, now))
@@ -107,6 +117,26 @@ def _write_at_once(broadcast: Broadcast, kind: Kind, now: datetime) -> bool:
     _expanded(broadcast, now)
     events.wake("deliver")
     return True
+
+
+def _next_of_all(
+    kind: Kind, selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime
+) -> tuple[Sequence[Recipient], Cursor | None]:
+    """The next recipients: everybody the kind names, and then subscribers, of whom none gets a second mail."""
+    found: Sequence[Recipient] = ()
+    if after is None or hearing.PHASE not in after:
+        found, cursor = kind.recipients(selector, after, limit, now)
+        if cursor is not None or kind.published is None:
+            return found, cursor
+        after = {hearing.PHASE: 0}
+    published = kind.published(selector, now) if kind.published is not None else None
+    if published is None:
+        return found, None
+    if len(found) >= limit:
+        return found, after
+    # Those who have a login come first, so an address that has one gets the mail of its person and no other.
+    more, cursor = hearing.next_recipients(kind, published, after[hearing.PHASE], limit - len(found), now)
+    return [*found, *more], cursor
 
 
 class Step(NamedTuple):
@@ -127,7 +157,7 @@ def next_step(broadcast_id: int, now: datetime) -> Step | None:
     if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
         return None
     kind, before = kind_named(broadcast.kind), broadcast.expand_cursor
-    recipients, after = kind.recipients(broadcast.selector, before, WRITTEN_PER_STEP, now)
+    recipients, after = _next_of_all(kind, broadcast.selector, before, WRITTEN_PER_STEP, now)
     return Step(broadcast_id, before, after, _rows(broadcast, kind, recipients, now))
 
 
@@ -194,16 +224,29 @@ def _rows(broadcast: Broadcast, kind: Kind, recipients: Sequence[Recipient], now
     suppressed = (suppressed_addresses if kind.is_list else bounced_today)(keys, broadcast.topic, now)
     unwanted = declined(reached, broadcast.topic) if kind.is_list else {}
     homes = homes_of(allowed)
+    signed_up_at = {each.subscription.domain_id for each in reached if each.subscription is not None}
+    places = hearing.places(signed_up_at) if signed_up_at else {}
     settings: Settings = current_app.config["SETTINGS"]
     secret = name_key(settings.secret_key)
     rows = []
     for recipient, address_key in zip(reached, keys, strict=True):
         companies = [each for each in recipient.company_ids if each in allowed]
         home = homes.get(companies[0]) if companies else None
+        if recipient.subscription is not None:
+            place = places.get(recipient.subscription.domain_id)
+            if place is None:
+                continue
+            home = place.home
         row = _row(broadcast, recipient, address_key, companies)
-        row["wording"] = _wording_for(broadcast, recipient.language, home)
+        domain_id = home.domain_id if home else None
+        if recipient.subscription is not None:
+            row["wording"] = wording_for_subscriber(broadcast.content, recipient.language, domain_id)
+        else:
+            row["wording"] = wording_for(broadcast.content, recipient.language, domain_id, recipient.variant)
         row["message_id"] = message_id(secret, row["dedupe_key"], settings.mail_domain)
         row["values"] = values_of(recipient, broadcast.topic, home, settings)
+        if recipient.subscription is not None:
+            row["values"]["manage_url"] = row["values"]["portal_url"] + manage_path(recipient.subscription.key, now)
         row |= {"created_at": now, "next_attempt_at": now, "state": DeliveryState.PENDING, "answer": None}
         row["finished_at"] = None
         if address_key in suppressed or recipient.address in unwanted:
@@ -223,19 +266,11 @@ def _row(broadcast: Broadcast, recipient: Recipient, address_key: str, companies
         "address_key": address_key,
         "name": recipient.name[:200],
         "person_id": recipient.person_id,
+        "subscriber_id": recipient.subscription.subscriber_id if recipient.subscription else None,
         "company_id": companies[0] if companies else None,
         "company_ids": companies,
         "priority": broadcast.priority + recipient.priority,
     }
-
-
-def _wording_for(broadcast: Broadcast, language: str, home: Home | None) -> str:
-    """The key of the recipient's wording: that of their home portal where it has its own, else their language's."""
-    spoken = language if language in broadcast.content else "en"
-    if spoken not in broadcast.content:
-        spoken = next(iter(broadcast.content))
-    own = wording_key(spoken, home.domain_id) if home and home.domain_id else ""
-    return own if own in broadcast.content else spoken
 
 
 @lru_cache(maxsize=1024)
@@ -249,7 +284,8 @@ def _support_sentence(channels: Channels, language: str) -> str:
 def values_of(recipient: Recipient, topic: str, home: Home | None, settings: Settings) -> dict[str, str]:
     """The kind's variables with the built-in ones; every link leads to the home portal of the recipient's company."""
     base_url = (home and home.base_url) or settings.base_url
-    path = unsubscribe_path(recipient.address, topic, recipient.person_id)
+    key = recipient.subscription.key if recipient.subscription else ""
+    path = unsubscribe_path(recipient.address, topic, recipient.person_id, key)
     return {
         "company": home.company if home else "",
         **recipient.values,

@@ -16,6 +16,10 @@ from portal.notifications.kinds import ACCOUNT_TOPIC, topics
 from portal.notifications.models import RAW, Strike, Suppression
 from portal.notifications.queries import suppressed_addresses, unwanted_by
 from portal.notifications.rules import EVERY_TOPIC, USUAL_SOURCE, SuppressionReason, SuppressionSource
+from portal.notifications.subscribers.resting import rest_address
+
+TAKES_NO_MAIL = frozenset({SuppressionReason.HARD_BOUNCE, SuppressionReason.QUARANTINED, SuppressionReason.COMPLAINT})
+"""Reasons that also put whoever subscribed with the address, without a login, in quarantine."""
 
 
 def suppress(
@@ -35,6 +39,8 @@ def suppress(
     `source` is how we know, by default what is usual for the reason. One that has ended, or would end sooner, is taken
     up again with what is known now.
     """
+    if scope == EVERY_TOPIC and reason in TAKES_NO_MAIL:
+        rest_address(text_key(address), detail or reason.value, now)
     key = {"address_key": text_key(address), "scope": scope, "reason": reason}
     known = {
         "source": source or USUAL_SOURCE[reason],

@@ -19,7 +19,7 @@ from portal.audit.rules import SYSTEM
 from portal.config import Settings
 from portal.extensions import db
 from portal.notifications import actions, endings, marks
-from portal.notifications.bounces import rules, unusual
+from portal.notifications.bounces import doors, rules, unusual
 from portal.notifications.bounces.models import BounceReport
 from portal.notifications.bounces.rules import CameBy, Names, Outcome, Reading, Said
 from portal.notifications.compose import ComposeError, envelope_address
@@ -41,7 +41,16 @@ def take(raw: bytes, came_by: CameBy, *, now: datetime) -> Outcome:
     Raises InHandError while the mail it is about is being sent: a report can overtake the result of its own mail.
     """
     settings: Settings = current_app.config["SETTINGS"]
-    names = Names(settings.mail_domain, settings.bounce_address)
+    try:
+        made = doors.take(raw, settings.bounce_address, now)
+    except rules.BrokenReport as why:
+        return note_broken(raw, came_by, str(why), now=now)
+    if made is not None:
+        return _note(raw, came_by, Reading(Outcome.HANDED_ON, "", words=made), now)
+    return _take_report(raw, came_by, Names(settings.mail_domain, settings.bounce_address), now)
+
+
+def _take_report(raw: bytes, came_by: CameBy, names: Names, now: datetime) -> Outcome:
     try:
         reading = rules.read(raw, names)
         if reading.outcome is Outcome.UNCLEAR and (said := unusual.recognised(raw, reading.text)):

@@ -45,8 +45,9 @@ class Outcome(StrEnum):
     BOUNCED: no such address, suppressed · STRIKE: did not arrive for a reason that may pass · POLICY: refused by
     policy, which is our fault · REFUSED: this mail was refused for what it is · COMPLAINT: whoever reads it wants no
     more of that list. Nothing follows from the rest. DELAYED: still being tried · DELIVERED: has arrived · AUTOMATIC:
-    an answer without a reader, or one of our own mails · NOT_OURS: names no mail we know · OTHER_ADDRESS: is about an
-    address that mail did not go to · UNCLEAR: is no report we can read · BROKEN: cannot be read at all.
+    an answer without a reader, or one of our own mails · HANDED_ON: no report, but for a door (`doors`) · NOT_OURS:
+    names no mail we know · OTHER_ADDRESS: is about an address that mail did not go to · UNCLEAR: is no report we can
+    read · BROKEN: cannot be read at all.
     """
 
     BOUNCED = "bounced"
@@ -57,6 +58,7 @@ class Outcome(StrEnum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     AUTOMATIC = "automatic"
+    HANDED_ON = "handed_on"
     NOT_OURS = "not_ours"
     OTHER_ADDRESS = "other_address"
     UNCLEAR = "unclear"
@@ -281,12 +283,12 @@ def _looks_whole(address: str) -> bool:
 
 # Which mail it is about.
 
-_DELIVERED_TO = ("Delivered-To", "X-Original-To", "X-Delivered-To", "Envelope-To", "X-Envelope-To", "To")
+DELIVERED_TO = ("Delivered-To", "X-Original-To", "X-Delivered-To", "Envelope-To", "X-Envelope-To", "To")
 
 
 def _message_ids(message: Message, parts: Sequence[Message], raw: bytes, names: Names) -> Iterator[str]:
     """The mails of ours that a report names, most reliable first: where it was sent to, what it returns, its text."""
-    for name in _DELIVERED_TO:
+    for name in DELIVERED_TO:
         for value in _headers(message, name)[:5]:
             yield from names.in_text(value)
     for part in parts:

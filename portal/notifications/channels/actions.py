@@ -197,6 +197,7 @@ def _aim(channel: ContactChannel, typed: str) -> None:
             ContactChannel.fingerprint == mark,
             ContactChannel.company_id == channel.company_id,
             ContactChannel.person_id == channel.person_id,
+            ContactChannel.subscriber_id.is_(None),
             ContactChannel.id != (channel.id or 0),
         )
     )

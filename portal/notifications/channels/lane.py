@@ -29,6 +29,8 @@ from portal.notifications.leases import note_attempt
 from portal.notifications.models import RAW, Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import pause_of_all
 from portal.notifications.rules import ACTIVE, BroadcastState, DeliveryState, Failure
+from portal.notifications.subscribers import hearing
+from portal.notifications.subscribers.resting import rest_channel
 
 AREA_CLOSED = "The area this is about is closed for this company."
 PROCESS_ENDED = "The sending process ended."
@@ -200,8 +202,10 @@ def _close_if_unwanted(delivery: Delivery, broadcast: Broadcast, channel: Contac
     why = None
     if delivery.company_ids and not kind.allowed(delivery.company_ids):
         why = AREA_CLOSED
-    elif broadcast.topic not in channel.topics and kind.is_list:
+    elif channel.subscriber_id is None and broadcast.topic not in channel.topics and kind.is_list:
         why = "This channel no longer wants to hear of this."
+    elif channel.subscriber_id is not None and not hearing.is_told(channel.subscriber_id, broadcast.topic):
+        why = "Whoever subscribed with this channel is not told any more."
     elif not _owner_is_there(channel):
         why = "The owner of this channel is no longer a customer."
     if why is None:
@@ -322,6 +326,7 @@ def _judge(channel_id: int, outcome: Outcome, now: datetime) -> bool:
     events.ring(events.STAFF)
     if wait is None:
         close_what_waits(channel_id, DeliveryState.FAILED, f"The channel was disabled. {outcome.text}", now)
+        rest_channel(channel_id, outcome.text or "The channel was disabled.", now)
     return wait is None
 
 

@@ -99,6 +99,7 @@ def channels_page(
         select(ContactChannel, func.coalesce(Company.name, Person.name).label("owner"))
         .outerjoin(Company, Company.id == ContactChannel.company_id)
         .outerjoin(Person, Person.id == ContactChannel.person_id)
+        .where(ContactChannel.subscriber_id.is_(None))
     )
     if state is not None:
         statement = statement.where(ContactChannel.state == state)
@@ -142,7 +143,9 @@ def webhooks(
     state: ChannelState | None = None,
 ) -> Piece[ContactChannel]:
     """The webhooks among the channels, a piece at a time, narrowed by what is not None. One query."""
-    statement = select(ContactChannel).where(ContactChannel.kind == ChannelKind.WEBHOOK)
+    statement = select(ContactChannel).where(
+        ContactChannel.kind == ChannelKind.WEBHOOK, ContactChannel.subscriber_id.is_(None)
+    )
     if company_id is not None:
         statement = statement.where(ContactChannel.company_id == company_id)
     if person_id is not None:
@@ -157,14 +160,17 @@ def webhooks(
 
 
 def counts() -> Counts:
-    """How the channels are. One query."""
-    found = dict(db.session.execute(select(ContactChannel.state, func.count()).group_by(ContactChannel.state)).all())
+    """How the channels are, but for those of subscribers. One query."""
+    states = select(ContactChannel.state, func.count()).where(ContactChannel.subscriber_id.is_(None))
+    found = dict(db.session.execute(states.group_by(ContactChannel.state)).all())
     return Counts(*(found.get(state, 0) for state in ChannelState))
 
 
 def channel_by_id(channel_id: int, *, to_change: bool = False) -> ContactChannel | None:
-    """One channel; with `to_change` locked, so that the lane does not move it meanwhile."""
-    return db.session.get(ContactChannel, channel_id, with_for_update=to_change)
+    """One channel; with `to_change` locked, so that the lane does not move it meanwhile. Those of subscribers are none
+    of them: they come and go with whoever subscribed."""
+    found = db.session.get(ContactChannel, channel_id, with_for_update=to_change)
+    return found if found is None or found.subscriber_id is None else None
 
 
 def channels_of(
@@ -173,7 +179,11 @@ def channels_of(
     """The channels of one company, of one person or, with neither, of the staff, by label. Two queries."""
     found = db.session.scalars(
         select(ContactChannel)
-        .where(ContactChannel.company_id == company_id, ContactChannel.person_id == person_id)
+        .where(
+            ContactChannel.company_id == company_id,
+            ContactChannel.person_id == person_id,
+            ContactChannel.subscriber_id.is_(None),
+        )
         .order_by(ContactChannel.label, ContactChannel.id)
     ).all()
     why = unreachable_among(found, settings) if found else {}

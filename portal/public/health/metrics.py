@@ -13,6 +13,7 @@ from portal.notifications.outlook import Health
 from portal.notifications.rules import BroadcastState, DeliveryState, Failure, RelayState, SuppressionReason
 from portal.operation.queries import MailFigures, Measures
 from portal.operation.rules import INCIDENT_KINDS, Returns, Schema
+from portal.public.health.status import Standing, told
 
 PROCESS = CollectorRegistry()
 """What the web process that answers knows of itself: processor time, memory, open files, garbage collection."""
@@ -34,9 +35,10 @@ class Figures(Collector):
         redis: bool,
         engine: str,
         now: datetime,
+        status: Standing | None = None,
     ) -> None:
         self.schema, self.measures, self.mail = schema, measures, mail
-        self.redis, self.engine, self.now = redis, engine, now
+        self.redis, self.engine, self.now, self.status = redis, engine, now, status
 
     def collect(self) -> Iterable[Metric]:
         info = GaugeMetricFamily("signalbox_info", "The version that runs.", labels=("version", "engine"))
@@ -49,6 +51,8 @@ class Figures(Collector):
             yield from self._counted(self.measures)
         if self.mail:
             yield from self._mail(self.mail)
+        if self.status:
+            yield from told(self.status)
 
     def _counted(self, found: Measures) -> Iterator[Metric]:
         recent = "of broadcasts that are open or began within a day"

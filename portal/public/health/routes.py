@@ -12,6 +12,7 @@ from portal.operation import queries
 from portal.operation.rules import WAL_LARGE, Schema
 from portal.operation.watch import patience
 from portal.public.health.metrics import Figures, exposition
+from portal.public.health.status import standing
 
 blueprint = Blueprint("public_health", __name__)
 access.machines(blueprint)
@@ -60,6 +61,7 @@ def metrics() -> Response:
         redis=queries.redis_answers(),
         engine=db.engine.dialect.name,
         now=now,
+        status=standing(now) if schema is Schema.OK else None,
     )
     text, content_type = exposition(figures, request.headers.get("Accept", ""))
     response = make_response(text)

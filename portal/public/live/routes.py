@@ -13,6 +13,7 @@ from portal.files import subjects
 from portal.headers import live_origin, page_origin
 from portal.kept import LOOK_EVERY
 from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
+from portal.services.queries.settings import view_of
 
 blueprint = Blueprint("public_live", __name__)
 access.anyone(blueprint)
@@ -74,6 +75,7 @@ def _topics() -> list[str]:
     own = [events.company_topic(viewpoint.company_id)]
     if {Area.STATUS, Area.SERVICES} & areas:
         held = {each.service_id for each in services_held(viewpoint.company_id, clock.utcnow())}
+        held -= view_of(domain.id, viewpoint.company_id).hidden_services
         return everybody + own + items + [events.service_topic(service_id) for service_id in sorted(held)]
     return (
         (everybody if Area.PUBLIC_STATUS in areas else []) + (own if {Area.JOBS, Area.QUOTES} & areas else []) + items

@@ -21,6 +21,8 @@ from portal.notifications.kinds import topics
 from portal.notifications.links import Unsubscription, read_unsubscribe_token
 from portal.notifications.queries import left_lists
 from portal.notifications.rules import EVERY_TOPIC
+from portal.public.subscribe import leaving
+from portal.public.subscribe.routes import subscriber_actor
 from portal.public.unsubscribe.forms import ListForm
 from portal.wish_form import WishForm
 
@@ -32,7 +34,8 @@ access.on_every_name("public_unsubscribe.leave")
 @blueprint.get("/u/<token>")
 def lists(token: str) -> str:
     """The list this link is about, with a button to leave it, and all the others."""
-    return _page(token, _read(token), is_done=False)
+    link = _read(token)
+    return leaving.page(token, link) if link.subscriber_key else _page(token, link, is_done=False)
 
 
 @blueprint.post("/u/<token>")
@@ -42,6 +45,10 @@ def leave(token: str) -> str:
     link = _read(token)
     if request.form.to_dict(flat=False) != {"List-Unsubscribe": ["One-Click"]}:
         abort(400)
+    if link.subscriber_key:
+        leaving.leave(link, link.topic, subscriber_actor())
+        events.commit()
+        return leaving.page(token, link)
     actions.unsubscribe(link.address, link.topic, link.person_id, now=clock.utcnow())
     events.commit()
     return _page(token, link, is_done=True)
@@ -54,6 +61,12 @@ def choose(token: str) -> Response:
     form = ListForm()
     if not form.validate_on_submit() or form.topic.data not in {*topics(), link.topic, EVERY_TOPIC}:
         abort(422)
+    if link.subscriber_key:
+        if form.wanted.data != "no":
+            abort(422)
+        leaving.leave(link, form.topic.data, subscriber_actor())
+        events.commit()
+        return redirect_to(url_for("public_unsubscribe.lists", token=token))
     change = actions.subscribe_again if form.wanted.data == "yes" else actions.unsubscribe
     change(link.address, form.topic.data, link.person_id, now=clock.utcnow())
     events.commit()

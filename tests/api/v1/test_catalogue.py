@@ -89,6 +89,44 @@ def test_a_service_is_made_with_what_it_depends_on(root: Machine) -> None:
     assert root.send("POST", f"{path}/restore", match="*").status_code == 200
 
 
+def test_what_a_service_says_of_itself_is_given_and_changed(root: Machine, machine: MakeMachine, cast: Cast) -> None:
+    made = root.make(
+        "/services", {"name": "Email", "icon": "mail", "aliases": ["Outlook", "outlook"], "everyone": True}
+    )
+    assert (made["icon"], made["aliases"], made["everyone"], made["notifies"]) == ("mail", ["Outlook"], True, None)
+    assert len(root.all(f"/holdings?service_id={made['id']}")) == 2
+    new = machine(Scope.COMPANIES).make("/companies", {"name": "New"})
+    assert [each["company_id"] for each in root.all(f"/holdings?service_id={made['id']}")][-1] == new["id"]
+    path = f"/services/{made['id']}"
+    some = {"notifies": ["system_is_down"], "everyone": False}
+    changed = root.send("PATCH", path, some, match=made["version"]).json
+    assert changed is not None
+    assert (changed["icon"], changed["aliases"]) == ("mail", ["Outlook"])
+    assert (changed["notifies"], changed["everyone"]) == (["system_is_down"], False)
+    assert [each["id"] for each in root.all("/services?q=outlo")] == [made["id"]]
+    wrong = refusal(root.send("PATCH", path, {"icon": "dragon"}, match="*"), 422)
+    assert wrong["errors"][0]["pointer"] == "/icon"
+    seen = machine(Scope.READ, cast.a).read(path)
+    assert set(seen) == {"id", "name", "category", "description", "icon", "position"}
+
+
+def test_a_service_that_is_held_is_archived_after_ending_what_is_held_and_is_never_deleted(
+    root: Machine, cast: Cast
+) -> None:
+    made = root.make("/services", {"name": "Email", "everyone": True})
+    path = f"/services/{made['id']}"
+    refusal(root.send("POST", f"{path}/archive", match="*"), 422)
+    refusal(root.send("DELETE", path, match="*"), 422)
+    refusal(root.send("POST", f"{path}/end-holdings", match=made["version"] + 100), 409)
+    assert root.send("POST", f"{path}/end-holdings", match="*").status_code == 200
+    assert root.all(f"/holdings?service_id={made['id']}&current=true") == []
+    assert root.send("POST", f"{path}/archive", match="*").status_code == 200
+    other = root.make("/services", {"name": "Never held"})
+    refusal(root.send("DELETE", f"/services/{other['id']}"), 428)
+    assert root.send("DELETE", f"/services/{other['id']}", match=other["version"]).status_code == 204
+    refusal(root.get(f"/services/{other['id']}"), 404)
+
+
 def test_services_are_put_in_order_as_a_whole(root: Machine) -> None:
     ids = [root.make("/services", {"name": name})["id"] for name in ("One", "Two")]
     seen = root.get("/services/order")
@@ -141,6 +179,7 @@ def test_the_status_of_a_holding_is_that_of_what_it_depends_on(root: Machine, ma
         "reason": "",
         "since": None,
         "incident_public_id": None,
+        "stated": None,
     }
     incident = machine(Scope.INCIDENTS).make(
         "/incidents",

@@ -18,6 +18,10 @@ from portal.jobs.rules import WorkKind
 from portal.keyset import Order
 from portal.notifications.channels.actions import add_channel
 from portal.notifications.channels.rules import ChannelKind
+from portal.services.actions import set_status
+from portal.services.rules import Scope as StatedScope
+from portal.services.rules import ServiceStatus
+from portal.services.rules import Wanted as Stated
 from tests.api.v1.conftest import MakeMachine, refusal
 from tests.conftest import Cast, counted_queries
 
@@ -29,6 +33,8 @@ LISTS = (
     "component-groups",
     "services",
     "holdings",
+    "service-updates",
+    "service-windows",
     "incidents",
     "maintenances",
     "broadcasts",
@@ -64,7 +70,18 @@ def gather(count: int) -> None:
         catalogue.add_component(f"Component {n:03}", by=SYSTEM, now=now)
         url = f"https://hooks.example.com/{n}"
         add_channel(ChannelKind.WEBHOOK, f"Hook {n:03}", url, [], by=SYSTEM, now=now)
-        catalogue.add_holding(company, service, component_ids=[ring.id], by=SYSTEM, now=now)
+        holding = catalogue.add_holding(company, service, component_ids=[ring.id], by=SYSTEM, now=now)
+        starts_at = clock.utcnow() + timedelta(days=3)
+        set_status(
+            [holding.id],
+            Stated(ServiceStatus.SCHEDULED, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1), notify=False),
+            scope=StatedScope.ONE,
+            chosen={},
+            by=SYSTEM,
+            author_id=None,
+            now=clock.utcnow(),
+            idempotency_key=f"crowd-{n}",
+        )
         for kind in WorkKind:
             create_item(kind, f"Work {n:03}", company_id=company.id, by=SYSTEM, now=now)
         incidents.publish(

@@ -57,7 +57,8 @@ def test_a_webhook_is_set_up_and_its_secret_is_told_once(desk: Machine, cast: Ca
     assert desk.read(f"/webhooks/{made['id']}") == made
     assert (made["owner"], made["company_id"], made["language"]) == ("company", cast.a.id, "de")
     assert (made["leads_to"], made["state"], made["unreachable"]) == ("https://hooks.example.com/…", "working", None)
-    assert made["topics"] == ["incidents", "notices"]
+    # Other tests of this process may have kinds of mail of their own, as urgent as they please.
+    assert {"incidents", "services", "notices"} <= set(made["topics"])
     assert [each["id"] for each in desk.all(f"/webhooks?company_id={cast.a.id}&owner=company")] == [made["id"]]
     assert desk.all("/webhooks?owner=staff") == desk.all(f"/webhooks?company_id={cast.b.id}") == []
     told = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "channel.add")).one()

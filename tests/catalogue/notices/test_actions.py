@@ -28,7 +28,8 @@ from portal.catalogue.notices.rules import (
 from portal.domains import actions as domains
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
-from portal.incidents.mails import INCIDENT, PRIORITY
+from portal.incidents.mails.incidents import INCIDENT
+from portal.incidents.mails.reaching import PRIORITY
 from portal.localtime import Reading
 from portal.notifications import actions as notifications
 from portal.notifications.actions import suppress

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from portal.catalogue.notices.letters import beginning_of, body_of, filled, filled_body, one_form
 from portal.catalogue.notices.rules import (
     BODY_LENGTH,
-    PLACEHOLDERS_AT_MOST,
     VARIABLES,
     Chosen,
-    WordingError,
     check_placeholders,
+)
+from portal.notifications.templates.placeholders import (
+    PLACEHOLDERS_AT_MOST,
+    WordingError,
     keep_placeholders,
     placeholders,
 )

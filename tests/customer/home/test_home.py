@@ -1,6 +1,8 @@
 """The customer's home: am I all right?"""
 
 import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,12 +14,21 @@ from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents.rules import Audience, Severity, State, Visibility
+from portal.services.models import ServiceView
+from portal.services.rules import ServiceStatus
 from tests.conftest import NOW, Cast, SignIn, counted_queries, token_in
 from tests.customer.outages import Outage, update
 from tests.incidents.conftest import LONG_AGO, World
+from tests.services.saying import say
 
 HTMX = {"HX-Request": "true", "X-Background": "1"}
 ALL_WELL = "Everything you use is operating normally"
+
+
+def written(moment: datetime) -> str:
+    """A moment as it is shown to whoever has no zone of their own: in that of the portal domain, which is named."""
+    local = moment.astimezone(ZoneInfo("Europe/London"))
+    return f"{local.day} {local:%b %Y, %H:%M %Z}"
 
 
 def only(cast: Cast, *areas: Area) -> None:
@@ -96,6 +107,97 @@ class TestTheBanner:
         page = sign_in(cast.alice).get("/").text
         assert "CANARY" not in page
         assert "elsewhere" not in page
+
+
+class TestWhatIsStated:
+    @pytest.mark.parametrize("path", ["/", "/banner"])
+    def test_a_problem_stands_at_the_top_and_nobody_says_that_all_is_well(
+        self, cast: Cast, world: World, sign_in: SignIn, path: str
+    ) -> None:
+        soon = clock.utcnow() + timedelta(hours=2)
+        say(world.holding_a, ServiceStatus.DOWN, minutes_ago=9, notes="Calls **fail**.", ends_at=soon)
+        page = sign_in(cast.alice).get(path).text
+        for words in (
+            "System is down",
+            "began <time",
+            "Hosted telephony (ACC-1)",
+            "<strong>fail</strong>",
+            f"Expected to work again by {written(soon)}",
+            f'href="/services/{world.holding_a.id}"',
+        ):
+            assert words in page
+        assert ALL_WELL not in page
+        assert "CANARY" not in page
+
+    def test_it_is_said_once_of_all_that_it_is_said_of(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        more = [
+            Holding(company_id=cast.a.id, service_id=world.internet.id, reference=f"L-{number}", valid_from=LONG_AGO)
+            for number in range(5)
+        ]
+        db.session.add_all(more)
+        db.session.flush()
+        say(world.holding_a, ServiceStatus.DOWN, also=more, notes="The power is out.")
+        page = sign_in(cast.alice).get("/banner", headers=HTMX).text
+        assert page.count("System is down") == 1
+        assert "and 3 more" in page
+        assert 'href="/services"' in page
+
+    def test_scheduled_service_ahead_says_when_and_calmly(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        starts_at = clock.utcnow() + timedelta(hours=30)
+        say(world.holding_a, ServiceStatus.SCHEDULED, starts_at=starts_at, ends_at=starts_at + timedelta(hours=1))
+        page = sign_in(cast.alice).get("/").text
+        assert ALL_WELL not in page
+        assert "Nothing is wrong at the moment" in page
+        assert written(starts_at).rpartition(" ")[0] in page
+        assert 'class="banner' not in page
+
+    def test_once_it_is_under_way_it_is_a_banner(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        now = clock.utcnow()
+        ends_at = now + timedelta(hours=1)
+        say(world.holding_a, ServiceStatus.SCHEDULED, starts_at=now - timedelta(minutes=5), ends_at=ends_at)
+        page = sign_in(cast.alice).get("/banner").text
+        assert 'class="banner tone-planned' in page
+        assert f"Planned until {written(ends_at)}" in page
+        assert "Nothing is wrong" not in page
+
+    def test_with_status_off_it_stands_above_the_services(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        only(cast, Area.SERVICES)
+        say(world.holding_a, ServiceStatus.INTERMITTENT, notes="Now and then.")
+        for path in ("/", "/your-services"):
+            page = sign_in(cast.alice).get(path).text
+            assert page.count('class="banner tone-warn') == 1
+            assert "Now and then." in page
+
+    def test_of_another_company_nothing_is_seen_and_no_etag_moves(
+        self, cast: Cast, world: World, sign_in: SignIn
+    ) -> None:
+        client = sign_in(cast.alice)
+        before = [client.get(path, headers=HTMX).headers["ETag"] for path in ("/banner", "/your-services")]
+        say(world.holding_b, ServiceStatus.DOWN, notes="CANARY")
+        after = [client.get(path, headers=HTMX) for path in ("/banner", "/your-services")]
+        assert [answer.headers["ETag"] for answer in after] == before
+        assert "CANARY" not in client.get("/").text
+
+    def test_a_hidden_service_is_not_there_and_the_sentence_says_no_more_than_is_shown(
+        self, cast: Cast, world: World, sign_in: SignIn
+    ) -> None:
+        db.session.add(ServiceView(domain_id=cast.domain_a.id, hidden_services=[world.telephony.id]))
+        say(world.holding_a, ServiceStatus.DOWN, notes="CANARY")
+        page = sign_in(cast.alice).get("/").text
+        for hint in ("CANARY", "Hosted telephony", "System is down", ALL_WELL):
+            assert hint not in page
+        assert "Nothing shown here is wrong at the moment" in page
+
+    def test_what_is_not_shown_is_left_out(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        db.session.add(
+            ServiceView(domain_id=cast.domain_a.id, shows_notes=False, shows_tickets=False, shows_end_times=False)
+        )
+        soon = clock.utcnow() + timedelta(hours=2)
+        say(world.holding_a, ServiceStatus.DOWN, notes="CANARY", ticket="CANARY", ends_at=soon)
+        page = sign_in(cast.alice).get("/").text
+        assert "System is down" in page
+        for hint in ("CANARY", "Expected to work again"):
+            assert hint not in page
 
 
 class TestFragments:
@@ -184,11 +286,19 @@ class TestAreas:
         other = sign_in(cast.charlie)
         assert "CANARY-2" in other.get("/").text
 
-    def test_t17_with_services_off_no_service_is_listed(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+    def test_t17_with_services_off_no_service_is_listed_and_nothing_said_of_one(
+        self, cast: Cast, world: World, sign_in: SignIn
+    ) -> None:
         only(cast, Area.STATUS)
         client = sign_in(cast.alice)
         page = client.get("/").text
-        assert ALL_WELL in page
+        assert "No incident affects you at the moment" in page
+        assert ALL_WELL not in page
+        say(world.holding_a, ServiceStatus.DOWN, notes="CANARY")
+        answer = client.get("/")
+        assert "CANARY" not in answer.text
+        assert "System is down" not in answer.text
+        assert "No incident affects you at the moment" in answer.text
         assert "Your services" not in page
         assert 'href="/services"' not in page
         for path in ("/services", "/your-services"):
@@ -250,13 +360,14 @@ def test_the_number_of_queries_does_not_grow(
     few = queries_of(client, path)
     for number in range(6):
         outage_of(world.trunk, world.fibre, title=f"Outage {number}")
+        say(world.holding_a, ServiceStatus.DOWN, minutes_ago=number, notes=f"Still {number}.")
         for company in (cast.a, cast.b):
             db.session.add(
                 Holding(company_id=company.id, service_id=world.internet.id, reference=f"{number}", valid_from=LONG_AGO)
             )
     events.commit()
-    assert queries_of(client, path) <= few <= 18
-    assert quiet <= 14
+    assert queries_of(client, path) <= few <= 22
+    assert quiet <= 18, "one of them asks what is announced, which no other query can know"
 
 
 def test_the_home_works_without_script(cast: Cast, world: World, sign_in: SignIn) -> None:

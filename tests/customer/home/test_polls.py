@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from portal import clock, events
@@ -13,14 +13,18 @@ from portal.accounts import actions as accounts
 from portal.accounts.models import Membership, Person, Session
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
-from portal.catalogue.models import Component, Service
+from portal.catalogue.models import Component, Holding, Service
 from portal.domains import actions as domains
 from portal.domains.models import Admission
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Audience, Severity, State, Visibility
+from portal.services.actions import Wanted, set_status
+from portal.services.actions.settings import SHOWN, set_view
+from portal.services.rules import Scope, ServiceStatus
 from tests.conftest import NOW, Cast, SignIn, counted_queries
+from tests.services.saying import say
 
 POLL = {"HX-Request": "true", "X-Background": "1"}
 LOOKS = 2
@@ -199,3 +203,40 @@ def test_only_polls_take_the_short_way(cast: Cast, component: Component, sign_in
         with counted_queries() as statements:
             assert alice.get("/banner", headers=headers).status_code == 200
         assert len(statements) > LOOKS
+
+
+def test_scheduled_service_goes_with_its_end_though_nothing_rings(
+    cast: Cast, component: Component, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, now = sign_in(cast.alice), clock.utcnow()
+    ends_at = now.replace(second=0, microsecond=0) + timedelta(minutes=5, seconds=30)
+    holding_id = db.session.scalars(select(Holding.id).where(Holding.company_id == cast.a.id)).one()
+    wanted = Wanted(ServiceStatus.SCHEDULED, "New handsets.", starts_at=now, ends_at=ends_at, notify=False)
+    set_status(
+        [holding_id], wanted, scope=Scope.ONE, chosen={}, by=SYSTEM, author_id=None, now=now, idempotency_key="1"
+    )
+    events.commit()
+    shown = poll(alice)
+    assert "New handsets." in shown.text
+    for moment, is_shown in ((ends_at - timedelta(seconds=1), True), (ends_at, False)):
+        monkeypatch.setattr(clock, "utcnow", lambda moment=moment: moment)
+        assert ("New handsets." in poll(alice).text) is is_shown
+
+
+def test_what_is_stated_and_what_may_be_seen_of_it_show_at_once(
+    cast: Cast, component: Component, sign_in: SignIn
+) -> None:
+    alice, charlie = sign_in(cast.alice), sign_in(cast.charlie)
+    holding = db.session.scalars(select(Holding).where(Holding.company_id == cast.a.id)).one()
+    quiet, elsewhere = poll(alice), poll(charlie)
+    say(holding, ServiceStatus.DOWN, notes="No dial tone.")
+    assert "No dial tone." in poll(alice, quiet.headers["ETag"]).text
+    assert poll(charlie, elsewhere.headers["ETag"]).status_code == 304
+    shows = dict.fromkeys(SHOWN, True) | {"shows_notes": False}
+    set_view(cast.domain_a, None, hidden_services=[], shows=shows, version=0, by=SYSTEM, now=NOW)
+    events.commit()
+    assert "No dial tone." not in poll(alice).text
+    assert "System is down" in poll(alice).text
+    set_view(cast.domain_a, cast.a.id, hidden_services=[holding.service_id], shows=shows, version=0, by=SYSTEM, now=NOW)
+    events.commit()
+    assert "System is down" not in poll(alice).text

@@ -13,12 +13,14 @@ from portal.domains.rules import Area
 from portal.jobs.queries.public import public_page
 from portal.jobs.rules import Role, Showing, WorkKind, public_key
 from portal.live import read_token
+from portal.services.rules import ServiceStatus
 from tests.conftest import NOW, Cast, SignIn, counted_queries
 from tests.customer.jobs.conftest import Book, move_to
 from tests.customer.outages import Outage
 from tests.incidents.conftest import World
 from tests.jobs.conftest import role, save
 from tests.security.conftest import masked
+from tests.services.saying import say
 
 
 def changed(kind: WorkKind, which: Role, **values: Any) -> None:
@@ -50,6 +52,35 @@ class TestTheList:
         assert client.get("/jobs").text.count("Delayed by an outage") == 1
         assert "Delayed by an outage" in client.get(f"/jobs/J-{going.number}").text
         assert "Delayed by an outage" not in client.get(f"/jobs/J-{done.number}").text
+
+    def test_what_staff_state_of_a_service_delays_the_work_on_it(
+        self, cast: Cast, world: World, work: Book, sign_in: SignIn
+    ) -> None:
+        work(Role.SCHEDULED, holding_id=world.holding_a.id)
+        client = sign_in(cast.alice)
+        say(world.holding_a, ServiceStatus.DOWN)
+        page = client.get("/jobs").text
+        assert page.count("Delayed by an outage") == 1
+        assert f'class="work-delayed" href="/services/{world.holding_a.id}"' in page
+        for areas, count in (([Area.JOBS, Area.SERVICES], 1), ([Area.JOBS, Area.STATUS], 0)):
+            domains.set_areas(cast.domain_a, areas, version=cast.domain_a.version, by=SYSTEM, now=NOW)
+            events.commit()
+            assert client.get("/jobs").text.count("Delayed by an outage") == count
+
+    def test_what_does_not_work_is_said_where_work_is_asked_for(
+        self, cast: Cast, world: World, sign_in: SignIn
+    ) -> None:
+        client = sign_in(cast.alice)
+        assert "We know of this already" not in client.get("/jobs/new").text
+        say(world.holding_a, ServiceStatus.DOWN, notes="The line is cut.")
+        say(world.holding_b, ServiceStatus.DOWN, notes="CANARY")
+        page = client.get("/jobs/new").text
+        for words in ("We know of this already", "System is down", "The line is cut."):
+            assert words in page
+        assert "CANARY" not in page
+        domains.set_areas(cast.domain_a, [Area.JOBS, Area.STATUS], version=cast.domain_a.version, by=SYSTEM, now=NOW)
+        events.commit()
+        assert "The line is cut." not in client.get("/jobs/new").text
 
     def test_quotes_are_diamonds_and_drafts_are_not_there(self, cast: Cast, work: Book, sign_in: SignIn) -> None:
         work(Role.REQUESTED, kind=WorkKind.QUOTE, title="Second line")

@@ -16,6 +16,10 @@ from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.models import CompanyPreference, Preference
 from portal.notifications.queries import left_lists
 from portal.notifications.rules import EVERY_TOPIC, SuppressionReason
+from portal.services.models import ServiceView
+from portal.services.queries.hearing import TOPIC as SERVICES
+from portal.services.queries.hearing import status_topic
+from portal.services.rules import ServiceStatus
 from tests.conftest import NOW, Cast, SignIn, counted_queries, token_in
 from tests.incidents.conftest import World
 
@@ -81,14 +85,39 @@ def test_what_was_chosen_elsewhere_in_the_meantime_stays(cast: Cast, world: Worl
     assert words() == {(alice, service): False, (alice, TOPIC): False}
 
 
-def test_with_status_off_there_is_nothing_to_choose_and_no_name_is_told(
+def test_with_status_and_services_off_there_is_nothing_to_choose_and_no_name_is_told(
     cast: Cast, world: World, sign_in: SignIn
 ) -> None:
-    domains.set_override(cast.domain_a, cast.a, Area.STATUS, False, by=SYSTEM, now=NOW)
+    for area in (Area.STATUS, Area.SERVICES):
+        domains.set_override(cast.domain_a, cast.a, area, False, by=SYSTEM, now=NOW)
     db.session.commit()
     text = page(sign_in(cast.alice))
     assert "Hosted telephony" not in text
     assert "Trunk" not in text
+    assert status_topic(ServiceStatus.DOWN) not in text
+
+
+def test_with_status_off_what_staff_state_of_services_can_still_be_chosen(
+    cast: Cast, world: World, sign_in: SignIn
+) -> None:
+    domains.set_override(cast.domain_a, cast.a, Area.STATUS, False, by=SYSTEM, now=NOW)
+    db.session.commit()
+    client = sign_in(cast.alice)
+    text = page(client)
+    assert "Hosted telephony" in text
+    assert "Trunk" not in text
+    for status in ServiceStatus:
+        key = status_topic(status)
+        assert f'value="{key}" id="wish-{key.replace(":", "-")}" checked' in text
+    normal = status_topic(ServiceStatus.NORMAL)
+    assert choose(client, [SERVICES, normal], [SERVICES, normal], [SERVICES]) == 303
+    assert words() == {(cast.alice.id, normal): False}
+
+
+def test_a_service_that_is_hidden_from_the_company_is_not_among_them(cast: Cast, world: World, sign_in: SignIn) -> None:
+    db.session.add(ServiceView(domain_id=cast.domain_a.id, hidden_services=[world.telephony.id]))
+    db.session.commit()
+    assert "Hosted telephony" not in page(sign_in(cast.alice))
 
 
 def test_a_company_says_no_and_its_person_yes(cast: Cast, world: World, sign_in: SignIn) -> None:
@@ -153,7 +182,7 @@ def test_the_page_takes_a_bounded_number_of_queries(cast: Cast, world: World, si
     client = sign_in(cast.alice)
     with counted_queries() as statements:
         page(client)
-    assert len(statements) <= 34
+    assert len(statements) <= 43
 
 
 def test_who_is_told_beside_mail_sees_where_and_may_end_it(cast: Cast, sign_in: SignIn) -> None:

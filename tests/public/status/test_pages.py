@@ -6,8 +6,9 @@ import pytest
 
 from portal import clock
 from portal.accounts.rules import Viewpoint
+from portal.filters import percent
 from portal.incidents.queries import HistoryBar
-from portal.public.status.pages import _since_creation, percent, status_view
+from portal.public.status.pages import _since_creation, status_view
 from tests.conftest import NOW, Cast
 from tests.customer.outages import Outage
 from tests.incidents.conftest import World

@@ -14,9 +14,12 @@ from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents.models import Maintenance, MaintenanceComponent
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
+from portal.services.models import ServiceView
+from portal.services.rules import ServiceStatus
 from tests.conftest import NOW, Cast, SignIn, counted_queries
 from tests.customer.outages import Outage, update
 from tests.incidents.conftest import LONG_AGO, World
+from tests.services.saying import say
 
 Visitor = Callable[[str], FlaskClient]
 
@@ -138,6 +141,8 @@ class TestWhatExistsNowhere:
         incident = outage_of(world.trunk)
         paths = ("/status", f"/incidents/{incident.public_id}")
         clients = (visitor(A), sign_in(cast.alice))
+        # The first form somebody signed in is shown brings the secret of its tokens, which their tags begin with.
+        clients[1].get(paths[1], headers=HTMX)
         before = [client.get(path, headers=HTMX).headers["ETag"] for client in clients for path in paths]
         update(incident, None, "CANARY-note", visibility=Visibility.PRIVATE)
         answers = [client.get(path, headers=HTMX) for client in clients for path in paths]
@@ -194,6 +199,43 @@ class TestSignedIn:
         assert "Maintenance under way" in page
         assert page.index("Old cables") < page.index("New batteries")
         assert "Planned work" in page
+
+
+class TestOwnServices:
+    def test_signed_in_they_stand_on_it_and_first_when_one_does_not_work(
+        self, cast: Cast, world: World, sign_in: SignIn
+    ) -> None:
+        client = sign_in(cast.alice)
+        page = client.get("/status").text
+        assert page.index("All systems operational") < page.index("Your services") < page.index("Hosted telephony")
+        say(world.holding_a, ServiceStatus.DOWN, notes="No calls.")
+        say(world.holding_b, ServiceStatus.DOWN, notes="CANARY")
+        page = client.get("/status").text
+        assert page.index("Your services") < page.index("No calls.") < page.index("All systems operational")
+        assert "CANARY" not in page
+
+    def test_signed_out_nothing_that_is_stated_shows_and_no_etag_moves(
+        self, cast: Cast, world: World, visitor: Visitor
+    ) -> None:
+        before = visitor(A).get("/status", headers=HTMX).headers["ETag"]
+        say(world.holding_a, ServiceStatus.DOWN, notes="CANARY")
+        after = visitor(A).get("/status", headers=HTMX)
+        assert after.headers["ETag"] == before
+        assert "Your services" not in visitor(A).get("/status").text
+
+    def test_with_services_off_they_do_not(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        domains.set_override(cast.domain_a, cast.a, Area.SERVICES, False, by=SYSTEM, now=NOW)
+        say(world.holding_a, ServiceStatus.DOWN, notes="CANARY")
+        page = sign_in(cast.alice).get("/status").text
+        for hint in ("CANARY", "Your services", "System is down"):
+            assert hint not in page
+
+    def test_one_that_is_hidden_does_not(self, cast: Cast, world: World, sign_in: SignIn) -> None:
+        db.session.add(ServiceView(domain_id=cast.domain_a.id, hidden_services=[world.telephony.id]))
+        say(world.holding_a, ServiceStatus.DOWN, notes="CANARY")
+        page = sign_in(cast.alice).get("/status").text
+        for hint in ("CANARY", "Hosted telephony", "System is down"):
+            assert hint not in page
 
 
 class TestWhoMayRead:

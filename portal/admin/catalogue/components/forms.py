@@ -1,9 +1,17 @@
 """The shape of components and groups."""
 
-from wtforms import HiddenField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
-from portal.admin.forms import StaffForm, VersionedForm
+from portal.admin.forms import StaffForm, VersionedForm, choices_of
+from portal.catalogue.rules.folding import Fold
+
+FOLDS = {
+    Fold.OPEN.value: "Open",
+    Fold.FOLDED.value: "Folded",
+    Fold.UNLESS_INCIDENT.value: "Folded unless something in it is not operational",
+}
+"""What staff read of the ways a group stands on the status page."""
 
 
 def _number(value: str | None) -> int | None:
@@ -23,6 +31,7 @@ class NewComponentForm(StaffForm):
         "Description", validators=[Optional(), Length(max=2000, message="A description has at most 2000 characters.")]
     )
     group_id = SelectField("Group", coerce=_number, validate_choice=False)
+    only_if_degraded = BooleanField("Show it only while it is not operational")
 
 
 class ComponentForm(NewComponentForm, VersionedForm):
@@ -37,6 +46,7 @@ class NewGroupForm(StaffForm):
             Length(max=200, message="A name has at most 200 characters."),
         ],
     )
+    fold = SelectField("On the status page", choices=choices_of(FOLDS.items()), default=Fold.OPEN.value)
 
 
 class GroupForm(NewGroupForm, VersionedForm):

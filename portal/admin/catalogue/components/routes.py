@@ -19,10 +19,12 @@ from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions
 from portal.catalogue.models import Component, ComponentGroup
 from portal.catalogue.queries import component_by_id, component_groups, group_by_id, lists, reach_of
+from portal.catalogue.rules.folding import Fold
 from portal.errors import RuleViolation, StaleEdit
 from portal.fragments import redirect_to, render, wants_fragment
 from portal.incidents import queries as incidents
 from portal.incidents.queries import Filters
+from portal.incidents.queries.availability import weights_now
 
 blueprint = Blueprint("admin_components", __name__, url_prefix="/admin/catalogue/components")
 access.staff(blueprint, Permission.STAFF_ENTER)
@@ -73,6 +75,7 @@ def new_component() -> Response:
             form.title.data or "",
             description=form.description.data,
             group_id=form.group_id.data,
+            only_if_degraded=form.only_if_degraded.data,
             by=access.actor(),
             now=clock.utcnow(),
         )
@@ -105,6 +108,7 @@ def edit_component(component_id: int) -> Response:
             form.title.data or "",
             description=form.description.data,
             group_id=form.group_id.data,
+            only_if_degraded=form.only_if_degraded.data,
             version=form.version.data or 0,
             by=access.actor(),
             now=clock.utcnow(),
@@ -174,7 +178,7 @@ def new_group() -> Response:
     if not form.validate_on_submit():
         return _group_form(form, None, 422 if form.is_submitted() else 200)
     try:
-        actions.add_group(form.name.data or "", by=access.actor(), now=clock.utcnow())
+        actions.add_group(form.name.data or "", fold=Fold(form.fold.data), by=access.actor(), now=clock.utcnow())
     except RuleViolation as violation:
         form.refuse(violation)
         return _group_form(form, None, 422)
@@ -185,15 +189,20 @@ def new_group() -> Response:
 
 @blueprint.route("/groups/<int:group_id>", methods=["GET", "POST"])
 def group(group_id: int) -> Response:
-    """The name of a group, and how to remove it."""
+    """The name of a group, how it stands on status pages, and how to remove it."""
     access.require(Permission.CATALOGUE_EDIT)
     wanted = group_by_id(group_id) or abort(404)
     form = GroupForm(obj=wanted)
     if not form.validate_on_submit():
         return _group_form(form, wanted, 422 if form.is_submitted() else 200)
     try:
-        actions.rename_group(
-            wanted, form.name.data or "", version=form.version.data or 0, by=access.actor(), now=clock.utcnow()
+        actions.edit_group(
+            wanted,
+            form.name.data or "",
+            fold=Fold(form.fold.data),
+            version=form.version.data or 0,
+            by=access.actor(),
+            now=clock.utcnow(),
         )
     except RuleViolation as violation:
         form.refuse(violation)
@@ -266,6 +275,7 @@ def _component(wanted: Component, status: int = 200, form: DependentsForm | None
         effective=incidents.component_statuses(STAFF, now).get(wanted.id),
         history=incidents.history_bars([wanted.id], now, STAFF)[wanted.id],
         uptime=incidents.uptimes([wanted], now, STAFF)[wanted.id],
+        weights=weights_now(now),
         reach=reach_of([wanted.id], now),
         dependencies=dependencies,
         holdings=lists.holdings_on(wanted.id, page_wanted(), now),

@@ -96,7 +96,7 @@ def list_companies(query: dict[str, Any]) -> Piece[Any]:
 @blueprint.makes("", NewCompany, CompanyShape, summary="Add a company")
 def add_company(body: dict[str, Any]) -> Answer:
     by, now = access.actor(), clock.utcnow()
-    added = accounts.add_company(body["name"], by=by, now=now)
+    added = catalogue.add_company(body["name"], by=by, now=now)
     if body.get("home_portal_id") is not None:
         domains.admit(added, _portal(body["home_portal_id"]), is_home=True, by=by, now=now)
     return Answer(_one(added), f"/companies/{added.id}")
@@ -128,7 +128,7 @@ def archive_company(company_id: int) -> Answer:
 def restore_company(company_id: int) -> Answer:
     company = _company(company_id)
     version = expected_version(company.version)
-    accounts.restore_company(company, version=version, by=access.actor(), now=clock.utcnow())
+    catalogue.restore_company(company, version=version, by=access.actor(), now=clock.utcnow())
     return Answer(_one(company))
 
 

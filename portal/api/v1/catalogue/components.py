@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
-from portal.api.v1.fields import Id, InAddress, Moment, SwitchInAddress, Text, Whole, Word, ids
+from portal.api.v1.fields import Id, InAddress, Moment, Switch, SwitchInAddress, Text, Whole, Word, ids
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
@@ -29,6 +29,9 @@ blueprint = Resources(
 )
 
 
+ONLY_IF_DEGRADED = "Whether status pages show it only while it is not operational."
+
+
 class ComponentShape(Shape):
     id = fields.Integer(required=True)
     public_id = fields.String(required=True)
@@ -36,6 +39,7 @@ class ComponentShape(Shape):
     description = fields.String(required=True, allow_none=True)
     group_id = fields.Integer(required=True, allow_none=True)
     position = fields.Integer(required=True, metadata={"description": "Its place in its group, from 0."})
+    only_if_degraded = fields.Boolean(required=True, metadata={"description": ONLY_IF_DEGRADED})
     status = Word(
         ComponentStatus,
         required=True,
@@ -59,12 +63,14 @@ class NewComponent(Shape):
     title = Text(required=True, least=1, most=200, metadata={"example": "North ring"})
     description = Text(most=2000, allow_none=True)
     group_id = Id(allow_none=True)
+    only_if_degraded = Switch(metadata={"description": ONLY_IF_DEGRADED})
 
 
 class ComponentChange(Shape):
     title = Text(least=1, most=200)
     description = Text(most=2000, allow_none=True)
     group_id = Id(allow_none=True)
+    only_if_degraded = Switch(metadata={"description": ONLY_IF_DEGRADED})
 
 
 class DependentsShape(Shape):
@@ -113,6 +119,7 @@ def add_component(body: dict[str, Any]) -> Answer:
         body["title"],
         description=body.get("description"),
         group_id=body.get("group_id"),
+        only_if_degraded=body.get("only_if_degraded", False),
         by=access.actor(),
         now=clock.utcnow(),
     )
@@ -147,6 +154,7 @@ def change_component(component_id: int, body: dict[str, Any]) -> Answer:
         body.get("title", component.title),
         description=body.get("description", component.description),
         group_id=body.get("group_id", component.group_id),
+        only_if_degraded=body.get("only_if_degraded"),
         version=expected_version(component.version),
         by=access.actor(),
         now=clock.utcnow(),
@@ -213,7 +221,8 @@ def _one(component: Component) -> dict[str, Any]:
 
 
 def _shown(found: Collection[Component]) -> list[dict[str, Any]]:
-    names = ["id", "public_id", "title", "description", "group_id", "position", "created_at", "updated_at"]
+    names = ["id", "public_id", "title", "description", "group_id", "position", "only_if_degraded"]
+    names += ["created_at", "updated_at"]
     if access.key().company_id is None:
         names += ["archived_at", "version"]
     live = [each.id for each in found if each.archived_at is None]

@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
-from portal.api.v1.fields import Moment, Text
+from portal.api.v1.fields import Moment, Text, Word
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape
@@ -14,6 +14,7 @@ from portal.catalogue import actions
 from portal.catalogue.models import ComponentGroup
 from portal.catalogue.queries import group_by_id
 from portal.catalogue.queries.listings import GROUP_ORDERS, groups
+from portal.catalogue.rules.folding import Fold
 from portal.domains.rules import Area
 from portal.errors import NotFound
 from portal.keyset import Piece
@@ -21,17 +22,22 @@ from portal.keyset import Piece
 blueprint = Resources(Resource.COMPONENT_GROUPS, Area.STATUS, about="The headings components stand under.")
 
 
+FOLDED = "How it stands on status pages: open, folded, or folded unless something in it is not operational."
+
+
 class GroupShape(Shape):
     id = fields.Integer(required=True)
     public_id = fields.String(required=True)
     name = fields.String(required=True)
     position = fields.Integer(required=True, metadata={"description": "Its place in the list, from 0."})
+    fold = Word(Fold, required=True, metadata={"description": FOLDED})
     created_at = Moment(required=True)
     version = fields.Integer(metadata={"description": "Not for a company’s token."})
 
 
 class GroupChange(Shape):
     name = Text(required=True, least=1, most=200, metadata={"example": "Network"})
+    fold = Word(Fold, metadata={"description": FOLDED})
 
 
 @blueprint.lists("", ListQuery, GroupShape, summary="List component groups")
@@ -43,7 +49,7 @@ def list_component_groups(query: dict[str, Any]) -> Piece[Any]:
 @blueprint.makes("", GroupChange, GroupShape, summary="Add a component group")
 def add_component_group(body: dict[str, Any]) -> Answer:
     """It comes at the end."""
-    added = actions.add_group(body["name"], by=access.actor(), now=clock.utcnow())
+    added = actions.add_group(body["name"], fold=body.get("fold", Fold.OPEN), by=access.actor(), now=clock.utcnow())
     return Answer(_shown(added), f"/component-groups/{added.id}")
 
 
@@ -52,11 +58,13 @@ def read_component_group(group_id: int) -> Answer:
     return Answer(_shown(_group(group_id)))
 
 
-@blueprint.changes("/<int:group_id>", GroupChange, GroupShape, summary="Rename a component group")
+@blueprint.changes("/<int:group_id>", GroupChange, GroupShape, summary="Change a component group")
 def change_component_group(group_id: int, body: dict[str, Any]) -> Answer:
     group = _group(group_id)
     version = expected_version(group.version)
-    actions.rename_group(group, body["name"], version=version, by=access.actor(), now=clock.utcnow())
+    actions.edit_group(
+        group, body["name"], fold=body.get("fold"), version=version, by=access.actor(), now=clock.utcnow()
+    )
     return Answer(_shown(group))
 
 
@@ -76,7 +84,7 @@ def _group(group_id: int) -> ComponentGroup:
 
 
 def _shown(group: ComponentGroup) -> dict[str, Any]:
-    names = ["id", "public_id", "name", "position", "created_at"]
+    names = ["id", "public_id", "name", "position", "fold", "created_at"]
     if access.key().company_id is None:
         names.append("version")
     return {name: getattr(group, name) for name in names}

@@ -1,6 +1,7 @@
 """`/api/v1/holdings`: who holds which service under which reference, and how each is at this moment."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from marshmallow import fields
@@ -12,6 +13,8 @@ from portal.api.v1.fields import Id, InAddress, Moment, SwitchInAddress, Text, W
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
+from portal.api.v1.services.updates import ServiceUpdateShape, StatusToSet, stated
+from portal.api.v1.services.views import require_stating, view
 from portal.catalogue import actions
 from portal.catalogue.models import Holding
 from portal.catalogue.queries.listings import HOLDING_ORDERS, component_ids_by_holding, holding, holdings
@@ -19,8 +22,9 @@ from portal.catalogue.queries.lists import service_by_id
 from portal.domains.rules import Area
 from portal.errors import NotFound, RuleViolation
 from portal.keyset import Piece
-from portal.services.queries import service_lines
-from portal.services.rules import ServiceStatus
+from portal.services.queries import service_lines, stated_of_company
+from portal.services.queries.settings import View
+from portal.services.rules import Scope, ServiceStatus
 
 blueprint = Resources(
     Resource.HOLDINGS,
@@ -64,6 +68,18 @@ class HoldingChange(Shape):
     component_ids = ids(metadata={"description": "What it depends on beside its service, from now on."})
 
 
+class StatedShape(Shape):
+    status = Word(ServiceStatus, required=True)
+    since = Moment(required=True)
+    notes = fields.String(required=True, metadata={"description": "Markdown."})
+    ticket = fields.String(required=True)
+    starts_at = Moment(required=True, allow_none=True, metadata={"description": "Of scheduled service."})
+    ends_at = Moment(
+        required=True, allow_none=True, metadata={"description": "Of scheduled service; of a problem an estimate."}
+    )
+    window_id = fields.String(required=True, allow_none=True, metadata={"description": "Of scheduled service."})
+
+
 class HoldingStatusShape(Shape):
     holding_id = fields.Integer(required=True)
     status = Word(
@@ -77,6 +93,12 @@ class HoldingStatusShape(Shape):
     incident_public_id = fields.String(
         required=True, allow_none=True, metadata={"description": "The incident that causes it, if one does."}
     )
+    stated = fields.Nested(
+        StatedShape,
+        required=True,
+        allow_none=True,
+        metadata={"description": "What staff state of it, whatever its components imply; null for nothing."},
+    )
 
 
 @blueprint.lists("", HoldingQuery, HoldingShape, summary="List holdings")
@@ -89,6 +111,7 @@ def list_holdings(query: dict[str, Any]) -> Piece[Any]:
         service_id=query.get("service_id"),
         reference=query.get("reference"),
         is_current=query.get("current"),
+        hidden=view().hidden_services,
     )
     return Piece(_shown(found.items), found.next)
 
@@ -148,9 +171,9 @@ def end_holding(holding_id: int) -> Answer:
 @blueprint.reads("/<int:holding_id>/status", HoldingStatusShape, summary="Read how a holding is at this moment")
 def read_holding_status(holding_id: int) -> Answer:
     """The worse of what staff stated and what its components imply, as its company sees it."""
-    found, now = _holding(holding_id), clock.utcnow()
+    found, now, seen = _holding(holding_id), clock.utcnow(), view()
     shows_incidents = access.viewpoint().is_staff or Area.STATUS in access.company_areas()
-    lines = service_lines(found.company_id, now, shows_incidents=shows_incidents)
+    lines = service_lines(found.company_id, now, shows_incidents=shows_incidents, view=seen)
     line = next((each for each in lines if each.holding_id == found.id), None)
     if line is None:
         raise NotFound
@@ -161,13 +184,36 @@ def read_holding_status(holding_id: int) -> Answer:
             "reason": line.reason,
             "since": line.since,
             "incident_public_id": line.incident,
+            "stated": _stated(found, seen, now),
         }
     )
 
 
+@blueprint.makes("/<int:holding_id>/status", StatusToSet, ServiceUpdateShape, summary="State how a holding is")
+def set_holding_status(holding_id: int, body: dict[str, Any]) -> Answer:
+    """As with `POST /service-updates`, for this one; the scope must reach that far too."""
+    require_stating()
+    return stated([_holding(holding_id).id], body, scope=Scope.ONE)
+
+
+def _stated(found: Holding, seen: View, now: datetime) -> dict[str, Any] | None:
+    said = stated_of_company(found.company_id, now).get(found.id)
+    if said is None:
+        return None
+    return {
+        "status": said.status,
+        "since": said.since,
+        "notes": said.notes if seen.shows_notes else "",
+        "ticket": said.ticket if seen.shows_tickets else "",
+        "starts_at": said.starts_at,
+        "ends_at": said.until if seen.shows_end_times else None,
+        "window_id": said.window,
+    }
+
+
 def _holding(holding_id: int) -> Holding:
     found = holding(access.viewpoint(), holding_id, clock.utcnow())
-    if found is None:
+    if found is None or found.service_id in view().hidden_services:
         raise NotFound
     return found
 

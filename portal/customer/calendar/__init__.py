@@ -1,0 +1,1 @@
+"""The company’s own calendar, for the programs its people use."""

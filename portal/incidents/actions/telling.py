@@ -1,0 +1,191 @@
+"""Who hears of a report: the mail about an update, and the bells of those who see something else than before."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from portal import events, plaintext
+from portal.audit.rules import Actor
+from portal.catalogue.models import Component
+from portal.catalogue.queries import companies_reached_directly, company_reached_select, services_reached
+from portal.domains.queries import domains_showing_status
+from portal.extensions import db
+from portal.filters import markdown
+from portal.incidents.actions.following import followed, followers_key, tell_followers
+from portal.incidents.actions.writing import standing_of
+from portal.incidents.models import Incident, IncidentUpdate
+from portal.incidents.queries import notify_key, unfinished_broadcasts
+from portal.incidents.queries.wordings import wordings_of
+from portal.incidents.rules import (
+    Audience,
+    Severity,
+    State,
+    Visibility,
+)
+from portal.incidents.rules.postmortems import notify_key as postmortem_key
+from portal.incidents.rules.wordings import Wording
+from portal.notifications import actions as notifications
+from portal.notifications.kinds import Content
+from portal.notifications.wordings import render_wordings
+
+PUBLIC = "public"
+"""What marks a frozen selector that is for everybody, also for those without a login."""
+
+KIND = "incident"
+"""The registered kind of the mails about incidents."""
+
+LISTED_AT_MOST = 1000
+"""Up to so many reached companies stand in the frozen selector themselves; more are found through the components."""
+
+
+def queue_mail(
+    incident: Incident,
+    update: IncidentUpdate,
+    components: Collection[int],
+    *,
+    mail_affected_only: bool,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Queue the mail about an update, once, if customers are to hear of it."""
+    is_seen = incident.visibility is Visibility.PUBLIC and update.visibility is Visibility.PUBLIC
+    if not update.notify or not is_seen or incident.is_backfill:
+        return
+    reached = db.session.scalars(company_reached_select(sorted(components), now).limit(LISTED_AT_MOST + 1)).all()
+    moments = {
+        "since": incident.started_at,
+        "fixed": incident.resolved_at,
+        "next_update": incident.next_update_due_at,
+    }
+    selector = {
+        "incident_id": incident.id,
+        "update_id": update.id,
+        "component_ids": sorted(components),
+        "at": now.isoformat(),
+        "company_ids": sorted(reached) if len(reached) <= LISTED_AT_MOST else None,
+        # Whom it concerns is not known if it reaches nobody, so everybody is told.
+        "everyone": not reached or (incident.audience is Audience.EVERYONE and not mail_affected_only),
+        PUBLIC: incident.audience is Audience.EVERYONE and not mail_affected_only,
+        "moments": {name: moment.isoformat() for name, moment in moments.items() if moment},
+        "facts": facts_of(incident, update, components),
+        **followed(incident),
+    }
+    wordings = wordings_of([update.id]).get(update.id, [])
+    if wordings:
+        # By the audience, as plain text: what machines of theirs are told instead of the general text.
+        selector["wordings"] = {each.key: plaintext.from_html(markdown(each.text)) for each in wordings}
+    content = compose(incident, update, components, wordings)
+    thread_key = f"incident:{incident.id}"
+    notifications.queue_broadcast(
+        KIND,
+        idempotency_key=notify_key(update.id),
+        title=incident.title,
+        selector=selector,
+        content=content,
+        thread_key=thread_key,
+        by_person_id=by.person_id,
+        now=now,
+    )
+    tell_followers(
+        selector,
+        idempotency_key=notify_key(update.id),
+        title=incident.title,
+        content=content,
+        thread_key=thread_key,
+        by=by,
+        now=now,
+    )
+
+
+def facts_of(incident: Incident, update: IncidentUpdate, components: Collection[int]) -> dict[str, Any]:
+    """What a machine is told of an update, as the page shows it to everybody who may see it: JSON, and frozen."""
+    severities = standing_of(incident.id)
+    titles = db.session.execute(
+        select(Component.id, Component.title).where(Component.id.in_(components)).order_by(Component.title)
+    )
+    return {
+        "incident": {
+            "id": incident.public_id,
+            "title": incident.title,
+            "state": incident.state,
+            "impact": incident.impact,
+            "started_at": incident.started_at.isoformat(),
+            "resolved_at": incident.resolved_at.isoformat() if incident.resolved_at else None,
+            "next_update_at": incident.next_update_due_at.isoformat() if incident.next_update_due_at else None,
+        },
+        "update": {
+            "id": update.public_id,
+            "state": update.state,
+            "text": plaintext.from_html(markdown(update.body)),
+            "posted_at": update.posted_at.isoformat(),
+        },
+        "components": [
+            {"title": title, "severity": severities.get(component_id, Severity.NONE)} for component_id, title in titles
+        ],
+    }
+
+
+def compose(
+    incident: Incident, update: IncidentUpdate, components: Collection[int], wordings: Sequence[Wording] = ()
+) -> Content:
+    """The wordings of the mail about an update, in every language. What differs per reader stays a variable.
+
+    Who is told in words of their own gets a variant, named by the key of their wording, and no other.
+    """
+    titles = db.session.scalars(
+        select(Component.title).where(Component.id.in_(components)).order_by(Component.title)
+    ).all()
+    is_public = incident.audience is Audience.EVERYONE
+    content = _composed(incident, update.state, update.body, titles, for_subscribers=is_public)
+    for each in wordings:
+        own = _composed(incident, update.state, each.text, titles)
+        content |= {f"{key}-{each.key}": wording for key, wording in own.items()}
+    return content
+
+
+def _composed(
+    incident: Incident, state: State | None, body: str, titles: Sequence[str], *, for_subscribers: bool = False
+) -> Content:
+    html = markdown(body)
+    return render_wordings(
+        "incident",
+        incident=incident,
+        state=state,
+        components=list(titles),
+        body_text=plaintext.from_html(html),
+        body_html=html,
+        lasted=incident.resolved_at - incident.started_at if incident.resolved_at else None,
+        for_subscribers=for_subscribers,
+    )
+
+
+def cancel_mail(incident_id: int, *, by: Actor, now: datetime) -> None:
+    """Call off every mail about an incident that no server has been offered yet."""
+    ids = db.session.scalars(select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident_id))
+    keys = [*(notify_key(update_id) for update_id in ids), postmortem_key(incident_id)]
+    for broadcast in unfinished_broadcasts([*keys, *map(followers_key, keys)]):
+        notifications.cancel(broadcast, by=by, now=now)
+
+
+def ring(incident: Incident, components: Collection[int], audience: Audience, now: datetime) -> None:
+    """Ring staff, and the customers who see the report."""
+    events.ring(events.STAFF)
+    if incident.visibility is Visibility.PUBLIC:
+        ring_customers(components, {audience}, now)
+
+
+def ring_customers(components: Collection[int], audiences: Collection[Audience], now: datetime) -> None:
+    """Ring what those read who see reports for these audiences on these components: never a row per company.
+
+    A report for everyone stands on every page; one for the affected rings the services it reaches and the
+    companies reached by a dependency of their own, or every page if it reaches nobody.
+    """
+    wanted = sorted(components)
+    services = services_reached(wanted, now)
+    companies = companies_reached_directly(wanted, now)
+    events.ring(*map(events.service_topic, services), *map(events.company_topic, companies))
+    reaches_nobody = db.session.scalar(company_reached_select(wanted, now).limit(1)) is None
+    if Audience.EVERYONE in audiences or reaches_nobody:
+        events.ring(*map(events.public_topic, domains_showing_status()))

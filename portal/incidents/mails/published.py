@@ -1,0 +1,39 @@
+"""What subscribers, who have no login, are told of incidents and maintenance: what the public page shows everybody."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from portal.catalogue.queries import services_reached
+from portal.catalogue.rules import component_topic, service_topic
+from portal.incidents.mails.reaching import Selection, Subject, written
+from portal.notifications.kinds import Published
+
+PUBLIC = "public"
+"""The mark in a frozen selector that this is for everybody, also signed out. Whoever writes the selector says so."""
+
+
+def published(selector: Mapping[str, Any], subject: Subject, noun: str, path: str, now: datetime) -> Published | None:
+    """What of this selector is for everybody; None where it is for some companies only. One query.
+
+    `noun` is what its facts are called ("incident"), `path` where they are shown, before the public id.
+    """
+    if not selector.get(PUBLIC):
+        return None
+    wanted = Selection.read(selector, subject)
+    facts: Mapping[str, Any] = selector.get("facts", {})
+    told = facts.get(noun, {})
+    components = wanted.component_ids
+    services = services_reached(components, now) if components else []
+
+    def fill(language: str, time_zone: str) -> dict[str, str]:
+        moments = {name: written(moment, language, time_zone) for name, moment in wanted.moments.items()}
+        return {**moments, "affected": ""}
+
+    return Published(
+        about=frozenset([*map(component_topic, components), *map(service_topic, services)]),
+        fill=fill,
+        path=f"{path}{told.get('id', '')}",
+        event=f"{noun}.{told.get('state', '')}",
+        data=facts,
+    )

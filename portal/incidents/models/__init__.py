@@ -1,0 +1,29 @@
+"""The tables of what broke and of planned work."""
+
+from portal.incidents.models.availability import AvailabilitySettings as AvailabilitySettings
+from portal.incidents.models.availability import CompanyContract as CompanyContract
+from portal.incidents.models.calendars import CalendarAddress as CalendarAddress
+from portal.incidents.models.drafts import IncidentDraft as IncidentDraft
+from portal.incidents.models.following import IncidentAcknowledgement as IncidentAcknowledgement
+from portal.incidents.models.following import IncidentFollower as IncidentFollower
+from portal.incidents.models.following import IncidentSighting as IncidentSighting
+from portal.incidents.models.maintenance import Freeze as Freeze
+from portal.incidents.models.maintenance import Maintenance as Maintenance
+from portal.incidents.models.maintenance import MaintenanceComponent as MaintenanceComponent
+from portal.incidents.models.maintenance import MaintenanceSeries as MaintenanceSeries
+from portal.incidents.models.maintenance import MaintenanceSeriesComponent as MaintenanceSeriesComponent
+from portal.incidents.models.maintenance import MaintenanceUpdate as MaintenanceUpdate
+from portal.incidents.models.maintenance import SlotRequest as SlotRequest
+from portal.incidents.models.monitors import Monitor as Monitor
+from portal.incidents.models.monitors import MonitorCondition as MonitorCondition
+from portal.incidents.models.monitors import MonitorMatch as MonitorMatch
+from portal.incidents.models.postmortems import Postmortem as Postmortem
+from portal.incidents.models.reports import ComponentHistory as ComponentHistory
+from portal.incidents.models.reports import ImpactInterval as ImpactInterval
+from portal.incidents.models.reports import Incident as Incident
+from portal.incidents.models.reports import IncidentComponent as IncidentComponent
+from portal.incidents.models.reports import IncidentUpdate as IncidentUpdate
+from portal.incidents.models.reports import SeverityChange as SeverityChange
+from portal.incidents.models.revisions import IncidentRevision as IncidentRevision
+from portal.incidents.models.templates import IncidentTemplate as IncidentTemplate
+from portal.incidents.models.wordings import IncidentWording as IncidentWording

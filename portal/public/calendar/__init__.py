@@ -1,0 +1,1 @@
+"""Planned work for calendar programs: the public feed, and each company’s own at its secret address."""

@@ -1,0 +1,267 @@
+"""`/subscribe`: hearing of what happens without a login. Sign up, confirm by the link that was mailed, change, leave.
+
+Nobody learns here whether an address is known: what there is to say about that is said in the mail. Looking at a link
+changes nothing, because mail scanners look too. Where the public page is closed, none of this is there; leaving by one
+click (`/u/…`) works all the same.
+"""
+
+from datetime import datetime
+
+from flask import Blueprint, Response, abort, flash, g, make_response, render_template, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
+
+from portal import access, clock, events
+from portal.accounts.rules import is_email, one_line, text_key
+from portal.audit.rules import Actor
+from portal.domains.rules import Area
+from portal.errors import RuleViolation
+from portal.fragments import redirect_to
+from portal.language import current, known
+from portal.notifications.kinds import told_to_subscribers
+from portal.notifications.rules import EVERY_TOPIC
+from portal.notifications.subscribers import actions, queries, rooms
+from portal.notifications.subscribers.links import Link, manage_path, read_link
+from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.subscribers.rules import Purpose, SubscriberKind
+from portal.public.subscribe.forms import LinkForm, ManageForm, SignUpForm, WebhookForm, by_group
+
+blueprint = Blueprint("public_subscribe", __name__, url_prefix="/subscribe")
+access.everybody(blueprint, Area.PUBLIC_STATUS)
+
+SENT = "/subscribe?sent=1"
+WEBHOOK_SENT = "/subscribe/webhook?sent=1"
+
+
+def subscriber_actor() -> Actor:
+    """Whoever holds a mailed link, as the audit trail names them: their address is not kept there."""
+    return Actor("subscriber", ip=request.remote_addr, request_id=g.request_id)
+
+
+@blueprint.route("", methods=["GET", "POST"])
+def sign_up() -> AnyResponse:
+    """Ask to be told. The answer is the same whether anybody has the address or not."""
+    form = SignUpForm()
+    components = form.offer()
+    if not form.is_submitted():
+        form.kinds.data = list(told_to_subscribers())
+        form.language.data = current()
+        return _page("sign_up", form=form, components=components, is_sent="sent" in request.args)
+    if not form.validate():
+        return _page("sign_up", 422, form=form, components=components)
+    if form.website.data:
+        return redirect_to(SENT)
+    address, now = form.address.data or "", clock.utcnow()
+    try:
+        topics = actions.checked_topics(form.topics(components))
+        address = actions.checked_address(address)
+    except RuleViolation as violation:
+        form.refuse(_in_words(violation))
+        return _page("sign_up", 422, form=form, components=components)
+    if wait := actions.take_letter(access.portal().id, address, ip=request.remote_addr, now=now):
+        return access.too_often(wait)
+    actions.sign_up(
+        access.portal().id,
+        address,
+        topics,
+        language=known(form.language.data),
+        is_shared=form.is_shared.data,
+        by=subscriber_actor(),
+        now=now,
+    )
+    events.commit()
+    return redirect_to(SENT)
+
+
+@blueprint.route("/webhook", methods=["GET", "POST"])
+def sign_up_webhook() -> AnyResponse:
+    """Have a machine told: its address is asked, and what reads there confirms it."""
+    form = WebhookForm()
+    components = form.offer()
+    if not form.is_submitted():
+        form.kinds.data = list(told_to_subscribers())
+        form.language.data = current()
+        return _page("webhook", form=form, components=components, is_sent="sent" in request.args)
+    if not form.validate():
+        return _page("webhook", 422, form=form, components=components)
+    if form.website.data:
+        return redirect_to(WEBHOOK_SENT)
+    try:
+        wait = sign_up_machine(form.address.data or "", form.topics(components), known(form.language.data))
+    except RuleViolation as violation:
+        events.rollback()
+        form.refuse(_in_words(violation, is_machine=True))
+        return _page("webhook", 422, form=form, components=components)
+    return access.too_often(wait) if wait else redirect_to(WEBHOOK_SENT)
+
+
+def sign_up_machine(address: str, topics: list[str], language: str) -> int:
+    """Sign a webhook up and ask it, once that is stored and no transaction is open; the seconds to wait where that was
+    tried too often. RuleViolation for what may not be asked."""
+    domain_id, now = access.portal().id, clock.utcnow()
+    actions.checked_topics(topics)
+    rooms.room_at(domain_id, SubscriberKind.WEBHOOK, address)
+    if wait := actions.take_challenge(domain_id, address, ip=request.remote_addr, now=now):
+        return wait
+    found = actions.sign_up_webhook(domain_id, address, topics, language=language, by=subscriber_actor(), now=now)
+    parcel = rooms.challenge(found, now)
+    events.commit()
+    if parcel is not None:
+        rooms.ask(parcel, now)
+    return 0
+
+
+@blueprint.route("/link", methods=["GET", "POST"])
+def ask_link() -> AnyResponse:
+    """Have the way to one's subscription mailed; the same answer for every address."""
+    form = LinkForm()
+    if not form.validate_on_submit():
+        return _page("ask_link", 422 if form.is_submitted() else 200, form=form, is_sent="sent" in request.args)
+    address, domain, now = one_line(form.address.data or ""), access.portal(), clock.utcnow()
+    if is_email(address) and not form.website.data:
+        if wait := actions.take_letter(domain.id, address, ip=request.remote_addr, now=now):
+            return access.too_often(wait)
+        found = queries.by_address(domain.id, SubscriberKind.EMAIL, text_key(address))
+        if found is not None:
+            actions.mail_link(found, now)
+        events.commit()
+    return redirect_to("/subscribe/link?sent=1")
+
+
+@blueprint.route("/confirm/<token>", methods=["GET", "POST"])
+def confirm(token: str) -> AnyResponse:
+    """Say that the address is one's own, and that this is wanted."""
+    now = clock.utcnow()
+    link = read_link(token, (Purpose.CONFIRM,), now)
+    subscriber = _of(link)
+    if subscriber is None:
+        return _gone()
+    if request.method != "POST":
+        return _page("confirm", subscriber=subscriber, token=token)
+    actions.confirm(subscriber, by=subscriber_actor(), now=now)
+    # Whoever came this far reads the mailbox, so a shared one may be changed from here for an hour.
+    path = manage_path(subscriber.key, now, Purpose.CHANGE)
+    if subscriber.kind is SubscriberKind.WEBHOOK:
+        secret = rooms.renew_secret(subscriber)
+        events.commit()
+        return _page("secret", secret=secret, manage_path=path)
+    events.commit()
+    flash(_("Confirmed. From now on you are told."))
+    return redirect_to(path)
+
+
+@blueprint.route("/manage/<token>", methods=["GET", "POST"])
+def manage(token: str) -> AnyResponse:
+    """What somebody hears of, and changing it."""
+    subscriber, may_change, now = _managed(token)
+    if subscriber is None:
+        return _gone()
+    form = ManageForm()
+    components = form.offer()
+    if request.method != "POST":
+        form.show(subscriber.topics, components)
+        form.language.data, form.version.data = subscriber.language, str(subscriber.version)
+        return _manage_page(token, subscriber, form, components, may_change=may_change)
+    if not may_change:
+        abort(403)
+    if not form.validate() or not (form.version.data or "").isdecimal():
+        return _manage_page(token, subscriber, form, components, 422, may_change=may_change)
+    try:
+        topics = form.topics(components, kept=subscriber.topics)
+        version = int(form.version.data or 0)
+        actions.choose(
+            subscriber,
+            topics,
+            language=known(form.language.data),
+            version=version,
+            by=subscriber_actor(),
+            now=now,
+        )
+    except RuleViolation as violation:
+        form.refuse(_in_words(violation))
+        return _manage_page(token, subscriber, form, components, 422, may_change=may_change)
+    events.commit()
+    flash(_("Saved."))
+    return redirect_to(f"/subscribe/manage/{token}")
+
+
+@blueprint.post("/manage/<token>/leave")
+def leave(token: str) -> AnyResponse:
+    """End the subscription, and have the address forgotten."""
+    subscriber, may_change, now = _managed(token)
+    if subscriber is None:
+        return _gone()
+    if not may_change:
+        abort(403)
+    actions.leave(subscriber, EVERY_TOPIC, by=subscriber_actor(), now=now)
+    events.commit()
+    return redirect_to("/subscribe?left=1")
+
+
+@blueprint.post("/manage/<token>/link")
+def mail_link(token: str) -> AnyResponse:
+    """Have a fresh link mailed: to a mailbox that several people read, or that rests in quarantine."""
+    subscriber, _may_change, now = _managed(token)
+    if subscriber is None or subscriber.kind is not SubscriberKind.EMAIL:
+        return _gone()
+    wait = actions.take_letter(subscriber.domain_id, subscriber.address, ip=request.remote_addr, now=now)
+    if wait:
+        return access.too_often(wait)
+    actions.mail_link(subscriber, now)
+    events.commit()
+    return redirect_to("/subscribe/link?sent=1")
+
+
+def _managed(token: str) -> tuple[Subscriber | None, bool, datetime]:
+    """Whose link this is, and whether it is enough to change anything: a shared mailbox needs one it just asked for."""
+    now = clock.utcnow()
+    link = read_link(token, (Purpose.CHANGE, Purpose.MANAGE), now)
+    subscriber = _of(link)
+    if link is None or subscriber is None:
+        return None, False, now
+    return subscriber, link.purpose is Purpose.CHANGE or not subscriber.is_shared, now
+
+
+def _of(link: Link | None) -> Subscriber | None:
+    if link is None:
+        return None
+    return queries.by_key(link.key, access.portal().id, to_change=request.method == "POST")
+
+
+def _manage_page(
+    token: str, subscriber: Subscriber, form: ManageForm, components: object, status: int = 200, *, may_change: bool
+) -> Response:
+    return _page(
+        "manage",
+        status,
+        subscriber=subscriber,
+        form=form,
+        components=components,
+        token=token,
+        may_change=may_change,
+    )
+
+
+def _in_words(violation: RuleViolation, *, is_machine: bool = False) -> RuleViolation:
+    """The refusals of the actions, which also serve staff, in the words of this page's reader."""
+    of_address = (
+        _("Nothing can be sent to this address. It begins with https:// and names a server on the public internet.")
+        if is_machine
+        else _("That is not an e-mail address.")
+    )
+    sentences = {
+        "address": of_address,
+        "kinds": _("Choose at least one."),
+    }
+    return RuleViolation(sentences.get(violation.field or "", violation.sentence), violation.field)
+
+
+def _gone() -> Response:
+    """One answer for what is wrong, too old, or about an address that is gone."""
+    return _page("gone", 404)
+
+
+def _page(name: str, status: int = 200, **context: object) -> Response:
+    response = make_response(render_template(f"public/subscribe/{name}.html", groups_of=by_group, **context), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
