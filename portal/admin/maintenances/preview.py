@@ -13,8 +13,9 @@ from portal.admin.maintenances.forms import PlanForm, SeriesForm, StepForm
 from portal.admin.maintenances.possible import Step
 from portal.admin.maintenances.repeating import in_words
 from portal.catalogue.queries import Reach, Unreachable, reach_of, reach_of_everyone
-from portal.catalogue.queries.hearing import MAINTENANCE
+from portal.catalogue.queries.hearing import MAINTENANCE, WORK
 from portal.catalogue.queries.unreached import Stranded, stranded
+from portal.catalogue.rules import component_topic, service_topic
 from portal.errors import RuleViolation
 from portal.incidents.models import Maintenance
 from portal.incidents.queries import companies_reached
@@ -24,6 +25,7 @@ from portal.incidents.rules.recurrence import AHEAD_AT_MOST, RuleError, moment_o
 from portal.notifications.arrival import Arrival
 from portal.notifications.kinds import kind_named
 from portal.notifications.outlook import arrival
+from portal.notifications.subscribers.hearing import count_hearing
 
 NAMED_AT_MOST = 30
 """How many companies a preview names; the rest is a number."""
@@ -41,7 +43,7 @@ class Preview:
     `plan` is what was typed as far as it can be meant, `trouble` what of it cannot. `affected` are those the components
     reach, `mailed` those who get the mail, None if nobody does. `state`, `starts_at` and `ends_at` are what customers
     are shown. `next_dates` are the first windows of work that repeats; what is shown is
-    then the first of them.
+    then the first of them. `subscribers` have no login and hear of maintenance that is for everyone.
     """
 
     is_private: bool
@@ -65,6 +67,7 @@ class Preview:
     rule_trouble: str = ""
     next_dates: Sequence[tuple[datetime, datetime]] = ()
     is_past: bool = False
+    subscribers: int = 0
 
     @property
     def concerns_everyone(self) -> bool:
@@ -86,6 +89,11 @@ class Preview:
         return (self.mailed or self.affected).unreachable_total
 
     @property
+    def declined_total(self) -> int:
+        """How many of these chose not to hear of it; the others cannot be reached."""
+        return (self.mailed or self.affected).declined_total
+
+    @property
     def concerns(self) -> str:
         """Whom it touches, as a customer reads it."""
         if self.is_private:
@@ -98,7 +106,7 @@ class Preview:
 def preview_of_plan(form: PlanForm, now: datetime, *, is_new: bool, but: int | None = None) -> Preview:
     """The preview of work that is planned, or corrected (then `but` is its own id, and nobody is mailed of it).
 
-    At most 35 queries, whatever it reaches.
+    At most 37 queries, whatever it reaches.
     """
     plan, trouble = None, ""
     try:
@@ -132,7 +140,7 @@ def preview_of_plan(form: PlanForm, now: datetime, *, is_new: bool, but: int | N
 
 
 def preview_of_step(maintenance: Maintenance, step: Step, form: StepForm, now: datetime) -> Preview:
-    """The preview of a step of a maintenance. At most 35 queries, whatever it reaches."""
+    """The preview of a step of a maintenance. At most 37 queries, whatever it reaches."""
     component_ids = [part.component_id for part in maintenance.components]
     found = _preview(
         component_ids,
@@ -182,6 +190,7 @@ def _preview(
     if notify and not is_private:
         mailed = reach_of_everyone(now, ids, MAINTENANCE) if to_all else affected
     priority = kind_named("maintenance").priority if mailed else 0
+    is_public = mailed is not None and audience is Audience.EVERYONE
     return Preview(
         is_private=is_private,
         audience=audience,
@@ -192,7 +201,14 @@ def _preview(
         mailed=mailed,
         arrival=arrival(mailed.people, now, priority=priority) if mailed else None,
         stranded=NONE_STRANDED if is_private else stranded(ids, now, NAMED_AT_MOST, is_for_all=to_all),
+        subscribers=_subscribers(affected, ids) if is_public else 0,
     )
+
+
+def _subscribers(affected: Reach, component_ids: Collection[int]) -> int:
+    """How many without a login hear of work on these components. Two queries."""
+    services = (service_topic(each.id) for each in affected.services)
+    return count_hearing(WORK, [*map(component_topic, component_ids), *services])
 
 
 def _with_rule(found: Preview, form: SeriesForm, plan: Plan, now: datetime) -> Preview:
