@@ -36,6 +36,8 @@ from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
 from portal.headers import let_forms_lead_to
 from portal.incidents.queries.calendars import address_of
+from portal.incidents.queries.maintenance import freezes_of
+from portal.incidents.queries.planning import requests_of_company
 from portal.notifications.channels.queries import channels_of
 from portal.notifications.wishes import contacts_of, unwanted_by_company
 from portal.services.queries import service_lines
@@ -127,6 +129,9 @@ def company(company_id: int) -> Response:
         exceptions=overrides_of(company_id),
         channels=channels_of(current_app.config["SETTINGS"], company_id=company_id) if may_connect else None,
         calendar=address_of(company_id),
+        freezes=freezes_of(company_id, now),
+        slot_requests=requests_of_company(company_id),
+        may_answer=may(role, Permission.INCIDENTS_PUBLISH),
         area_words=AREA_WORDS,
         may_edit=may(role, Permission.COMPANIES_EDIT),
         may_hold=may(role, Permission.CATALOGUE_EDIT),

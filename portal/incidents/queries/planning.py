@@ -14,6 +14,9 @@ from portal.incidents.queries.conditions import is_ahead_or_under_way, is_under_
 from portal.incidents.rules.maintenance import Notice, SlotState
 from portal.notifications.models import Broadcast
 
+REQUESTS_SHOWN = 10
+"""So many wishes stand on the page of a company; more than that are history."""
+
 
 class Counted(NamedTuple):
     """How much there is of what whoever plans work looks at."""
@@ -58,6 +61,18 @@ def freezes_page(page: int, now: datetime) -> Page[Freeze]:
         .order_by(Freeze.starts_at, Freeze.id),
         page,
     )
+
+
+def requests_of_company(company_id: int) -> Sequence[SlotRequest]:
+    """What this company has asked of other slots, what waits for an answer first, then the newest, at most 10. One
+    query."""
+    return db.session.scalars(
+        select(SlotRequest)
+        .options(joinedload(SlotRequest.maintenance), joinedload(SlotRequest.person))
+        .where(SlotRequest.company_id == company_id)
+        .order_by((SlotRequest.state == SlotState.OPEN).desc(), SlotRequest.created_at.desc(), SlotRequest.id.desc())
+        .limit(REQUESTS_SHOWN)
+    ).all()
 
 
 def broadcasts_with(idempotency_keys: Collection[str]) -> Sequence[Broadcast]:
