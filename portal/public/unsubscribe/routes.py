@@ -9,6 +9,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, abort, flash, render_template, request, url_for
 from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from portal import access, clock, events
 from portal.accounts.models import Person
@@ -55,7 +56,7 @@ def leave(token: str) -> str:
 
 
 @blueprint.post("/u/<token>/lists")
-def choose(token: str) -> Response:
+def choose(token: str) -> AnyResponse:
     """Leave one list or all, or come back."""
     link = _read(token)
     form = ListForm()
@@ -64,9 +65,11 @@ def choose(token: str) -> Response:
     if link.subscriber_key:
         if form.wanted.data != "no":
             abort(422)
-        leaving.leave(link, form.topic.data, subscriber_actor())
+        wait = leaving.leave_by_page(link, form.topic.data, subscriber_actor())
+        if wait:
+            return access.too_often(wait)
         events.commit()
-        return redirect_to(url_for("public_unsubscribe.lists", token=token))
+        return redirect_to(url_for("public_unsubscribe.lists", token=token, asked=None if wait is None else 1))
     change = actions.subscribe_again if form.wanted.data == "yes" else actions.unsubscribe
     change(link.address, form.topic.data, link.person_id, now=clock.utcnow())
     events.commit()

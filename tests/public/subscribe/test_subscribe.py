@@ -213,6 +213,35 @@ def test_a_shared_mailbox_asks_for_a_mail_first_but_one_click_works(visitor: Vis
     assert rows() == []
 
 
+def test_the_page_of_a_shared_mailbox_mails_a_link_where_its_header_leaves_at_once(
+    visitor: Visitor, domain: PortalDomain
+) -> None:
+    rita = subscribed(domain, ("incidents", "maintenance"), is_shared=True)
+    client, path = visitor(HOST), unsubscribe_path(rita.address, "incidents", None, rita.key)
+    page = client.get(path).get_data(as_text=True)
+    assert "Several people read this mailbox" in page
+    assert "One-Click" not in page
+    assert "End the subscription" not in page
+    form = {"csrf_token": token_in(client, path), "topic": "incidents", "wanted": "no"}
+    for topic in ("incidents", "maintenance", EVERY_TOPIC):
+        answer = client.post(f"{path}/lists", data=form | {"topic": topic})
+        assert (answer.status_code, answer.location) == (303, f"{path}?asked=1"), topic
+    assert "on its way" in client.get(f"{path}?asked=1").get_data(as_text=True)
+    assert [each.topics for each in rows()] == [["incidents", "maintenance"]]
+    # The three asked for the same letter within a minute; the next one is refused as any other.
+    assert letters() == 1
+    refused = client.post(f"{path}/lists", data=form)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    # What the mail program does needs no second mail, and does it once.
+    assert client.post(path, data=ONE_CLICK).status_code == 200
+    assert [each.topics for each in rows()] == [["maintenance"]]
+    left = client.get(path).get_data(as_text=True)
+    assert "You will get no more of these mails" in left
+    assert "Several people read this mailbox" in left
+    assert "End the subscription" not in left
+
+
 def test_a33_one_click_leaves_one_list_and_repeats(visitor: Visitor, domain: PortalDomain) -> None:
     rita = subscribed(domain)
     rita.topics = ["incidents", "maintenance"]
