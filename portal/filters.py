@@ -36,7 +36,7 @@ from portal import clock
 from portal.brand import status_class
 from portal.fragments import form_token
 from portal.language import current as language
-from portal.language import reader_zone
+from portal.language import reader_zone, zone_word
 
 
 class Look(NamedTuple):
@@ -495,7 +495,7 @@ def mail_html(html: str, *, is_plain: bool = False) -> Markup:
 def local_time(moment: datetime, style: str = "medium") -> str:
     """A moment in the reader's zone with the zone named, such as `21 Nov 2026, 14:05 GMT`."""
     local = moment.astimezone(reader_zone())
-    return f"{_clock_time(local.replace(tzinfo=None), language(), style)} {local.tzname()}"
+    return f"{_clock_time(local.replace(tzinfo=None), language(), style)} {zone_word(local)}"
 
 
 def local_window(start: datetime, end: datetime | None) -> str:
@@ -506,7 +506,7 @@ def local_window(start: datetime, end: datetime | None) -> str:
     begins, ends = (each.astimezone(reader_zone()) for each in (start, end))
     if (begins.date(), begins.tzname()) != (ends.date(), ends.tzname()):
         return f"{local_time(start)} – {local_time(end)}"
-    return f"{_clock_time(begins.replace(tzinfo=None), language(), 'medium')} – {ends:%H:%M} {ends.tzname()}"
+    return f"{_clock_time(begins.replace(tzinfo=None), language(), 'medium')} – {ends:%H:%M} {zone_word(ends)}"
 
 
 @lru_cache(maxsize=2048)

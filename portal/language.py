@@ -7,7 +7,7 @@ shows it in German, and a cookie that says nothing else remembers that for the n
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -30,6 +30,11 @@ TIME_ZONES = [
     if name == "UTC" or ("/" in name and not name.startswith("Etc/"))
 ]
 """The zones people choose from, as (name, label): those named after a place, and UTC."""
+
+ZONE_WORDS = {
+    "de": {"CET": "MEZ", "CEST": "MESZ", "EET": "OEZ", "EEST": "OESZ", "WET": "WEZ", "WEST": "WESZ"},
+}
+"""What a language calls zones otherwise than the time zone database, as browsers do: both stand on one page."""
 
 COOKIE = "lang"
 """The cookie that remembers the language somebody signed out has chosen."""
@@ -88,6 +93,12 @@ def zone(name: str | None) -> tzinfo:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("UTC")
+
+
+def zone_word(local: datetime) -> str:
+    """What a local time's zone is called in the language spoken now: `CET`, in German `MEZ`."""
+    name = local.tzname() or "UTC"
+    return ZONE_WORDS.get(current(), {}).get(name, name)
 
 
 def reader_zone() -> tzinfo:

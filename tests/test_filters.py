@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
+from flask_babel import force_locale
 
 from portal import clock
 from portal.catalogue import models as catalogue_models  # noqa: F401 (the tables the models below refer to)
@@ -115,6 +116,15 @@ class TestTimes:
         with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
             assert local_time(self.now) == "21 Nov 2026, 12:00 UTC"
         assert iso(self.now) == "2026-11-21T12:00:00Z"
+
+    def test_german_has_its_own_words_for_zones(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("portal.filters.reader_zone", lambda: ZoneInfo("Europe/Berlin"))
+        summer = datetime(2026, 7, 1, 12, tzinfo=UTC)
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert local_time(summer) == "1 Jul 2026, 14:00 CEST"
+            with force_locale("de"):
+                assert local_time(summer) == "1. Juli 2026, 14:00 MESZ"
+                assert local_time(self.now) == "21. Nov. 2026, 13:00 MEZ"
 
     def test_a_window_names_its_day_once(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("portal.filters.reader_zone", lambda: ZoneInfo("Europe/London"))

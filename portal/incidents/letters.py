@@ -17,7 +17,7 @@ from portal.filters import DATES, markdown
 from portal.incidents.calendars import IMPACT, RESCHEDULED, STATUS, Note, sequence_of
 from portal.incidents.rules import MaintenanceState
 from portal.incidents.rules.maintenance import Notice, WorkImpact
-from portal.language import current, zone
+from portal.language import current, zone, zone_word
 from portal.notifications.compose import OWN_LINES
 from portal.notifications.kinds import Content, language_of
 from portal.notifications.wordings import render_wordings
@@ -224,10 +224,10 @@ def window_in(starts_at: datetime, ends_at: datetime, language: str, zone_name: 
 
 def _span(begin: datetime, end: datetime, language: str, pattern: str) -> str:
     def said(moment: datetime, pattern: str) -> str:
-        with force_locale(language):
-            return str(format_datetime(moment, pattern, rebase=False))
+        return str(format_datetime(moment, pattern, rebase=False))
 
-    begins_in = "" if begin.tzname() == end.tzname() else f" {begin.tzname()}"
-    if begin.date() == end.date():
-        return f"{said(begin, pattern)}{begins_in}–{said(end, 'HH:mm')} {end.tzname()}"
-    return f"{said(begin, pattern)}{begins_in} – {said(end, pattern)} {end.tzname()}"
+    with force_locale(language):
+        begins_in = "" if begin.tzname() == end.tzname() else f" {zone_word(begin)}"
+        if begin.date() == end.date():
+            return f"{said(begin, pattern)}{begins_in}–{said(end, 'HH:mm')} {zone_word(end)}"
+        return f"{said(begin, pattern)}{begins_in} – {said(end, pattern)} {zone_word(end)}"

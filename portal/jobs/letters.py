@@ -19,7 +19,7 @@ from portal.filters import DATES
 from portal.jobs.models import WorkItem
 from portal.jobs.queries.offers import AnswerRecord
 from portal.jobs.rules import PLURALS, WorkKind, written_number
-from portal.language import known, zone
+from portal.language import known, zone, zone_word
 from portal.notifications.actions import queue_broadcast
 from portal.notifications.wordings import render_wordings
 
@@ -127,7 +127,7 @@ def window_of(item: WorkItem, reader: Reader) -> str:
     local = [moment.astimezone(zone(reader.time_zone)) for moment in ends]
     with force_locale(language):
         written = [str(format_datetime(moment, DATES[language][1], rebase=False)) for moment in local]
-    return f"{' – '.join(written)} {local[0].tzname()}"
+        return f"{' – '.join(written)} {zone_word(local[0])}"
 
 
 def mail_message(item: WorkItem, *, author: str, body: str, files: Sequence[str], key: str, now: datetime) -> None:
@@ -163,7 +163,7 @@ def mail_receipt(item: WorkItem, answer: AnswerRecord, person: Person, now: date
     language = known(reader.language)
     with force_locale(language):
         at = answer.at.astimezone(zone(reader.time_zone))
-        when = f"{format_datetime(at, DATES[language][1], rebase=False)} {at.tzname()}"
+        when = f"{format_datetime(at, DATES[language][1], rebase=False)} {zone_word(at)}"
         total = format_currency(Decimal(answer.offered.totals.gross).scaleb(-2), answer.offered.currency)
     values = {
         "number": answer.offered.number,

@@ -25,7 +25,7 @@ from portal.extensions import db
 from portal.filters import DATES, LOOKS, markdown
 from portal.incidents.models import Incident
 from portal.incidents.rules import Visibility
-from portal.language import known, zone
+from portal.language import known, zone, zone_word
 from portal.notifications import actions as notifications
 from portal.notifications.kinds import Cursor, Kind, Listener, Recipient, Told, register
 from portal.notifications.models import Broadcast
@@ -719,7 +719,7 @@ def written(moment: datetime, language: str, zone_name: str) -> str:
     """A moment in the reader's own zone, with the zone named."""
     local = moment.astimezone(zone(zone_name))
     with force_locale(language):
-        return f"{format_datetime(local, DATES[language][1], rebase=False)} {local.tzname()}"
+        return f"{format_datetime(local, DATES[language][1], rebase=False)} {zone_word(local)}"
 
 
 LABEL = lazy_gettext("Service status")

@@ -199,7 +199,7 @@ def test_channels_are_told_the_same(world: World, cast: Cast) -> None:
     assert found[1].data["services"] == ["Hosted telephony (ACC-1)"]
     assert found[1].about == {service_topic(world.telephony.id), component_topic(world.trunk.id)}
     assert found[2].about == {"maintenance:elsewhere"}
-    assert found[2].values["window"] == "23. Nov. 2026, 13:00–16:00 CET (12:00–15:00 UTC)"
+    assert found[2].values["window"] == "23. Nov. 2026, 13:00–16:00 MEZ (12:00–15:00 UTC)"
     wording = broadcast.content["en"]
     assert wording["brief"] == "{{brand}}: Planned maintenance: New battery, {{window}} – {{affected}}"
     assert wording["post"].startswith("Planned maintenance: New battery\n")
@@ -239,7 +239,7 @@ def test_the_window_stands_in_the_readers_zone_and_in_utc(world: World, cast: Ca
     [
         (NOW, 3, ("en", "UTC"), "21 Nov 2026, 12:00–15:00 UTC"),
         (NOW, 14, ("en", "UTC"), "21 Nov 2026, 12:00 – 22 Nov 2026, 02:00 UTC"),
-        (NOW, 11, ("de", "Europe/Berlin"), "21. Nov. 2026, 13:00 – 22. Nov. 2026, 00:00 CET "
+        (NOW, 11, ("de", "Europe/Berlin"), "21. Nov. 2026, 13:00 – 22. Nov. 2026, 00:00 MEZ "
          "(21. Nov., 12:00–23:00 UTC)"),
         (NOW.replace(month=10, day=25, hour=0), 2, ("en", "Europe/Berlin"), "25 Oct 2026, 02:00 CEST–03:00 CET "
          "(00:00–02:00 UTC)"),

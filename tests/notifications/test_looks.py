@@ -458,7 +458,7 @@ def test_a_report_tells_its_reader_what_they_need(mails: Mails) -> None:
         for part in (mail.text, words(mail.page.get_text())):
             assert "Hosted telephony (ACC-1 & 2)" in part, mail
             assert "Do not restart your phones." in part, mail
-            zone = "CET|CEST" if mail.language == "de" else "GMT|BST"
+            zone = "MEZ|MESZ" if mail.language == "de" else "GMT|BST"
             assert re.search(rf"\d\d:\d\d (?:{zone})", part), mail
             promise = {"en": "We write again by", "de": "Wir schreiben wieder"}[mail.language]
             assert (promise in part) is (state != "fixed"), mail
@@ -501,7 +501,7 @@ def test_the_mails_of_planned_work_are_one_conversation_and_say_when(mails: Mail
         theirs = [mail.message for mail in found if mail.reader == reader]
         assert len({str(each["Subject"]) for each in theirs}) == len({str(each["References"]) for each in theirs}) == 1
     for mail in found:
-        zone = "CET|CEST" if mail.language == "de" else "GMT|BST"
+        zone = "MEZ|MESZ" if mail.language == "de" else "GMT|BST"
         for part in (mail.text, words(mail.page.get_text())):
             assert re.search(rf"\d\d:\d\d (?:{zone}) \((?:.*\d\d:\d\d|=) UTC\)", part), mail
             assert "Hosted telephony (ACC-1 & 2)" in part, mail

@@ -11,7 +11,7 @@ from babel.lists import format_list
 from flask_babel import get_locale, gettext, ngettext
 
 from portal.filters import local_time, local_window, look, markdown
-from portal.language import DEFAULT, reader_zone
+from portal.language import DEFAULT, reader_zone, zone_word
 from portal.plaintext import from_html
 from portal.services.queries import Concern, ServiceLine
 from portal.services.questions.queries import Answer
@@ -175,4 +175,4 @@ def _at(moment: datetime, now: datetime) -> str:
     """When, in the reader's zone; the day is left out where it is today."""
     zone = reader_zone()
     local = moment.astimezone(zone)
-    return f"{local:%H:%M} {local.tzname()}" if local.date() == now.astimezone(zone).date() else local_time(moment)
+    return f"{local:%H:%M} {zone_word(local)}" if local.date() == now.astimezone(zone).date() else local_time(moment)
