@@ -181,6 +181,7 @@ class Shaper:
                 each.body or SENTENCES[each.kind],
                 each.posted_at,
             )
+            | {"deliver_notifications": each.notify}
             for each in work.updates
         ]
         return self._report(work) | {
@@ -224,7 +225,11 @@ class Shaper:
                 monitoring_at = each.posted_at
             shaped.append(
                 self._update(incident, each.public_id, WORD_OF_STATE[state], each.body, each.posted_at)
-                | {"affected_components": self._affected(each, standing) or None, "deliver_notifications": each.notify}
+                | {
+                    "updated_at": time_of(each.corrected_at or each.posted_at),
+                    "affected_components": self._affected(each, standing) or None,
+                    "deliver_notifications": each.notify,
+                }
             )
         return shaped[::-1], monitoring_at
 

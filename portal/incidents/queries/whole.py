@@ -19,6 +19,7 @@ from portal.incidents.models import (
     ImpactInterval,
     Incident,
     IncidentComponent,
+    IncidentRevision,
     IncidentUpdate,
     Maintenance,
     MaintenanceComponent,
@@ -36,6 +37,7 @@ from portal.incidents.queries.conditions import (
 from portal.incidents.queries.wordings import body_for_kind
 from portal.incidents.rules import Impact, MaintenanceState, Severity, State, Visibility
 from portal.incidents.rules.maintenance import Notice, WorkImpact
+from portal.incidents.rules.revisions import Revised
 
 
 class Change(NamedTuple):
@@ -47,13 +49,17 @@ class Change(NamedTuple):
 
 
 class ToldUpdate(NamedTuple):
-    """One update of an incident. `state` is None where it left the state as it was."""
+    """One update of an incident. `state` is None where it left the state as it was.
+
+    `corrected_at` is when its text last changed after readers had seen it, None where it never did.
+    """
 
     public_id: str
     state: State | None
     body: str
     posted_at: datetime
     notify: bool
+    corrected_at: datetime | None
     changes: tuple[Change, ...]
 
 
@@ -81,6 +87,7 @@ class PlannedUpdate(NamedTuple):
     state: MaintenanceState
     body: str
     posted_at: datetime
+    notify: bool
 
 
 class WholeMaintenance(NamedTuple):
@@ -209,7 +216,18 @@ def _updates(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """The columns of ToldUpdate, in its order, after the ids of the incident and the update."""
     each = IncidentUpdate
     body = body_for_kind(kind)
-    found = select(each.incident_id, each.id, each.public_id, each.state, body, each.posted_at, each.notify)
+    corrected_at = (
+        select(func.max(IncidentRevision.changed_at))
+        .where(
+            IncidentRevision.incident_id == each.incident_id,
+            IncidentRevision.what == Revised.TEXT,
+            IncidentRevision.part_id == each.id,
+            IncidentRevision.seen_from.is_not(None),
+        )
+        .scalar_subquery()
+    )
+    columns = (each.public_id, each.state, body, each.posted_at, each.notify, corrected_at)
+    found = select(each.incident_id, each.id, *columns)
     return found.where(each.incident_id.in_(_ids()), *_told(kind.is_staff)).order_by(
         each.posted_at.desc(), each.id.desc()
     )
@@ -278,7 +296,7 @@ def _planned_updates() -> Select[*tuple[Any, ...]]:
     """The columns of PlannedUpdate, in its order, after the id of the maintenance."""
     each = MaintenanceUpdate
     return (
-        select(each.maintenance_id, each.public_id, each.kind, each.state, each.body, each.posted_at)
+        select(each.maintenance_id, each.public_id, each.kind, each.state, each.body, each.posted_at, each.notify)
         .where(each.maintenance_id.in_(_ids()), each.kind != Notice.REMINDED)
         .order_by(each.posted_at.desc(), each.id.desc())
     )

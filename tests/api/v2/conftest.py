@@ -14,7 +14,7 @@ from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Component, ComponentGroup
 from portal.extensions import db
 from portal.incidents import actions as incidents
-from portal.incidents.models import Incident, Maintenance, MaintenanceComponent, MaintenanceUpdate
+from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Severity, State, Visibility
 from tests.conftest import NOW, Cast, client_on
 
@@ -101,9 +101,9 @@ def say(
     *,
     now: datetime,
     visibility: Visibility = Visibility.PUBLIC,
-) -> None:
+) -> IncidentUpdate:
     """Post an update."""
-    incidents.post_update(
+    update = incidents.post_update(
         incident,
         state,
         body,
@@ -116,6 +116,7 @@ def say(
         now=now,
     )
     events.commit()
+    return update
 
 
 def plan(

@@ -46,15 +46,16 @@ def test_a_document_is_made_once_and_given_to_everybody(status_page: StatusPage,
         assert "Set-Cookie" not in answer.headers
 
 
-def test_who_has_it_is_told_304_and_head_has_no_body(status_page: StatusPage, visitor: Visitor) -> None:
-    first = visitor(HOST).get(SUMMARY)
-    again = visitor(HOST).get(SUMMARY, headers={"If-None-Match": first.headers["ETag"]})
+@pytest.mark.parametrize("path", PATHS)
+def test_who_has_it_is_told_304_and_head_has_no_body(status_page: StatusPage, visitor: Visitor, path: str) -> None:
+    first = visitor(HOST).get(path)
+    again = visitor(HOST).get(path, headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert again.headers["Access-Control-Allow-Origin"] == "*"
-    head = visitor(HOST).head(SUMMARY)
+    head = visitor(HOST).head(path)
     assert (head.status_code, head.data) == (200, b"")
     assert head.headers["Content-Length"] == first.headers["Content-Length"]
-    packed = visitor(HOST).get(SUMMARY, headers={"Accept-Encoding": "gzip"})
+    packed = visitor(HOST).get(path, headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(packed.data) == first.data
 
 

@@ -16,6 +16,7 @@ from portal.catalogue import actions as catalogue
 from portal.config import ConfigError, Settings
 from portal.domains import actions as domains
 from portal.incidents import actions as incidents
+from portal.incidents.actions import maintenance
 from portal.incidents.rules import (
     Audience,
     ComponentStatus,
@@ -264,6 +265,37 @@ def test_an_update_that_moves_nothing_still_names_what_is_affected(app: Flask, s
     assert (found["resolved_at"], found["impact"]) == (fixed["created_at"], "minor")
     assert read(app, "incidents/unresolved")["incidents"] == []
     assert read(app, "summary")["incidents"] == []
+
+
+def test_an_update_says_when_it_was_corrected_after_readers_had_seen_it(app: Flask, status_page: StatusPage) -> None:
+    incident = publish("Slow line", {status_page.fibre.id: Severity.PERFORMANCE_ISSUE})
+    said = say(incident, None, "Still slow.", now=NOW - timedelta(minutes=20))
+    incidents.edit_update(said, incident, "Slow still.", version=incident.version, by=SYSTEM, now=NOW)
+    events.commit()
+    second, first = read(app, "incidents")["incidents"][0]["incident_updates"]
+    assert (second["body"], second["updated_at"]) == ("Slow still.", "2026-11-21T12:00:00.000Z")
+    assert second["created_at"] == second["display_at"] == "2026-11-21T11:40:00.000Z"
+    assert first["updated_at"] == first["created_at"]
+
+
+def test_maintenance_says_which_updates_were_mailed(app: Flask, status_page: StatusPage) -> None:
+    work = plan("Work ahead", [status_page.fibre], begin=timedelta(hours=1), end=timedelta(hours=2))
+    maintenance.add_note(
+        work,
+        "We bring a second crew.",
+        notify=True,
+        version=work.version,
+        by=SYSTEM,
+        author_id=None,
+        now=NOW,
+        idempotency_key="second crew",
+    )
+    events.commit()
+    found = read(app, "scheduled-maintenances")["scheduled_maintenances"][0]["incident_updates"]
+    assert [(each["body"], each["deliver_notifications"]) for each in found] == [
+        ("We bring a second crew.", True),
+        ("Work ahead is planned.", False),
+    ]
 
 
 def test_an_incident_without_components_affects_none(app: Flask, status_page: StatusPage) -> None:
