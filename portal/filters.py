@@ -254,6 +254,7 @@ def init_app(app: Flask) -> None:
         ago=ago,
         duration=duration,
         full_duration=full_duration,
+        short_duration=short_duration,
         markdown=markdown,
         opening=opening,
         iso=iso,
@@ -262,6 +263,7 @@ def init_app(app: Flask) -> None:
         file_size=file_size,
         currency=currency,
         quantity=quantity,
+        uptime=uptime,
     )
     env.globals.update(
         look=look,
@@ -342,6 +344,12 @@ def quantity(thousandths: int) -> str:
     return str(format_decimal(Decimal(thousandths).scaleb(-3)))
 
 
+def uptime(thousandths: int) -> str:
+    """A share of time from thousandths of a percent, always with three places, so that the figures of a column
+    compare at a glance: `99.890 %`."""
+    return str(format_decimal(Decimal(thousandths).scaleb(-3), "0.000")) + "\u202f%"
+
+
 def file_size(size: int) -> str:
     """Bytes for people: "830 B", "12 kB", "3.4 MB", with the reader's decimal mark."""
     if size < 1000:
@@ -359,7 +367,7 @@ def percent(share: float, spoken: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _percent(hundredths: int, spoken: str) -> str:
-    return str(numbers.format_decimal(hundredths / 100, "0.##", locale=spoken)) + "\u202f%"
+    return str(numbers.format_decimal(hundredths / 100, "0.00", locale=spoken)) + "\u202f%"
 
 
 def markdown(text: str) -> Markup:
@@ -575,6 +583,12 @@ def full_duration(span: timedelta) -> str:
         str(ngettext("%(num)d minute", "%(num)d minutes", minutes % 60)) if minutes % 60 else "",
     ]
     return " ".join([part for part in parts if part][:2]) or duration(span)
+
+
+def short_duration(span: timedelta) -> str:
+    """The same for a column of figures, in the signs every language has for hours and minutes: `2 h 05 min`."""
+    hours, minutes = divmod(max(0, int(span.total_seconds() // 60)), 60)
+    return f"{hours}\u00a0h\u00a0{minutes:02}\u00a0min" if hours else f"{minutes}\u00a0min"
 
 
 BARS = {"-": ("none", 6), "0": ("good", 20), "1": ("warn", 24), "2": ("poor", 28), "3": ("bad", 32)}

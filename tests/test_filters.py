@@ -25,6 +25,8 @@ from portal.filters import (
     markdown,
     opening,
     page_address,
+    short_duration,
+    uptime,
 )
 from portal.incidents.rules import ComponentStatus, MaintenanceState, Severity, State
 from portal.notifications.rules import BroadcastState, DeliveryState
@@ -111,6 +113,21 @@ class TestTimes:
         }
         with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
             assert {span: full_duration(span) for span in words} == words
+
+    def test_durations_of_a_column_are_short_and_line_up(self) -> None:
+        words = {
+            timedelta(minutes=38): "38\u00a0min",
+            timedelta(hours=2, minutes=5): "2\u00a0h\u00a005\u00a0min",
+            timedelta(days=2, hours=3): "51\u00a0h\u00a000\u00a0min",
+        }
+        assert {span: short_duration(span) for span in words} == words
+
+    @pytest.mark.parametrize(("thousandths", "shown"), [(100_000, "100.000"), (99_890, "99.890"), (0, "0.000")])
+    def test_shares_of_a_column_have_the_same_places(self, app: Flask, thousandths: int, shown: str) -> None:
+        with app.test_request_context(base_url=f"http://{STAFF_HOST}"):
+            assert uptime(thousandths) == f"{shown}\u202f%"
+            with force_locale("de"):
+                assert uptime(thousandths) == f"{shown.replace('.', ',')}\u202f%"
 
     def test_the_zone_is_named(self, app: Flask) -> None:
         with app.test_request_context(base_url=f"http://{STAFF_HOST}"):

@@ -65,7 +65,7 @@ class TestMonths:
         missed = october(client, missed="1").text
         assert f"company-{cast.b.id}" in missed
         assert f"company-{cast.a.id}" not in missed
-        assert "99.865 %" in page
+        assert "99.865\u202f%" in page
         assert "for 50 %" in page
         assert f"company-{cast.a.id}" in october(client, q=cast.a.name).text
         assert "No company" in october(client, q="nobody is called so").text
@@ -95,7 +95,7 @@ class TestMonths:
         broken(world.fibre.id, MORNING, HOUR)
         events.ring(events.STAFF)
         events.commit()
-        assert "99.865 %" in october(client).text
+        assert "99.865\u202f%" in october(client).text
 
     def test_as_csv(self, cast: Cast, world: World, sign_in: SignIn) -> None:
         broken(world.fibre.id, MORNING, HOUR)
@@ -128,7 +128,15 @@ class TestCompany:
         page = october(sign_in(cast.ada), f"{LIST}/companies/{cast.a.id}").text
         for path in (f"incidents/{incident.id}", f"services/updates/{update.id}", f"maintenances/{work.id}"):
             assert f"/admin/{path}" in page
-        for words in ("ACC-1", "LATE", "1 hour", "2 hours", "99.8", "As for everybody", "Times of "):
+        for words in (
+            "ACC-1",
+            "LATE",
+            "1\u00a0h\u00a000\u00a0min",
+            "2\u00a0h\u00a000\u00a0min",
+            "99.8",
+            "As for everybody",
+            "Times of ",
+        ):
             assert words in page
         assert db.session.scalar(select(Maintenance.title)) in page
 

@@ -59,7 +59,7 @@ class TestHowItIs:
             "ACC-1",
             "Numbers and handsets.",
             "Operating normally",
-            "100\u202f%",
+            "100.00\u202f%",
         ):
             assert words in page
         assert "Nothing has been reported of it so far." in page

@@ -17,13 +17,13 @@ from tests.incidents.conftest import World
 @pytest.mark.parametrize(
     ("share", "shown"),
     [
-        (1.0, "100"),
+        (1.0, "100.00"),
         (0.999_999, "99.99"),
         (0.999_96, "99.99"),
         (0.9995, "99.95"),
-        (0.995, "99.5"),
-        (0.5, "50"),
-        (0.0, "0"),
+        (0.995, "99.50"),
+        (0.5, "50.00"),
+        (0.0, "0.00"),
     ],
 )
 def test_uptime_is_never_rounded_up_to_a_perfect_record(share: float, shown: str) -> None:
