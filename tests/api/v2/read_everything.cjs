@@ -12,6 +12,10 @@ async function read(address) {
     incidents: await api.incidents.getAll(),
     unresolved: await api.incidents.getUnresolved(),
     upcoming: await api.scheduledMaintenances.getUpcoming(),
+    // It asks to be subscribed by a GET with parameters. Nothing that writes may answer to that.
+    subscribing: await api.subscribers
+      .createPageSubscription({ email: "reader@elsewhere.example" })
+      .catch((error) => error.response.status),
   };
 }
 

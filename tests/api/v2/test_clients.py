@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ HERE = Path(__file__).parent
 
 
 def seed(product: Portal) -> str:
-    """A page with a group of two components, one beside it, an open incident and maintenance ahead; its address."""
+    """A page with a group of two components and one beside it, an open incident, and maintenance ahead and under way.
+
+    Returns its address.
+    """
     now = clock.utcnow()
     with product.database():
         domains.add_domain(product.address(HOST), "Northline", areas=[Area.PUBLIC_STATUS], by=SYSTEM, now=now)
@@ -52,23 +56,26 @@ def seed(product: Portal) -> str:
             now=now,
             idempotency_key="one",
         )
-        work = Maintenance(
-            public_id="battery",
-            title="New battery",
-            state=MaintenanceState.SCHEDULED,
-            starts_at=now + timedelta(hours=5),
-            ends_at=now + timedelta(hours=6),
-            created_at=now,
-            public_updated_at=now,
-        )
-        db.session.add(work)
-        db.session.flush()
-        told = MaintenanceUpdate(
-            maintenance_id=work.id, public_id="told", state=work.state, body="A new battery.", posted_at=now
-        )
-        db.session.add_all([MaintenanceComponent(maintenance_id=work.id, component_id=fibre.id), told])
+        for public_id, title, state, component, hours in (
+            ("battery", "New battery", MaintenanceState.SCHEDULED, fibre, 5),
+            ("filter", "New filter", MaintenanceState.IN_PROGRESS, trunks, -1),
+        ):
+            work = Maintenance(
+                public_id=public_id,
+                title=title,
+                state=state,
+                starts_at=now + timedelta(hours=hours),
+                ends_at=now + timedelta(hours=hours + 2),
+                created_at=now,
+                public_updated_at=now,
+            )
+            db.session.add(work)
+            db.session.flush()
+            told = MaintenanceUpdate(
+                maintenance_id=work.id, public_id=f"{public_id}-told", state=state, body=f"{title}.", posted_at=now
+            )
+            db.session.add_all([MaintenanceComponent(maintenance_id=work.id, component_id=component.id), told])
         events.commit()
-        assert trunks.id
     return product.address(HOST)
 
 
@@ -77,7 +84,9 @@ def test_two_programs_made_for_statuspage_read_our_page(product: Portal, tmp_pat
     visitor = Visitor(product.port, HOST)
     summary = json.loads(visitor.get("/api/v2/summary.json").text)
     page = visitor.get("/status").text
-    assert all(text in page for text in ("No dial tone", "New battery", "Voice core", "SIP trunks", "Fibre"))
+    assert all(
+        text in page for text in ("No dial tone", "New battery", "New filter", "Voice core", "SIP trunks", "Fibre")
+    )
     check_exporter(address, summary, tmp_path)
     check_npm_client(address, summary, visitor)
 
@@ -103,17 +112,22 @@ def check_exporter(address: str, summary: dict[str, Any], folder: Path) -> None:
         for sample in family.samples
         if sample.name.startswith("statuspage_")
     }
-    incident, work = summary["incidents"][0], summary["scheduled_maintenances"][0]
+    incident = summary["incidents"][0]
+    under_way, ahead = summary["scheduled_maintenances"]
     assert figures["statuspage_probe_check",] == 1
     assert figures["statuspage_service_status",] == 0
     components = {key[1]: value for key, value in figures.items() if key[0] == "statuspage_component_status"}
-    assert components == {"Fibre": 1, "Voice": 0, "Voice core": 0, "SIP trunks": 1}
+    assert components == {"Fibre": 1, "Voice": 0, "Voice core": 0, "SIP trunks": 0}
     told = [set(key[1:]) for key, value in figures.items() if key[0] == "statuspage_incident_info" and value]
     assert len(told) == 1
     assert {incident["id"], "No dial tone", "major", incident["shortlink"], "Voice core"} < told[0]
     planned = [set(key[1:]) for key, value in figures.items() if key[0] == "statuspage_maintenance_info" and value]
-    assert len(planned) == 1
-    assert {"battery", "New battery", work["shortlink"], "Fibre"} < planned[0]
+    assert len(planned) == 2
+    for work, named in (
+        (under_way, {"filter", "New filter", "SIP trunks"}),
+        (ahead, {"battery", "New battery", "Fibre"}),
+    ):
+        assert any(named | {work["shortlink"]} < each for each in planned)
 
 
 def check_npm_client(address: str, summary: dict[str, Any], visitor: Visitor) -> None:
@@ -140,6 +154,7 @@ def check_npm_client(address: str, summary: dict[str, Any], visitor: Visitor) ->
     assert found["status"]["status"]["description"] == "Minor Service Outage"
     assert [each["name"] for each in found["unresolved"]["incidents"]] == ["No dial tone"]
     assert [each["name"] for each in found["upcoming"]["scheduled_maintenances"]] == ["New battery"]
+    assert found["subscribing"] == HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def without_proxies() -> dict[str, str]:
