@@ -122,7 +122,6 @@ def _make_known() -> None:
     import portal.notifications.exports
     import portal.notifications.forgetting
     import portal.notifications.subscribers.actions
-    import portal.notifications.subscribers.records
     import portal.notifications.templates.models
     import portal.records.forgetting
     import portal.services.asking
@@ -131,3 +130,4 @@ def _make_known() -> None:
     import portal.services.mails
     import portal.services.models
     import portal.services.topics  # noqa: F401
+    from portal.notifications.subscribers import announcing, records  # noqa: F401 (they too)

@@ -36,6 +36,7 @@ from portal.notifications.bounces import polling
 from portal.notifications.channels import lane
 from portal.notifications.channels import sending as channels
 from portal.notifications.sending import Sender
+from portal.notifications.subscribers import announcing
 from portal.operation.watch import look_after_mails
 from portal.records import exports, retention
 from portal.records.queries import due_runs
@@ -210,6 +211,12 @@ def look_after_incidents() -> None:
     _look_after(incidents.due(utcnow()))
 
 
+def tell_announcements() -> None:
+    """Tell subscribers of announcements that have begun to stand, and call off what is gone. What fails holds up no
+    other."""
+    _look_after(announcing.due(utcnow()))
+
+
 def _look_after(due: list[Due]) -> None:
     events.rollback()
     for do, row_id in due:
@@ -230,6 +237,13 @@ def _look_after_incidents_that_are_due() -> None:
     events.rollback()
     if is_due:
         look_after_incidents()
+
+
+def _tell_announcements_that_are_due() -> None:
+    is_due = announcing.is_anything_due(utcnow())
+    events.rollback()
+    if is_due:
+        tell_announcements()
 
 
 def _look_after_services_that_are_due() -> None:
@@ -308,6 +322,7 @@ def beat() -> None:
         ("mail_work", work_mails.notices_due(utcnow())),
         ("look_after_services", services.is_anything_due(utcnow())),
         ("look_after_incidents", incidents.is_anything_due(utcnow())),
+        ("tell_announcements", announcing.is_anything_due(utcnow())),
         ("hold_global_services", somebody_waits()),
     ):
         if is_due:
@@ -341,6 +356,7 @@ def work_off() -> None:
         write_account_mails()
         _look_after_services_that_are_due()
         _look_after_incidents_that_are_due()
+        _tell_announcements_that_are_due()
         _mail_work_that_is_due()
         _tell_channels()
         due = queries.due_expansions(utcnow())

@@ -151,7 +151,8 @@ class Published:
     """What a broadcast tells everybody who asked to hear of such things, whoever they are: nothing but what the public
     page shows somebody signed out.
 
-    `about` are the opaque topics it touches ("component:12"); none means that it concerns everything. `fill` makes the
+    `about` are the opaque topics it touches ("component:12"); none means that it concerns everything. With `domain_id`
+    it is told on that portal domain alone. `fill` makes the
     values of the kind for a language and a time zone. `path`, `event` and `data` are what a machine is told (`Told`).
     """
 
@@ -160,6 +161,7 @@ class Published:
     path: str
     event: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    domain_id: int | None = None
 
 
 Publish = Callable[[dict[str, Any], datetime], Published | None]
@@ -201,7 +203,8 @@ class Kind:
     that nothing narrows needs none. `tell` says which channels beside mail hear of it too, those of companies and
     people or, with `is_for_staff`, those of the staff; without it there are none. The wordings of such a kind also have
     a "brief" for a text message and a "post" for a room, both plain. `published` says what of a selector subscribers
-    hear, who come after everybody else; without it they are never told.
+    hear, who come after everybody else; without it they are never told. `for_subscribers_alone` says that nobody
+    else is: people with a login do not find it among what they can choose, and whoever signs up asks for it expressly.
     """
 
     name: str
@@ -219,6 +222,7 @@ class Kind:
     tell: Tell | None = None
     is_for_staff: bool = False
     published: Publish | None = None
+    for_subscribers_alone: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -266,6 +270,16 @@ def told_to_subscribers() -> dict[str, Any]:
     """Every topic that somebody without a login may hear of, with its label, the most urgent first."""
     told = {kind.topic for kind in _kinds.values() if kind.published is not None}
     return {topic: label for topic, label in topics().items() if topic in told}
+
+
+def usual_for_subscribers() -> list[str]:
+    """Those of them that somebody who signs up hears of who does not say otherwise."""
+    return [topic for topic in told_to_subscribers() if topic in {kind.topic for kind in for_people()}]
+
+
+def for_people() -> list[Kind]:
+    """The lists that somebody who signs in may find in their mail, in the same order."""
+    return [kind for kind in listed() if not kind.for_subscribers_alone]
 
 
 def topics() -> dict[str, Any]:

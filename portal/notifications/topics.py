@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from portal.notifications.kinds import listed
+from portal.notifications.kinds import for_people, listed
 
 
 class Topic(NamedTuple):
@@ -58,7 +58,7 @@ def topics_of_company(company_id: int | None, now: datetime) -> list[Group]:
 
     For None, somebody of no company, the kinds of mail alone. A few queries for each sort of topics.
     """
-    kinds = [each for each in listed() if company_id is None or company_id in each.allowed([company_id])]
+    kinds = [each for each in for_people() if company_id is None or company_id in each.allowed([company_id])]
     found = {} if company_id is None else {each: each.of_company(company_id, now) for each in _sources_in_order()}
     labels = {each.topic: str(each.label) for each in kinds}
     first = [

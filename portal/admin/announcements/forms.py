@@ -19,6 +19,7 @@ class _Words(TimesForm):
     """What both forms have in common."""
 
     is_pinned = BooleanField("Pin it above the incidents")
+    tells_subscribers = BooleanField("Tell subscribers")
 
     @property
     def wordings(self) -> dict[str, dict[str, str]]:

@@ -18,6 +18,8 @@ from portal.domains.queries import all_domains, domain_by_id
 from portal.errors import RuleViolation, StaleEdit
 from portal.fragments import redirect_to, render
 from portal.language import LANGUAGES, zone
+from portal.notifications.subscribers.announcing import TOPIC
+from portal.notifications.subscribers.hearing import count_by_domain
 
 blueprint = Blueprint("admin_announcements", __name__, url_prefix="/admin/announcements")
 access.staff(blueprint, Permission.INCIDENTS_PUBLISH)
@@ -65,6 +67,7 @@ def new_announcement() -> Response:
             starts_at=starts_at,
             ends_at=ends_at,
             is_pinned=form.is_pinned.data,
+            tells_subscribers=form.tells_subscribers.data,
             by=access.actor(),
             author_id=access.signed_in().person_id,
             now=now,
@@ -97,6 +100,7 @@ def announcement(announcement_id: int) -> Response:
             starts_at=starts_at,
             ends_at=ends_at,
             is_pinned=form.is_pinned.data,
+            tells_subscribers=form.tells_subscribers.data if wanted.told_at is None else None,
             version=form.version.data or 0,
             by=access.actor(),
             now=clock.utcnow(),
@@ -145,6 +149,7 @@ def remove_announcement(announcement_id: int) -> Response:
 
 
 def _form(form: NewAnnouncementForm | AnnouncementForm, wanted: Announcement | None, status: int) -> Response:
+    counted = count_by_domain(TOPIC)
     return render(
         "admin/announcements/announcement_form.html",
         "admin/announcements/_announcement_form.html",
@@ -154,6 +159,7 @@ def _form(form: NewAnnouncementForm | AnnouncementForm, wanted: Announcement | N
         domain=_domain_of(wanted) if wanted else None,
         stage=stage_of(wanted.starts_at, wanted.ends_at, clock.utcnow()) if wanted else None,
         languages=LANGUAGES,
+        hearing=[(each.id, each.brand, counted[each.id]) for each in all_domains() if each.id in counted],
     )
 
 
@@ -187,4 +193,5 @@ def _typed(announcement: Announcement, domain: PortalDomain) -> dict[str, Any]:
         "starts_at": local("starts_at"),
         "ends_at": local("ends_at"),
         "is_pinned": announcement.is_pinned,
+        "tells_subscribers": announcement.tells_subscribers,
     }

@@ -10,7 +10,7 @@ from portal.admin.forms import StaffForm, VersionedForm, choices_of
 from portal.domains.queries import all_domains
 from portal.domains.rules import Area
 from portal.language import LANGUAGES
-from portal.notifications.kinds import told_to_subscribers
+from portal.notifications.kinds import told_to_subscribers, usual_for_subscribers
 from portal.notifications.subscribers.rules import SubscriberKind
 
 KINDS = {
@@ -37,7 +37,7 @@ class _ChoiceForm(StaffForm):
         kinds = told_to_subscribers()
         self.kinds.choices = choices_of((topic, str(label)) for topic, label in kinds.items())
         if not self.is_submitted():
-            self.kinds.data = list(kinds)
+            self.kinds.data = usual_for_subscribers()
 
     @property
     def knows_domain(self) -> bool:

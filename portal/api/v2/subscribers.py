@@ -22,7 +22,7 @@ from portal.catalogue.rules import component_topic
 from portal.domains.rules import Area
 from portal.errors import RuleViolation
 from portal.extensions import csrf
-from portal.notifications.kinds import told_to_subscribers
+from portal.notifications.kinds import usual_for_subscribers
 from portal.notifications.subscribers import actions, rooms
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource
 
@@ -118,7 +118,7 @@ def _topics(wanted: Mapping[str, Any]) -> list[str]:
     known = {each.public_id: component_topic(each.id) for each in live_components()} if named else {}
     if not isinstance(named, list) or not all(isinstance(each, str) and each in known for each in named):
         raise RuleViolation("There is no such component.")
-    return [*told_to_subscribers(), *(known[each] for each in named)]
+    return [*usual_for_subscribers(), *(known[each] for each in named)]
 
 
 def _told(wanted: Mapping[str, Any], endpoint: str, now: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import events
@@ -19,6 +19,9 @@ from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.language import LANGUAGES
 
+TELL = "tell_announcements"
+"""The task that tells subscribers of what has begun to stand, and calls off what is gone."""
+
 Wordings = Mapping[str, Mapping[str, str]]
 """What was typed, by language: {"en": {"title": …, "body": …}}."""
 
@@ -30,6 +33,7 @@ def announce(
     starts_at: datetime,
     ends_at: datetime | None,
     is_pinned: bool,
+    tells_subscribers: bool = False,
     by: Actor,
     author_id: int | None,
     now: datetime,
@@ -37,7 +41,9 @@ def announce(
 ) -> Announcement:
     """Tell everybody on this portal domain something, from `starts_at` on. The same key finds what it made before.
 
-    RuleViolation names the field: `title` or `body` with the language behind it (`title_de`), or `ends_at`.
+    With `tells_subscribers` whoever subscribed to announcements here is told of it too, once it stands: the
+    notifications pull that. RuleViolation names the field: `title` or `body` with the language behind it
+    (`title_de`), or `ends_at`.
     """
     checked = checked_wordings(wordings, domain.language)
     _check_times(starts_at, ends_at)
@@ -50,6 +56,7 @@ def announce(
         starts_at=starts_at,
         ends_at=ends_at,
         is_pinned=is_pinned,
+        tells_subscribers=tells_subscribers,
         created_at=now,
         updated_at=now,
         created_by_id=author_id,
@@ -75,11 +82,15 @@ def edit(
     starts_at: datetime,
     ends_at: datetime | None,
     is_pinned: bool,
+    tells_subscribers: bool | None = None,
     version: int,
     by: Actor,
     now: datetime,
 ) -> None:
-    """Change what stands and when: every field as it should be. StaleEdit when somebody else has saved since."""
+    """Change what stands and when: every field as it should be. StaleEdit when somebody else has saved since.
+
+    `tells_subscribers` stays as it is where that is None; who was told stays told.
+    """
     if announcement.version != version:
         raise StaleEdit
     checked = checked_wordings(wordings, domain.language)
@@ -87,6 +98,8 @@ def edit(
     before = _seen(announcement)
     announcement.wordings, announcement.title = checked, _title_of(checked, domain)
     announcement.starts_at, announcement.ends_at, announcement.is_pinned = starts_at, ends_at, is_pinned
+    if tells_subscribers is not None:
+        announcement.tells_subscribers = tells_subscribers
     if _seen(announcement) == before:
         return
     announcement.updated_at = now
@@ -115,9 +128,31 @@ def remove(announcement: Announcement, *, version: int, by: Actor, now: datetime
     if announcement.version != version:
         raise StaleEdit
     _ring(announcement)
+    events.wake(TELL)
     _record("announcement.remove", announcement, by=by, now=now, before=_seen(announcement))
     db.session.delete(announcement)
     db.session.flush()
+
+
+def note_told(announcement_id: int, now: datetime) -> bool:
+    """Subscribers are told of it from now on; False where they were before, or nobody wants that any more.
+
+    Written past the version, so that nobody who edits the row at this moment is in the way.
+    """
+    told = db.session.execute(
+        update(Announcement)
+        .where(
+            Announcement.id == announcement_id,
+            Announcement.tells_subscribers,
+            Announcement.told_at.is_(None),
+            Announcement.starts_at <= now,
+            or_(Announcement.ends_at.is_(None), Announcement.ends_at > now),
+        )
+        .values(told_at=now)
+        .returning(Announcement.id),
+        execution_options={"synchronize_session": False},
+    )
+    return told.first() is not None
 
 
 def checked_wordings(wordings: Wordings, language: str) -> dict[str, dict[str, str]]:
@@ -150,6 +185,8 @@ def _title_of(wordings: dict[str, dict[str, str]], domain: PortalDomain) -> str:
 
 def _ring(announcement: Announcement) -> None:
     events.ring(events.public_topic(announcement.domain_id), events.STAFF)
+    if announcement.tells_subscribers:
+        events.wake(TELL)
 
 
 def _seen(announcement: Announcement) -> dict[str, Any]:
@@ -160,6 +197,7 @@ def _seen(announcement: Announcement) -> dict[str, Any]:
         "starts_at": announcement.starts_at.isoformat(),
         "ends_at": announcement.ends_at.isoformat() if announcement.ends_at else None,
         "is_pinned": announcement.is_pinned,
+        "tells_subscribers": announcement.tells_subscribers,
     }
 
 

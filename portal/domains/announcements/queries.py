@@ -1,6 +1,6 @@
 """Reading announcements: what stands now, what was told, and all of them for staff."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -13,11 +13,18 @@ from portal.domains.announcements.models import Announcement
 from portal.domains.announcements.rules import Stage, language_of
 from portal.domains.models import PortalDomain
 from portal.extensions import db, rows
+from portal.keyset import Order, Piece, Wanted, piece_of
 
 STANDING_AT_MOST = 20
 """How many announcements a page shows; a business with more has other troubles than a list."""
 
 PER_PAGE = 50
+
+ANNOUNCEMENT_ORDERS = {
+    "-starts_at": Order((Announcement.starts_at, Announcement.id), is_descending=True),
+    "starts_at": Order((Announcement.starts_at, Announcement.id)),
+}
+"""How a machine may have them sorted."""
 
 
 class Told(NamedTuple):
@@ -75,6 +82,32 @@ def announcement_by_id(announcement_id: int) -> Announcement | None:
     return db.session.get(Announcement, announcement_id)
 
 
+def to_be_told(now: datetime, limit: int) -> Sequence[int]:
+    """The ids of announcements that stand and that subscribers have still to be told of, oldest first. One query."""
+    return db.session.scalars(
+        select(Announcement.id)
+        .where(
+            Announcement.tells_subscribers,
+            Announcement.told_at.is_(None),
+            Announcement.starts_at <= now,
+            or_(Announcement.ends_at.is_(None), Announcement.ends_at > now),
+        )
+        .order_by(Announcement.starts_at, Announcement.id)
+        .limit(limit)
+    ).all()
+
+
+def standing_among(announcement_ids: Collection[int], now: datetime) -> frozenset[int]:
+    """Those of these that are there and not over. One query."""
+    return frozenset(
+        db.session.scalars(
+            select(Announcement.id).where(
+                Announcement.id.in_(announcement_ids), or_(Announcement.ends_at.is_(None), Announcement.ends_at > now)
+            )
+        )
+    )
+
+
 def announcement_page(
     page: int, now: datetime, *, stage: Stage | None = None, domain_id: int | None = None
 ) -> Page | None:
@@ -97,6 +130,18 @@ def announcement_page(
         .offset((page - 1) * PER_PAGE)
     )
     return Page([(announcement, domain) for announcement, domain in found], page, pages, total)
+
+
+def announcements(
+    wanted: Wanted, now: datetime, *, stage: Stage | None = None, domain_id: int | None = None
+) -> Piece[Announcement]:
+    """All announcements as a machine reads them, narrowed by what is not None. One query."""
+    statement = select(Announcement)
+    if stage is not None:
+        statement = statement.where(_is(stage, now))
+    if domain_id is not None:
+        statement = statement.where(Announcement.domain_id == domain_id)
+    return piece_of(statement, wanted)
 
 
 def _told(found: Sequence[Any], preferred: Sequence[str]) -> list[Told]:

@@ -70,7 +70,7 @@ def _write_down_subscribers(broadcast: Broadcast, kind: Kind, now: datetime) -> 
         return 0
     found = [
         (channel, subscriber, place)
-        for channel, subscriber, place in hearing.channels_hearing(broadcast.topic)
+        for channel, subscriber, place in hearing.channels_hearing(broadcast.topic, published.domain_id)
         if hears(subscriber.topics, broadcast.topic, published.about)
     ]
     rows = []

@@ -57,7 +57,7 @@ def next_recipients(
     kind: Kind, published: Published, after: int, limit: int, now: datetime
 ) -> tuple[Sequence[Recipient], Cursor | None]:
     """The next subscribers by mail who hear of this, at most `limit` looked at, from the id `after` on. Two queries."""
-    open_places = places()
+    open_places = places(_only(published.domain_id))
     rows = db.session.execute(
         select(
             Subscriber.id,
@@ -89,12 +89,11 @@ def next_recipients(
     return found, {PHASE: rows[-1].id} if len(rows) == limit else None
 
 
-def channels_hearing(topic: str) -> list[tuple[ContactChannel, Subscriber, Place]]:
-    """The channels of subscribers who hear of this kind at all, with whose they are and where they signed up.
-
-    Two queries.
+def channels_hearing(topic: str, domain_id: int | None = None) -> list[tuple[ContactChannel, Subscriber, Place]]:
+    """The channels of subscribers who hear of this kind at all, with whose they are and where they signed up: on any
+    portal domain, or on that one. Two queries.
     """
-    open_places = places()
+    open_places = places(_only(domain_id))
     rows = db.session.execute(
         select(ContactChannel, Subscriber)
         .join(Subscriber, Subscriber.contact_channel_id == ContactChannel.id)
@@ -128,6 +127,15 @@ def count_hearing(topic: str, about: Collection[str], at_most: int = 200_000) ->
     return db.session.scalar(select(func.count()).select_from(found.limit(at_most).subquery())) or 0
 
 
+def count_by_domain(topic: str) -> dict[int, int]:
+    """How many subscribers hear of this kind on each portal domain whose public page is open. Two queries."""
+    open_places = places()
+    found = db.session.execute(
+        select(Subscriber.domain_id, func.count()).where(_may_hear(topic, open_places)).group_by(Subscriber.domain_id)
+    )
+    return dict.fromkeys(open_places, 0) | dict(found.all())
+
+
 def stopped_among(delivery_ids: Collection[int]) -> frozenset[int]:
     """Those of these deliveries that go to a subscriber who is not to hear of it any more: who has left, was put in
     quarantine, or whose portal has closed its public page. At most three queries."""
@@ -155,6 +163,10 @@ def stopped_among(delivery_ids: Collection[int]) -> frozenset[int]:
     return frozenset(
         delivery_id for delivery_id, subscriber_id, topic in about if topic not in wanted.get(subscriber_id or 0, ())
     )
+
+
+def _only(domain_id: int | None) -> Collection[int] | None:
+    return None if domain_id is None else {domain_id}
 
 
 def _may_hear(topic: str, open_places: Collection[int]) -> ColumnElement[bool]:

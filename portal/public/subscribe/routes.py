@@ -18,7 +18,7 @@ from portal.domains.rules import Area
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to
 from portal.language import current, known
-from portal.notifications.kinds import told_to_subscribers
+from portal.notifications.kinds import usual_for_subscribers
 from portal.notifications.rules import EVERY_TOPIC
 from portal.notifications.subscribers import actions, queries, rooms
 from portal.notifications.subscribers.links import Link, manage_path, read_link
@@ -44,7 +44,7 @@ def sign_up() -> AnyResponse:
     form = SignUpForm()
     components = form.offer()
     if not form.is_submitted():
-        form.kinds.data = list(told_to_subscribers())
+        form.kinds.data = usual_for_subscribers()
         form.language.data = current()
         return _page("sign_up", form=form, components=components, is_sent="sent" in request.args)
     if not form.validate():
@@ -79,7 +79,7 @@ def sign_up_webhook() -> AnyResponse:
     form = WebhookForm()
     components = form.offer()
     if not form.is_submitted():
-        form.kinds.data = list(told_to_subscribers())
+        form.kinds.data = usual_for_subscribers()
         form.language.data = current()
         return _page("webhook", form=form, components=components, is_sent="sent" in request.args)
     if not form.validate():

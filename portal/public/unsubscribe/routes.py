@@ -18,7 +18,7 @@ from portal.extensions import csrf
 from portal.fragments import redirect_to
 from portal.notifications import actions
 from portal.notifications.choosing import Choice, choice_of_person, live_companies_of, reader_of
-from portal.notifications.kinds import topics
+from portal.notifications.kinds import for_people, topics
 from portal.notifications.links import Unsubscription, read_unsubscribe_token
 from portal.notifications.queries import left_lists
 from portal.notifications.rules import EVERY_TOPIC
@@ -117,6 +117,6 @@ def _page(token: str, link: Unsubscription, *, is_done: bool) -> str:
         has_left=link.topic in left,
         has_left_all=EVERY_TOPIC in left,
         every_topic=EVERY_TOPIC,
-        others=[(name, label, name in left) for name, label in labels.items() if name != link.topic],
+        others=[(each.topic, each.label, each.topic in left) for each in for_people() if each.topic != link.topic],
         narrower=_narrower(person, clock.utcnow()) if person and EVERY_TOPIC not in left else None,
     )

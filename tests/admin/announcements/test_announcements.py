@@ -1,5 +1,6 @@
 """Staff write announcements; whoever reads the portal finds them, from when to when, in their own language."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -7,9 +8,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from portal import clock
+from portal.audit.rules import SYSTEM
 from portal.domains.announcements.models import Announcement
 from portal.domains.rules import Area
 from portal.extensions import db
+from portal.notifications.subscribers import actions as subscribers
+from portal.notifications.subscribers import announcing
 from tests.conftest import NOW, Cast, SignIn, token_in
 
 Visitor = Callable[[str], FlaskClient]
@@ -160,3 +164,45 @@ def test_the_home_leaves_them_out_where_status_is_off(cast: Cast, sign_in: SignI
     cast.domain_a.areas = [area for area in cast.domain_a.areas if area != Area.STATUS.value]
     db.session.commit()
     assert "Closed on Friday" not in sign_in(cast.alice).get("/").text
+
+
+def test_subscribers_are_told_only_where_that_is_ticked_and_the_form_says_how_many(
+    cast: Cast, sign_in: SignIn, at: Callable[[datetime], None]
+) -> None:
+    cast.domain_a.areas = [*cast.domain_a.areas, Area.PUBLIC_STATUS]
+    cast.domain_b.areas = [each for each in cast.domain_b.areas if each != Area.PUBLIC_STATUS]
+    subscribers.add(
+        cast.domain_a.id,
+        "rita@reader.test",
+        ["announcements"],
+        language="en",
+        is_shared=False,
+        consent="By phone",
+        by=SYSTEM,
+        now=NOW,
+    )
+    db.session.commit()
+    ada = sign_in(cast.ada)
+    page = ada.get(f"{LIST}/new").text
+    assert "Northline: 1 subscriber." in page
+    assert "Southline: " not in page
+    assert 'name="tells_subscribers"' in page
+    assert not re.search(r'name="tells_subscribers"[^>]*checked|checked[^>]*name="tells_subscribers"', page)
+    plain = form_of(ada, cast)
+    assert ada.post(f"{LIST}/new", data=plain).status_code == 303
+    assert not only().tells_subscribers
+    assert announcing.due(NOW) == []
+    address, form = f"{LIST}/{only().id}", plain | {"tells_subscribers": "y"}
+    assert ada.post(address, data=form | {"version": str(only().version)}).status_code == 303
+    [(tell, announcement_id)] = announcing.due(NOW)
+    assert tell(announcement_id, NOW)
+    db.session.commit()
+    later = ada.get(address).text
+    assert "Subscribers were told of it" in later
+    assert 'name="tells_subscribers"' not in later
+    at(NOW + timedelta(minutes=5))
+    # Without the field a save leaves it as it is, and nobody hears of it twice.
+    changed = plain | {"title_en": "Closed on Monday", "version": str(only().version)}
+    assert ada.post(address, data=changed).status_code == 303
+    assert only().tells_subscribers
+    assert announcing.due(NOW + timedelta(minutes=5)) == []

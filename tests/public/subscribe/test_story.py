@@ -12,11 +12,14 @@ from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Component
 from portal.database import read_only
 from portal.domains import actions as domains
+from portal.domains.announcements.actions import announce
+from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.rules import Audience, Severity, State, Visibility
 from portal.notifications.models import Delivery
+from portal.notifications.subscribers import actions, announcing
 from portal.notifications.subscribers.models import Subscriber
 from tests.conftest import client_on
 from tests.notifications.conftest import environment, outbox
@@ -133,3 +136,46 @@ def test_from_the_public_page_to_a_mail_and_out_again(
     read_only.set(False)
     publish(trunks, outbox, "again")
     assert outbox.send() == 0
+
+
+@pytest.mark.usefixtures("parts")
+def test_an_announcement_is_mailed_with_the_way_out_of_its_own_list(outbox: Outbox, smtp_sink: SmtpSink) -> None:
+    domain = db.session.scalars(select(PortalDomain).where(PortalDomain.brand == "Acme")).one()
+    chosen = {"language": "de", "is_shared": False, "consent": "Am Telefon", "by": SYSTEM, "now": outbox.now()}
+    actions.add(domain.id, "rita@reader.test", ["incidents", "announcements"], **chosen)
+    words = {
+        "en": {"title": "We move", "body": "To Leeds."},
+        "de": {"title": "Wir ziehen um", "body": "Nach **Leeds**."},
+    }
+    announced = announce(
+        domain,
+        words,
+        starts_at=outbox.now(),
+        ends_at=None,
+        is_pinned=False,
+        tells_subscribers=True,
+        by=SYSTEM,
+        author_id=None,
+        now=outbox.now(),
+        idempotency_key="move",
+    )
+    public_id = announced.public_id
+    events.commit()
+    assert [do(row_id, outbox.now()) for do, row_id in announcing.due(outbox.now())] == [True]
+    events.commit()
+    assert outbox.send() == 1
+    mail = smtp_sink.to("rita@reader.test")[0]
+    plain = " ".join(texts(mail)[0].split())
+    assert str(mail.headers["Subject"]) == "[Acme] Wir ziehen um"
+    assert "Nach Leeds." in plain
+    assert f"http://{HOST}/announcements/{public_id}" in plain
+    assert "{{" not in "".join(texts(mail))
+    assert "announcements" in str(mail.headers["List-Id"])
+    assert mail.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    client = client_on(outbox.app, HOST)
+    assert client.get(f"/announcements/{public_id}").status_code == 200
+    address = str(mail.headers["List-Unsubscribe"]).strip("<>").removeprefix(f"http://{HOST}")
+    for _ in range(2):
+        assert client.post(address, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    db.session.rollback()
+    assert [each.topics for each in db.session.scalars(select(Subscriber))] == [["incidents"]]
