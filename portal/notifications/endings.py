@@ -91,7 +91,8 @@ def finish(now: datetime, broadcast_ids: Collection[int] | None = None) -> list[
 def expire(now: datetime) -> None:
     """Close what is no longer worth sending: expired if it was never tried, failed if every try was put off."""
     overdue = db.session.scalars(
-        select(Broadcast).where(
+        select(Broadcast)
+        .where(
             Broadcast.state.in_((*ACTIVE, BroadcastState.PAUSED)),
             Broadcast.expires_at <= now,
             or_(
@@ -99,6 +100,9 @@ def expire(now: datetime) -> None:
                 exists().where(Delivery.broadcast_id == Broadcast.id, IS_PENDING),
             ),
         )
+        # Somebody else steers what is locked, and may wait for what is locked next.
+        .order_by(Broadcast.id)
+        .with_for_update(skip_locked=True)
     ).all()
     waits = marks.can_be_called_off() if overdue else IS_PENDING
     for broadcast in overdue:

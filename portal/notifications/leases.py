@@ -20,10 +20,11 @@ from portal.extensions import db
 from portal.notifications import actions, marks, relays
 from portal.notifications.declining import declined_since
 from portal.notifications.kinds import kind_named
-from portal.notifications.models import IS_MAIL, IS_PENDING, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
+from portal.notifications.models import IS_MAIL, IS_PENDING, LAST_TOLD, RAW, Broadcast, Delivery, DeliveryAttempt, Slice
 from portal.notifications.queries import pause_of_all
 from portal.notifications.rules import (
     ACTIVE,
+    CALLED_OFF,
     BroadcastState,
     DeliveryState,
     Failure,
@@ -97,9 +98,8 @@ def claim(owner: str, settings: Settings, *, now: datetime, at_most: int | None 
         }
         slice_id = db.session.scalars(insert(Slice).returning(Slice.id), lease).one()
         taken = _read(ids, now)
-        stopped = not_allowed(taken)
-        _close([each.id for each in stopped], DeliveryState.CANCELLED, AREA_CLOSED, now)
-        allowed = [each for each in taken if each not in stopped] if stopped else taken
+        stopped = {each.id for each in stop_not_allowed(taken, now)}
+        allowed = [each for each in taken if each.id not in stopped] if stopped else taken
         deliveries = _leave_out_declined(allowed, now)
         relays.note_claimed(relay, len(deliveries), now)
         return Claim(
@@ -213,29 +213,40 @@ _READ_SQLITE = _READ.format(json='"values", company_ids', among="IN (SELECT valu
 _READ_POSTGRES = _READ.format(json='"values"::text, company_ids::text', among="= ANY(%s)")
 
 
-def not_allowed(deliveries: Collection[Taken]) -> list[Taken]:
-    """Those whose area is closed for every company they would reach their person through, or whose subscriber has left.
+def not_allowed(deliveries: Collection[Taken]) -> dict[int, str]:
+    """Why some of these may not go, by id: their area is closed for every company they would reach their person
+    through, their subscriber has left, or fewer are told by now than were to be.
 
-    A query or two per kind, and three where there are subscribers.
+    A query or two per kind, three where there are subscribers, and one where fewer are told.
     """
     by_broadcast: dict[int, list[Taken]] = {}
     for each in deliveries:
         by_broadcast.setdefault(each.broadcast_id, []).append(each)
-    kinds = db.session.execute(select(Broadcast.id, Broadcast.kind).where(Broadcast.id.in_(by_broadcast)))
-    stopped = []
-    for broadcast_id, kind in kinds:
+    kinds = db.session.execute(select(Broadcast.id, Broadcast.kind, LAST_TOLD).where(Broadcast.id.in_(by_broadcast)))
+    stopped: dict[int, str] = {}
+    narrowed = []
+    for broadcast_id, kind, last in kinds:
         mine = by_broadcast[broadcast_id]
         allowed = kind_named(kind).allowed({company for each in mine for company in each.company_ids})
-        stopped += [each for each in mine if each.company_ids and not allowed.intersection(each.company_ids)]
-    left = stopped_among([each.id for each in deliveries if not each.company_ids])
-    return [*stopped, *(each for each in deliveries if each.id in left)] if left else stopped
+        for each in mine:
+            if each.company_ids and not allowed.intersection(each.company_ids):
+                stopped[each.id] = AREA_CLOSED
+        if last is not None:
+            narrowed += [each.id for each in mine]
+    stopped |= dict.fromkeys(stopped_among([each.id for each in deliveries if not each.company_ids]), AREA_CLOSED)
+    if narrowed:
+        is_beyond = select(Delivery.id).join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        found = db.session.scalars(is_beyond.where(Delivery.id.in_(narrowed), Delivery.priority > LAST_TOLD))
+        stopped |= dict.fromkeys(found, CALLED_OFF)
+    return stopped
 
 
 def stop_not_allowed(deliveries: Collection[Taken], now: datetime) -> list[Taken]:
-    """Close those of these claimed deliveries whose area was closed in the meantime; returns them."""
+    """Close those of these claimed deliveries that may not go any more; returns them."""
     stopped = not_allowed(deliveries)
-    _close([each.id for each in stopped], DeliveryState.CANCELLED, AREA_CLOSED, now)
-    return stopped
+    for answer in sorted(set(stopped.values())):
+        _close([each for each, why in stopped.items() if why == answer], DeliveryState.CANCELLED, answer, now)
+    return [each for each in deliveries if each.id in stopped]
 
 
 def _close(ids: list[int], state: DeliveryState, answer: str, now: datetime) -> None:

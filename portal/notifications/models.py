@@ -25,6 +25,7 @@ from portal.database import Base, Versioned
 from portal.notifications.channels.rules import ChannelKind, ChannelState
 from portal.notifications.profiles import Limits, Profile, Security
 from portal.notifications.rules import (
+    TOLD_UP_TO,
     USUAL_SOURCE,
     BroadcastState,
     DeliveryState,
@@ -463,3 +464,6 @@ class Outbound(Versioned, Base):
 IS_PENDING = Delivery.state == literal_column("'pending'")
 IS_MAIL = Delivery.channel == literal_column("'mail'")
 """Written out and not bound, because only so the databases see that the partial index on both answers."""
+
+LAST_TOLD = Broadcast.selector[TOLD_UP_TO].as_integer()
+"""The priority of the last whom a broadcast still tells; NULL where it tells everybody it was to tell."""

@@ -92,6 +92,12 @@ class RelayState(StrEnum):
     BROKEN = "broken"
 
 
+TOLD_UP_TO = "told_up_to"
+"""In the frozen selector of a broadcast that tells fewer than it was to: the priority of the last who are told."""
+
+CALLED_OFF = "Called off: by now fewer are told of it than were to be."
+"""What stands as the answer on a message to somebody else."""
+
 EVERY_TOPIC = "all"
 """The scope of a suppression that stops every mail to an address."""
 

@@ -12,7 +12,6 @@ from portal.audit.rules import SYSTEM
 from portal.catalogue.rules import service_topic
 from portal.extensions import db
 from portal.incidents import actions, queries
-from portal.incidents.actions.following import followers_key
 from portal.incidents.mails import following as mails
 from portal.incidents.models import Incident, IncidentAcknowledgement, IncidentFollower, IncidentSighting
 from portal.incidents.queries.following import followers_of, standing_of_person, unseen
@@ -41,7 +40,7 @@ def follow(incident: Incident, person: Any, company: Any, wants: bool | None) ->
 def told_of(update_id: int) -> dict[str, list[tuple[str, DeliveryState]]]:
     """Who is told of an update, by which broadcast."""
     found = {}
-    keys = {"all": queries.notify_key(update_id), "followers": followers_key(queries.notify_key(update_id))}
+    keys = {"all": queries.notify_key(update_id), "followers": queries.followers_key(queries.notify_key(update_id))}
     for name, key in keys.items():
         rows = db.session.execute(
             select(Delivery.address, Delivery.state)

@@ -72,6 +72,7 @@ VERBS = {
     "end": "ended",
     "export": "exported",
     "import": "imported",
+    "narrow": "called off what waited for others in",
     "pause": "paused",
     "publish": "published",
     "remove": "removed",

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock, events
 from portal.accounts.rules import STAFF, Permission, may
-from portal.admin.delays import done
+from portal.admin.delays import done, saved
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.incidents.beside import REACHED_WORDS, beside_of
 from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm, rows_of
@@ -283,7 +283,7 @@ def edit(incident_id: int) -> Response:
     now = clock.utcnow()
     try:
         began = form.beginning(found.started_at)
-        actions.edit(
+        called_off = actions.edit(
             found,
             title=form.title.data or "",
             visibility=Visibility(form.visibility.data),
@@ -301,7 +301,7 @@ def edit(incident_id: int) -> Response:
         return _edit_page(_incident(incident_id), form, 422)
     except (StaleEdit, StaleDataError):
         return _stale_edit(incident_id, form)
-    flash("Saved.")
+    flash(saved(called_off))
     return redirect_to(url_for("admin_incidents.incident", incident_id=incident_id))
 
 

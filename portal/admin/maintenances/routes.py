@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock, events
 from portal.accounts.rules import Permission
-from portal.admin.delays import done
+from portal.admin.delays import done, saved
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.maintenances.forms import PlanForm, SeriesForm
 from portal.admin.maintenances.page import found_maintenance, only_read, page
@@ -137,7 +137,7 @@ def edit(maintenance_id: int) -> Response:
         return _edit_page(found, form, now, 422)
     try:
         wanted = form.plan()
-        acts.edit(
+        called_off = acts.edit(
             found,
             title=wanted.title,
             body=wanted.body,
@@ -164,7 +164,7 @@ def edit(maintenance_id: int) -> Response:
         newer = found_maintenance(maintenance_id)
         form.version.data = newer.version
         return _edit_page(newer, form, now, 409)
-    flash("Saved.")
+    flash(saved(called_off))
     return redirect_to(url_for("admin_maintenances.maintenance", maintenance_id=maintenance_id))
 
 

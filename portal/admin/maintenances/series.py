@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from portal import access, clock, events
 from portal.accounts.rules import Permission
-from portal.admin.delays import done
+from portal.admin.delays import done, saved
 from portal.admin.forms import page_wanted
 from portal.admin.maintenances.forms import SeriesForm, StopForm
 from portal.admin.maintenances.page import only_read
@@ -46,7 +46,7 @@ def edit_series(series_id: int) -> Response:
     try:
         plan = form.series_plan()
         version = form.version.data or 0
-        acts.edit_series(found, plan, notify=plan.notify, version=version, by=access.actor(), now=now)
+        called_off = acts.edit_series(found, plan, notify=plan.notify, version=version, by=access.actor(), now=now)
         events.commit()
     except RuleViolation as violation:
         events.rollback()
@@ -57,7 +57,7 @@ def edit_series(series_id: int) -> Response:
         newer = _found(series_id)
         form.version.data = newer.version
         return _edit_page(newer, form, now, 409)
-    flash(done("Saved. What is ahead of it follows."))
+    flash(done(saved(called_off, "Saved. What is ahead of it follows.")))
     return redirect_to(url_for("admin_maintenances.series", series_id=series_id))
 
 

@@ -13,11 +13,13 @@ from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
 from portal.extensions import db
 from portal.filters import markdown
-from portal.incidents.actions.telling import LISTED_AT_MOST, PUBLIC
+from portal.incidents.actions.telling import LISTED_AT_MOST
 from portal.incidents.letters import Work, content_of, note_of
 from portal.incidents.models import Maintenance, MaintenanceComponent, MaintenanceUpdate
+from portal.incidents.queries import broadcasts_to_stop
 from portal.incidents.rules import Audience, MaintenanceState, Visibility
 from portal.incidents.rules.maintenance import Notice
+from portal.incidents.rules.telling import PUBLIC, narrowed
 from portal.notifications import actions as notifications
 from portal.notifications.models import Broadcast
 
@@ -64,6 +66,30 @@ def tell(maintenance: Maintenance, update: MaintenanceUpdate, *, by: Actor, now:
     )
     broadcast.expires_at = _worth_until(work, broadcast.expires_at, now)
     return broadcast
+
+
+def cancel_mails(maintenance_id: int, *, by: Actor, now: datetime, kinds: Collection[Notice] = tuple(Notice)) -> int:
+    """Call off every mail about it that no server has been offered yet; returns how many messages that were."""
+    found = broadcasts_to_stop(_keys(maintenance_id, kinds), now)
+    return notifications.cancel_all(found, by=by, now=now)
+
+
+def narrow_mails(maintenance_id: int, *, by: Actor, now: datetime) -> int:
+    """Call off what still waits for those who are not affected, because it is for the affected only by now.
+
+    Returns how many messages that were.
+    """
+    found = broadcasts_to_stop(_keys(maintenance_id, tuple(Notice)), now)
+    return notifications.narrow(found, narrowed, by=by, now=now)
+
+
+def _keys(maintenance_id: int, kinds: Collection[Notice]) -> list[str]:
+    ids = db.session.scalars(
+        select(MaintenanceUpdate.id).where(
+            MaintenanceUpdate.maintenance_id == maintenance_id, MaintenanceUpdate.kind.in_(kinds)
+        )
+    )
+    return [notify_key(update_id) for update_id in ids]
 
 
 def work_of(maintenance: Maintenance, update: MaintenanceUpdate, components: list[str], now: datetime) -> Work:

@@ -8,7 +8,7 @@ from portal.audit.rules import Actor
 from portal.errors import StaleEdit
 from portal.extensions import db
 from portal.incidents.actions.revisions import keep
-from portal.incidents.actions.telling import cancel_mail, ring_customers
+from portal.incidents.actions.telling import cancel_mail, narrow_mail, ring_customers
 from portal.incidents.actions.writing import await_update, clean_title, note
 from portal.incidents.models import Incident
 from portal.incidents.rules import (
@@ -38,11 +38,12 @@ def edit(
     version: int,
     by: Actor,
     now: datetime,
-) -> None:
+) -> int:
     """Change what a report is called and who sees it. The same content again is no change.
 
     What becomes public is shown at once and mails nobody: post an update for that. What becomes private
-    disappears for customers at once, and mails about it that are still waiting are cancelled.
+    disappears for customers at once, and mails about it that are still waiting are cancelled; what was for everyone
+    and becomes for the affected does so for the others. Returns how many messages that were.
     """
     if incident.version != version:
         raise StaleEdit
@@ -54,7 +55,7 @@ def edit(
     }
     before = {name: getattr(incident, name) for name, value in wanted.items() if getattr(incident, name) != value}
     if not before:
-        return
+        return 0
     for name, old in before.items():
         keep(
             incident,
@@ -80,6 +81,16 @@ def edit(
     if was_public or is_public:
         ring_customers(components, {audience, before.get("audience", audience)}, now)
     events.ring(events.STAFF)
-    if was_public and not is_public:
-        cancel_mail(incident.id, by=by, now=now)
-    note("incident.edit", incident, by=by, now=now, before=before, after={name: wanted[name] for name in before})
+    called_off = _call_off(incident, was_public=was_public, was_for=before.get("audience", audience), by=by, now=now)
+    after = {name: wanted[name] for name in before} | ({"called_off": called_off} if called_off else {})
+    note("incident.edit", incident, by=by, now=now, before=before, after=after)
+    return called_off
+
+
+def _call_off(incident: Incident, *, was_public: bool, was_for: Audience, by: Actor, now: datetime) -> int:
+    """Call off what still waits for those who see it no more; returns how many messages that were."""
+    if was_public and incident.visibility is not Visibility.PUBLIC:
+        return cancel_mail(incident.id, by=by, now=now)
+    if incident.audience is Audience.AFFECTED and was_for is Audience.EVERYONE:
+        return narrow_mail(incident.id, by=by, now=now)
+    return 0

@@ -178,6 +178,15 @@ def tell(maintenance: Maintenance, update: MaintenanceUpdate, *, by: Actor, now:
     ring(maintenance, {maintenance.audience}, now)
 
 
+def call_off(maintenance: Maintenance, *, was_public: bool, was_for: Audience, by: Actor, now: datetime) -> int:
+    """Call off what still waits for those who see it no more; returns how many messages that were."""
+    if was_public and maintenance.visibility is not Visibility.PUBLIC:
+        return announcing.cancel_mails(maintenance.id, by=by, now=now)
+    if maintenance.audience is Audience.AFFECTED and was_for is Audience.EVERYONE:
+        return announcing.narrow_mails(maintenance.id, by=by, now=now)
+    return 0
+
+
 def ring(
     maintenance: Maintenance,
     audiences: Collection[Audience],

@@ -11,8 +11,10 @@ from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.extensions import db
 from portal.incidents.models import Incident, IncidentAcknowledgement, IncidentFollower, IncidentSighting
+from portal.incidents.queries import followers_key
 from portal.incidents.queries.following import followers_of
 from portal.incidents.rules import Audience
+from portal.incidents.rules.telling import FOLLOWED_BY_ALL
 from portal.notifications import actions as notifications
 from portal.notifications.actions.inserting import insert_new
 from portal.notifications.kinds import Content
@@ -89,7 +91,7 @@ def followed(incident: Incident) -> dict[str, Any]:
     Those it does not hit are among them where it is for everyone, also when only the affected are mailed.
     """
     people = followers_of(incident.id)
-    return {"followers": people, "followed_by_all": incident.audience is Audience.EVERYONE} if people else {}
+    return {"followers": people, FOLLOWED_BY_ALL: incident.audience is Audience.EVERYONE} if people else {}
 
 
 def tell_followers(
@@ -117,8 +119,3 @@ def tell_followers(
             by_person_id=by.person_id,
             now=now,
         )
-
-
-def followers_key(idempotency_key: str) -> str:
-    """The idempotency key of the broadcast to followers that goes with another one."""
-    return f"{idempotency_key}:followers"

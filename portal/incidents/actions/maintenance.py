@@ -16,6 +16,7 @@ from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.incidents.actions import announcing
 from portal.incidents.actions.entries import (
+    call_off,
     check_times,
     check_zone,
     checked,
@@ -37,10 +38,8 @@ from portal.incidents.actions.entries import (
     write,
 )
 from portal.incidents.models import Maintenance, MaintenanceUpdate
-from portal.incidents.queries import unfinished_broadcasts
 from portal.incidents.rules import OPEN_MAINTENANCE, Audience, MaintenanceState, Visibility, public_id_for
 from portal.incidents.rules.maintenance import Notice, Plan, WorkImpact, reminders_past, state_of
-from portal.notifications.actions import cancel as cancel_broadcast
 
 OVER = (MaintenanceState.COMPLETED, MaintenanceState.CANCELLED)
 
@@ -155,7 +154,7 @@ def move(
         give_times(maintenance, now)
     kind = Notice.EXTENDED if has_begun and is_longer else Notice.MOVED
     update = write(maintenance, kind, text, notify=notify, author_id=author_id, now=now, public_id=public_id)
-    _cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
+    announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
     note("move", maintenance, by=by, now=now, before=before, after=facts(maintenance) | {"notify": update.notify})
     tell(maintenance, update, by=by, now=now)
     return update
@@ -336,17 +335,18 @@ def edit(
     version: int,
     by: Actor,
     now: datetime,
-) -> None:
+) -> int:
     """Change what it says, what it is worked on, who sees it and what the clock does. The same again is no change.
 
     `body` corrects the text it was announced with. It mails nobody: add a note for that. What becomes private
-    disappears for customers at once, and mails about it that still wait are cancelled.
+    disappears for customers at once, and mails about it that still wait are cancelled; what was for everyone and
+    becomes for the affected does so for the others. Returns how many messages that were.
     """
     db.session.refresh(maintenance, with_for_update={"of": Maintenance})
     if maintenance.version != version:
         raise StaleEdit
     had, was_public = components_of(maintenance.id), maintenance.visibility is Visibility.PUBLIC
-    audiences = {maintenance.audience, audience}
+    was_for, audiences = maintenance.audience, {maintenance.audience, audience}
     announcement = _announcement(maintenance.id)
     wanted = clean(
         Plan(
@@ -370,7 +370,7 @@ def edit(
     after = _as_edited(maintenance, announcement, wanted.component_ids)
     changed = sorted(name for name in after if after[name] != before[name])
     if not changed:
-        return
+        return 0
     if wanted.component_ids != had:
         set_components(maintenance.id, wanted.component_ids)
     reckon(maintenance)
@@ -380,17 +380,17 @@ def edit(
         maintenance.public_updated_at = max(now, maintenance.public_updated_at)
     db.session.flush()
     ring(maintenance, audiences, now, also=had, was_public=was_public)
-    if was_public and visibility is not Visibility.PUBLIC:
-        _cancel_mails(maintenance.id, by=by, now=now)
+    called_off = call_off(maintenance, was_public=was_public, was_for=was_for, by=by, now=now)
     note(
         "edit",
         maintenance,
         by=by,
         now=now,
         before={name: before[name] for name in changed},
-        after={name: after[name] for name in changed},
+        after={name: after[name] for name in changed} | ({"called_off": called_off} if called_off else {}),
     )
     db.session.flush()
+    return called_off
 
 
 def _as_edited(
@@ -454,7 +454,7 @@ def _go_on(
     reckon(maintenance)
     update = write(maintenance, kind, body, notify=notify, author_id=author_id, now=now, public_id=public_id)
     if kind is Notice.CANCELLED:
-        _cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
+        announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
     verb = {Notice.STARTED: "begin", Notice.VERIFYING: "verify", Notice.COMPLETED: "complete"}.get(kind, "cancel")
     note(verb, maintenance, by=by, now=now, after={"state": maintenance.state, "body": body, "notify": update.notify})
     tell(maintenance, update, by=by, now=now)
@@ -474,14 +474,3 @@ def _announcement(maintenance_id: int) -> MaintenanceUpdate | None:
         .order_by(MaintenanceUpdate.id)
         .limit(1)
     ).one_or_none()
-
-
-def _cancel_mails(maintenance_id: int, *, by: Actor, now: datetime, kinds: Collection[Notice] = tuple(Notice)) -> None:
-    """Call off every mail about it that no server has been offered yet."""
-    ids = db.session.scalars(
-        select(MaintenanceUpdate.id).where(
-            MaintenanceUpdate.maintenance_id == maintenance_id, MaintenanceUpdate.kind.in_(kinds)
-        )
-    ).all()
-    for broadcast in unfinished_broadcasts([announcing.notify_key(update_id) for update_id in ids]):
-        cancel_broadcast(broadcast, by=by, now=now)

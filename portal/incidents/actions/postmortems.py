@@ -15,13 +15,14 @@ from portal.extensions import db
 from portal.filters import markdown
 from portal.incidents.actions.following import followed, tell_followers
 from portal.incidents.actions.revisions import keep
-from portal.incidents.actions.telling import KIND, LISTED_AT_MOST, PUBLIC, facts_of, ring_customers
+from portal.incidents.actions.telling import KIND, LISTED_AT_MOST, facts_of, ring_customers
 from portal.incidents.actions.writing import clean_body, standing_of
 from portal.incidents.models import Incident, IncidentUpdate, Postmortem
 from portal.incidents.queries.postmortems import postmortem_for_staff
 from portal.incidents.rules import Audience, State, Visibility, public_id_for
 from portal.incidents.rules.postmortems import STATE, notify_key
 from portal.incidents.rules.revisions import Revised
+from portal.incidents.rules.telling import PUBLIC
 from portal.notifications import actions as notifications
 from portal.notifications.kinds import Content
 from portal.notifications.wordings import render_wordings

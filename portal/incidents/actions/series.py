@@ -18,8 +18,10 @@ from portal.audit.rules import SYSTEM, Actor
 from portal.config import Settings
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.incidents.actions import announcing
 from portal.incidents.actions.entries import (
     WINDOW_AT_MOST,
+    call_off,
     check_zone,
     clean,
     clean_text,
@@ -101,11 +103,12 @@ def plan_series(
 
 def edit_series(
     series: MaintenanceSeries, plan: SeriesPlan, *, notify: bool, version: int, by: Actor, now: datetime
-) -> None:
+) -> int:
     """Change recurring work, and with it the occurrences ahead that nobody has touched.
 
     They keep their place: the next one becomes the next one, so calendars see it moved. What is too many is cancelled,
     what is missing is made. `notify` mails each that moves or is cancelled. StaleEdit when somebody else changed it.
+    Returns how many messages were called off that are not true any more, or are for others only.
     """
     db.session.refresh(series, with_for_update={"of": MaintenanceSeries})
     if series.version != version:
@@ -117,14 +120,15 @@ def edit_series(
     before = _facts(series, had)
     _fill(series, wanted)
     if _facts(series, wanted.component_ids) == before:
-        return
+        return 0
     if wanted.component_ids != had:
         _set_components(series.id, wanted.component_ids)
-    _carry_over(series, wanted, notify=notify, by=by, now=now)
+    called_off = _carry_over(series, wanted, notify=notify, by=by, now=now)
     _make(series, wanted, by=by, now=now)
     _note("edit", series, by=by, now=now, before=before, after=_facts(series, wanted.component_ids))
     events.ring(events.STAFF)
     db.session.flush()
+    return called_off
 
 
 def stop_series(series: MaintenanceSeries, body: str, *, notify: bool, version: int, by: Actor, now: datetime) -> int:
@@ -220,8 +224,11 @@ def _occur(
     tell(made, announcement, by=by, now=now)
 
 
-def _carry_over(series: MaintenanceSeries, wanted: SeriesPlan, *, notify: bool, by: Actor, now: datetime) -> None:
-    """Give the untouched occurrences ahead what the series says now, in order; what is too many is cancelled."""
+def _carry_over(series: MaintenanceSeries, wanted: SeriesPlan, *, notify: bool, by: Actor, now: datetime) -> int:
+    """Give the untouched occurrences ahead what the series says now, in order; what is too many is cancelled.
+
+    Returns how many messages of those that stay were called off.
+    """
     ahead = _untouched(series.id, now)
     taken = set(
         db.session.scalars(
@@ -241,15 +248,19 @@ def _carry_over(series: MaintenanceSeries, wanted: SeriesPlan, *, notify: bool, 
     for each in ahead:
         each.occurs_at = None
     db.session.flush()
-    for each, moment in zip(ahead, moments, strict=False):
+    called_off = sum(
         _become(each, wanted, moment, notify=notify, by=by, now=now)
+        for each, moment in zip(ahead, moments, strict=False)
+    )
     for each in ahead[len(moments) :]:
         _cancel(each, "", notify=notify, by=by, now=now)
+    return called_off
 
 
 def _become(
     maintenance: Maintenance, wanted: SeriesPlan, moment: datetime, *, notify: bool, by: Actor, now: datetime
-) -> None:
+) -> int:
+    """Give an occurrence what the series says now; how many messages that are not true any more were called off."""
     plan = _plan_at(wanted, moment)
     before, audience, was_public = facts(maintenance), maintenance.audience, maintenance.visibility is Visibility.PUBLIC
     is_moved = (maintenance.starts_at, maintenance.ends_at) != (plan.starts_at, plan.ends_at)
@@ -272,7 +283,12 @@ def _become(
     ).one_or_none()
     if announcement is not None:
         announcement.body = plan.body
-    note("edit", maintenance, by=by, now=now, before=before, after=facts(maintenance))
+    db.session.flush()
+    called_off = call_off(maintenance, was_public=was_public, was_for=audience, by=by, now=now)
+    if is_moved:
+        called_off += announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
+    after = facts(maintenance) | ({"called_off": called_off} if called_off else {})
+    note("edit", maintenance, by=by, now=now, before=before, after=after)
     if is_moved:
         key = f"series:{maintenance.public_id}:moved:{maintenance.sequence}"
         update = write(
@@ -289,12 +305,14 @@ def _become(
         maintenance.public_updated_at = max(now, maintenance.public_updated_at)
     ring(maintenance, {audience, maintenance.audience}, now, also=had, was_public=was_public)
     db.session.flush()
+    return called_off
 
 
 def _cancel(maintenance: Maintenance, body: str, *, notify: bool, by: Actor, now: datetime) -> None:
     maintenance.state = MaintenanceState.CANCELLED
     maintenance.sequence += 1
     reckon(maintenance)
+    announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
     key = f"series:{maintenance.public_id}:cancelled:{maintenance.sequence}"
     update = write(
         maintenance,

@@ -13,10 +13,10 @@ from portal.catalogue.queries import companies_reached_directly, company_reached
 from portal.domains.queries import domains_showing_status
 from portal.extensions import db
 from portal.filters import markdown
-from portal.incidents.actions.following import followed, followers_key, tell_followers
+from portal.incidents.actions.following import followed, tell_followers
 from portal.incidents.actions.writing import standing_of
 from portal.incidents.models import Incident, IncidentUpdate
-from portal.incidents.queries import notify_key, unfinished_broadcasts
+from portal.incidents.queries import broadcast_keys, broadcasts_to_stop, notify_key
 from portal.incidents.queries.wordings import wordings_of
 from portal.incidents.rules import (
     Audience,
@@ -24,14 +24,11 @@ from portal.incidents.rules import (
     State,
     Visibility,
 )
-from portal.incidents.rules.postmortems import notify_key as postmortem_key
+from portal.incidents.rules.telling import PUBLIC, narrowed
 from portal.incidents.rules.wordings import Wording
 from portal.notifications import actions as notifications
 from portal.notifications.kinds import Content
 from portal.notifications.wordings import render_wordings
-
-PUBLIC = "public"
-"""What marks a frozen selector that is for everybody, also for those without a login."""
 
 KIND = "incident"
 """The registered kind of the mails about incidents."""
@@ -161,12 +158,19 @@ def _composed(
     )
 
 
-def cancel_mail(incident_id: int, *, by: Actor, now: datetime) -> None:
-    """Call off every mail about an incident that no server has been offered yet."""
-    ids = db.session.scalars(select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident_id))
-    keys = [*(notify_key(update_id) for update_id in ids), postmortem_key(incident_id)]
-    for broadcast in unfinished_broadcasts([*keys, *map(followers_key, keys)]):
-        notifications.cancel(broadcast, by=by, now=now)
+def cancel_mail(incident_id: int, *, by: Actor, now: datetime) -> int:
+    """Call off every mail about an incident that no server has been offered yet; returns how many messages."""
+    found = broadcasts_to_stop(broadcast_keys(incident_id), now)
+    return notifications.cancel_all(found, by=by, now=now)
+
+
+def narrow_mail(incident_id: int, *, by: Actor, now: datetime) -> int:
+    """Call off what still waits for those who are not affected, because it is for the affected only by now.
+
+    What was sent stays sent. Returns how many messages that were.
+    """
+    found = broadcasts_to_stop(broadcast_keys(incident_id), now)
+    return notifications.narrow(found, narrowed, by=by, now=now)
 
 
 def ring(incident: Incident, components: Collection[int], audience: Audience, now: datetime) -> None:

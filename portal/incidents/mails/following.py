@@ -12,8 +12,9 @@ from portal.accounts.models import Person
 from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
 from portal.incidents.mails.incidents import SUBJECT, values_for
-from portal.incidents.mails.reaching import AFFECTED, OTHERS, Selection, addressed
+from portal.incidents.mails.reaching import Selection, addressed
 from portal.incidents.mails.wordings import in_own_words
+from portal.incidents.rules.telling import AFFECTED, FOLLOWED_BY_ALL, OTHERS
 from portal.notifications.kinds import Cursor, Kind, Recipient, register
 
 TOPIC = "followed"
@@ -30,7 +31,7 @@ def _recipients(
     ids = sorted(each for each in selector["followers"] if each > start)[:limit]
     people = _people(ids)
     found = addressed(people, wanted, AFFECTED, values_for(wanted))
-    if wanted.is_for_all or selector.get("followed_by_all"):
+    if wanted.is_for_all or selector.get(FOLLOWED_BY_ALL):
         found += addressed(people, wanted, OTHERS, values_for(wanted))
     heard = in_own_words(selector, [replace(each, is_wanted=True) for each in found])
     return heard, {"person_id": ids[-1]} if len(ids) == limit else None

@@ -7,10 +7,8 @@ from typing import Any
 from portal.catalogue.queries import services_reached
 from portal.catalogue.rules import component_topic, service_topic
 from portal.incidents.mails.reaching import Selection, Subject, written
+from portal.incidents.rules.telling import PUBLIC
 from portal.notifications.kinds import Published
-
-PUBLIC = "public"
-"""The mark in a frozen selector that this is for everybody, also signed out. Whoever writes the selector says so."""
 
 
 def published(selector: Mapping[str, Any], subject: Subject, noun: str, path: str, now: datetime) -> Published | None:

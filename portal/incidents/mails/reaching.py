@@ -21,15 +21,10 @@ from portal.catalogue.rules import component_topic, service_topic
 from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
 from portal.filters import DATES
+from portal.incidents.rules.telling import AFFECTED, OTHERS, PRIORITY
 from portal.language import known, zone
 from portal.notifications.kinds import Cursor, Listener, Recipient
 from portal.notifications.wishes import Wishes, wishes_of
-
-AFFECTED, OTHERS = "affected", "others"
-"""The two phases of an expansion, in their order."""
-
-PRIORITY = {AFFECTED: 0, OTHERS: 40}
-"""Added to the priority of the broadcast: the affected are all sent to before anybody else."""
 
 NAMED_AT_MOST = 8
 """How many affected services a mail names; the rest is a number."""

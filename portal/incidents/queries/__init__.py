@@ -45,7 +45,14 @@ from portal.incidents.queries.last_days import histories as histories
 from portal.incidents.queries.last_days import history_bars as history_bars
 from portal.incidents.queries.last_days import uptimes as uptimes
 from portal.incidents.queries.open_now import OPEN_AT_MOST, OpenIncident, OpenWork
-from portal.incidents.queries.wordings import body_for, own_words_for, worded_incidents
+from portal.incidents.queries.wordings import (
+    body_for,
+    own_words_for,
+    text_for,
+    text_for_kind,
+    worded_incidents,
+    worded_maintenance,
+)
 from portal.incidents.rules import (
     ComponentStatus,
     MaintenanceState,
@@ -55,6 +62,8 @@ from portal.incidents.rules import (
     effective_status,
 )
 from portal.incidents.rules.maintenance import is_under_way as is_worked_on
+from portal.incidents.rules.postmortems import notify_key as postmortem_key
+from portal.language import current
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
 
@@ -103,7 +112,7 @@ def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
         .order_by(*worst_first())
         .limit(OPEN_AT_MOST)
     ).all()
-    worded_incidents(found)
+    worded_incidents(found, viewpoint)
     return found
 
 
@@ -122,7 +131,7 @@ def visible_incident(viewpoint: Viewpoint, public_id: str, now: datetime) -> Inc
         .order_by(Incident.id)
         .limit(1)
     ).all()
-    worded_incidents(found)
+    worded_incidents(found, viewpoint)
     return found[0] if found else None
 
 
@@ -139,22 +148,23 @@ def past_incidents(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Incid
     """Fixed incidents, newest first, 25 a page. None for a page that does not exist (page 1 always does)."""
     condition = and_(Incident.resolved_at.is_not(None), visible_to(Incident, viewpoint, now))
     found = _page(_shown(viewpoint), condition, page)
-    worded_incidents(found.items if found else ())
+    worded_incidents(found.items if found else (), viewpoint)
     return found
 
 
 def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[FixedIncident]:
     """The last fixed incidents, newest first, as rows. One query."""
     statement = _recently_fixed(kind_of(viewpoint))
-    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit)
+    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit, language=current())
     return [FixedIncident._make(row) for row in found]
 
 
 @cache
 def _recently_fixed(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """Built once for each kind of viewpoint, as all that the status page asks: building costs more than running."""
+    title = text_for_kind(kind, Incident.title, Incident.titles).label("title")
     return (
-        select(Incident.public_id, Incident.title, Incident.state, Incident.started_at, Incident.resolved_at)
+        select(Incident.public_id, title, Incident.state, Incident.started_at, Incident.resolved_at)
         .where(Incident.resolved_at.is_not(None), visible_to_kind(Incident, kind))
         .order_by(Incident.started_at.desc(), Incident.id.desc())
         .limit(bindparam("limit", type_=Integer()))
@@ -233,7 +243,7 @@ def _standing(kind: Viewpoint) -> Select[int, Severity]:
 
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:
     """Maintenance under way or ahead, soonest first, with components and updates, for this viewpoint."""
-    return db.session.scalars(
+    found = db.session.scalars(
         select(Maintenance)
         .options(
             selectinload(Maintenance.components).joinedload(MaintenanceComponent.component),
@@ -242,7 +252,10 @@ def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenanc
         .where(is_ahead_or_under_way(now), visible_to(Maintenance, viewpoint, now))
         .order_by(Maintenance.starts_at, Maintenance.id)
         .limit(OPEN_AT_MOST)
+        .execution_options(populate_existing=not viewpoint.is_staff)
     ).all()
+    worded_maintenance(found, viewpoint)
+    return found
 
 
 def components_under_maintenance(viewpoint: Viewpoint, now: datetime) -> frozenset[int]:
@@ -304,6 +317,35 @@ def unfinished_broadcasts(idempotency_keys: Collection[str]) -> Sequence[Broadca
             Broadcast.state.not_in([BroadcastState.DONE, BroadcastState.CANCELLED]),
         )
     ).all()
+
+
+def broadcasts_to_stop(idempotency_keys: Collection[str], now: datetime) -> Sequence[Broadcast]:
+    """Those of the broadcasts with these keys of which something may still go out, also because somebody has it tried
+    once more; locked, in the order of their ids. One query.
+    """
+    return db.session.scalars(
+        select(Broadcast)
+        .where(
+            Broadcast.idempotency_key.in_(idempotency_keys),
+            Broadcast.state != BroadcastState.CANCELLED,
+            or_(Broadcast.state != BroadcastState.DONE, Broadcast.expires_at > now),
+        )
+        .order_by(Broadcast.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def broadcast_keys(incident_id: int) -> list[str]:
+    """The idempotency keys of all broadcasts about an incident there may be. One query."""
+    ids = db.session.scalars(select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident_id))
+    keys = [*map(notify_key, ids), postmortem_key(incident_id)]
+    return [*keys, *map(followers_key, keys)]
+
+
+def followers_key(idempotency_key: str) -> str:
+    """The idempotency key of the broadcast to followers that goes with another one."""
+    return f"{idempotency_key}:followers"
 
 
 def notify_key(update_id: int) -> str:
@@ -381,4 +423,5 @@ def _holds_text(text: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     )
     if not viewpoint.is_staff:
         in_update = in_update.where(IncidentUpdate.visibility == Visibility.PUBLIC)
-    return or_(Incident.title.icontains(text, autoescape=True), in_update)
+    title = text_for(viewpoint, Incident.title, Incident.titles)
+    return or_(title.icontains(text, autoescape=True), in_update)

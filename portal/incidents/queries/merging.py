@@ -12,7 +12,7 @@ from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
 from portal.extensions import db
 from portal.incidents.models import Incident, IncidentFollower, IncidentUpdate
-from portal.incidents.queries import notify_key, unfinished_broadcasts
+from portal.incidents.queries import broadcast_keys, unfinished_broadcasts
 from portal.incidents.queries.conditions import visible_to, would_see
 from portal.incidents.rules import Severity, Visibility
 from portal.incidents.rules.merging import joined, narrows
@@ -56,9 +56,8 @@ def touched_by(duplicate: Incident, into: Incident, now: datetime) -> Touched:
     """What would happen; both with their components loaded. At most six queries."""
     severities = {each.component_id: each.severity for each in duplicate.components}
     news = joined({each.component_id: each.severity for each in into.components}, severities)
-    updates = db.session.scalars(select(IncidentUpdate.id).where(IncidentUpdate.incident_id == duplicate.id)).all()
-    keys = [notify_key(each) for each in updates]
-    waiting = [each.id for each in unfinished_broadcasts([*keys, *(f"{key}:followers" for key in keys)])]
+    updates = select(func.count()).where(IncidentUpdate.incident_id == duplicate.id)
+    waiting = [each.id for each in unfinished_broadcasts(broadcast_keys(duplicate.id))]
     mails = select(func.count()).where(Delivery.broadcast_id.in_(waiting), Delivery.state.in_(OPEN_STATES))
     followers = select(func.count()).where(IncidentFollower.incident_id == duplicate.id)
     theirs = company_reached_select([each.component_id for each in into.components], now)
@@ -68,7 +67,7 @@ def touched_by(duplicate: Incident, into: Incident, now: datetime) -> Touched:
         select(Component.id, Component.title).where(Component.id.in_(news)).order_by(Component.title)
     )
     return Touched(
-        updates=len(updates),
+        updates=db.session.scalar(updates) or 0,
         components=[(title, news[component_id]) for component_id, title in titles],
         companies=db.session.scalar(companies) or 0,
         followers=db.session.scalar(followers) or 0,

@@ -21,7 +21,15 @@ from portal.notifications.actions.queueing import (
     write_step,
 )
 from portal.notifications.actions.relays import mend_relay
-from portal.notifications.actions.steering import cancel, cancel_what_waits, pause, resume, retry_failed
+from portal.notifications.actions.steering import (
+    cancel,
+    cancel_all,
+    cancel_what_waits,
+    narrow,
+    pause,
+    resume,
+    retry_failed,
+)
 from portal.notifications.actions.strikes import strike
 from portal.notifications.actions.suppressions import (
     lift_suppression,
@@ -36,6 +44,7 @@ __all__ = [
     "WRITTEN_AT_ONCE",
     "WRITTEN_PER_STEP",
     "cancel",
+    "cancel_all",
     "cancel_what_waits",
     "choose_for_company",
     "choose_for_person",
@@ -45,6 +54,7 @@ __all__ = [
     "insert_new",
     "lift_suppression",
     "mend_relay",
+    "narrow",
     "next_step",
     "pause",
     "queue_broadcast",

@@ -140,9 +140,13 @@ def _next_of_all(
 
 
 class Step(NamedTuple):
-    """The next recipients of a broadcast, worked out: their deliveries, and the cursors before and after them."""
+    """The next recipients of a broadcast, worked out: their deliveries, and the cursors before and after them.
+
+    `version` is that of the broadcast they were worked out of.
+    """
 
     broadcast_id: int
+    version: int
     before: Cursor | None
     after: Cursor | None
     rows: Sequence[dict[str, Any]]
@@ -158,19 +162,20 @@ def next_step(broadcast_id: int, now: datetime) -> Step | None:
         return None
     kind, before = kind_named(broadcast.kind), broadcast.expand_cursor
     recipients, after = _next_of_all(kind, broadcast.selector, before, WRITTEN_PER_STEP, now)
-    return Step(broadcast_id, before, after, _rows(broadcast, kind, recipients, now))
+    return Step(broadcast_id, broadcast.version, before, after, _rows(broadcast, kind, recipients, now))
 
 
 def write_step(step: Step, now: datetime) -> bool:
     """Write down the recipients of a step and move the cursor with them; whether there are more.
 
-    Safe to run twice and by two workers at once: the second waits for the row, and finds that the cursor has moved.
+    Safe to run twice and by two workers at once: the second waits for the row, and finds that it has moved. So does
+    who worked recipients out that are not to be told any more.
     """
     mine = select(Broadcast).where(Broadcast.id == step.broadcast_id).with_for_update()
     broadcast = db.session.scalars(mine, execution_options={"populate_existing": True}).one_or_none()
     if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
         return False
-    if broadcast.expand_cursor != step.before:
+    if (broadcast.version, broadcast.expand_cursor) != (step.version, step.before):
         return True
     if step.before is None:
         write_down_channels(broadcast, kind_named(broadcast.kind), now)

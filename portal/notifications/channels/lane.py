@@ -26,9 +26,9 @@ from portal.notifications.channels.rules import (
 )
 from portal.notifications.kinds import kind_named
 from portal.notifications.leases import note_attempt
-from portal.notifications.models import RAW, Broadcast, ContactChannel, Delivery
+from portal.notifications.models import LAST_TOLD, RAW, Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import pause_of_all
-from portal.notifications.rules import ACTIVE, BroadcastState, DeliveryState, Failure
+from portal.notifications.rules import ACTIVE, CALLED_OFF, BroadcastState, DeliveryState, Failure
 from portal.notifications.subscribers import hearing
 from portal.notifications.subscribers.resting import rest_channel
 
@@ -156,8 +156,8 @@ def mark_next(channel_id: int, owner: str, seconds: float, now: datetime) -> Mes
     if channel is None or pause_of_all() is not None:
         return None
     while found := _next_of(channel, now):
-        delivery, broadcast = found
-        if _close_if_unwanted(delivery, broadcast, channel, now):
+        delivery, broadcast, last = found
+        if _close_if_unwanted(delivery, broadcast, channel, last, now):
             continue
         delivery.state, delivery.sending_since = DeliveryState.SENDING, now
         delivery.first_attempt_at = delivery.first_attempt_at or now
@@ -178,9 +178,9 @@ def mark_next(channel_id: int, owner: str, seconds: float, now: datetime) -> Mes
     return None
 
 
-def _next_of(channel: ContactChannel, now: datetime) -> tuple[Delivery, Broadcast] | None:
+def _next_of(channel: ContactChannel, now: datetime) -> tuple[Delivery, Broadcast, int | None] | None:
     row = db.session.execute(
-        select(Delivery, Broadcast)
+        select(Delivery, Broadcast, LAST_TOLD)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .options(defer(Broadcast.selector))
         .where(
@@ -193,15 +193,20 @@ def _next_of(channel: ContactChannel, now: datetime) -> tuple[Delivery, Broadcas
         .limit(1)
         .with_for_update(of=Delivery)
     ).first()
-    return (row[0], row[1]) if row else None
+    return (row[0], row[1], row[2]) if row else None
 
 
-def _close_if_unwanted(delivery: Delivery, broadcast: Broadcast, channel: ContactChannel, now: datetime) -> bool:
-    """Close a message whose area, topic or owner is gone since it was written down; whether it was."""
+def _close_if_unwanted(
+    delivery: Delivery, broadcast: Broadcast, channel: ContactChannel, last: int | None, now: datetime
+) -> bool:
+    """Close a message whose area, topic or owner is gone since it was written down, or that is to go no further than
+    to `last`; whether it was."""
     kind = kind_named(broadcast.kind)
     why = None
     if delivery.company_ids and not kind.allowed(delivery.company_ids):
         why = AREA_CLOSED
+    elif last is not None and delivery.priority > last:
+        why = CALLED_OFF
     elif channel.subscriber_id is None and broadcast.topic not in channel.topics and kind.is_list:
         why = "This channel no longer wants to hear of this."
     elif channel.subscriber_id is not None and not hearing.is_told(channel.subscriber_id, broadcast.topic):

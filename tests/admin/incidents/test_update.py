@@ -148,6 +148,20 @@ def test_an_update_sent_twice_is_written_once(incident: Incident, cast: Cast, si
     assert bodies(incident) == ["Calls drop body", "Once"]
 
 
+def test_an_edit_says_how_many_mails_it_called_off(world: World, cast: Cast, sign_in: SignIn) -> None:
+    incident = report("Calls drop", {world.trunk.id: MAJOR}, notify=True)
+    db.session.commit()
+    client = sign_in(cast.ada)
+    edit = f"{path(incident)}/edit"
+    assert "those that wait for others are" in client.get(edit).text
+    fields = fields_of(client, edit, "edit-form") | {"audience": "affected"}
+    assert post(client, edit, fields).status_code == 303
+    said = client.get(path(incident)).text
+    assert "1 message that still waited was called off; what was sent stays sent." in said
+    assert post(client, edit, fields_of(client, edit, "edit-form") | {"audience": "everyone"}).status_code == 303
+    assert "called off" not in client.get(path(incident)).text
+
+
 def test_an_edit_hides_or_shows_a_report(incident: Incident, cast: Cast, sign_in: SignIn) -> None:
     client = sign_in(cast.ada)
     edit = f"{path(incident)}/edit"

@@ -29,7 +29,7 @@ from portal.domains import actions as domains
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.incidents.mails.incidents import INCIDENT
-from portal.incidents.mails.reaching import PRIORITY
+from portal.incidents.rules.telling import PRIORITY
 from portal.localtime import Reading
 from portal.notifications import actions as notifications
 from portal.notifications.actions import suppress

@@ -204,7 +204,8 @@ def read_maintenance(maintenance_id: str) -> Answer:
 
 @blueprint.changes(NAME, MaintenanceChange, MaintenanceShape, summary="Change what maintenance says and who sees it")
 def change_maintenance(maintenance_id: str, body: dict[str, Any]) -> Answer:
-    """Nobody is mailed. What becomes private disappears for customers at once, with the mails that still wait."""
+    """Nobody is mailed. What becomes private disappears for customers at once, with the mails that still wait; what was
+    for everyone and becomes for the affected does so for the others."""
     found = _maintenance(maintenance_id)
     announced = [each.body for each in found.updates if each.kind is Notice.ANNOUNCED]
     reminders = body.get("reminder_minutes", found.reminders)
