@@ -45,14 +45,7 @@ from portal.incidents.queries.last_days import histories as histories
 from portal.incidents.queries.last_days import history_bars as history_bars
 from portal.incidents.queries.last_days import uptimes as uptimes
 from portal.incidents.queries.open_now import OPEN_AT_MOST, OpenIncident, OpenWork
-from portal.incidents.queries.wordings import (
-    body_for,
-    own_words_for,
-    text_for,
-    text_for_kind,
-    worded_incidents,
-    worded_maintenance,
-)
+from portal.incidents.queries.wordings import body_for, own_words_for, worded_incidents
 from portal.incidents.rules import (
     ComponentStatus,
     MaintenanceState,
@@ -63,7 +56,6 @@ from portal.incidents.rules import (
 )
 from portal.incidents.rules.maintenance import is_under_way as is_worked_on
 from portal.incidents.rules.postmortems import notify_key as postmortem_key
-from portal.language import current
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
 
@@ -112,7 +104,7 @@ def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
         .order_by(*worst_first())
         .limit(OPEN_AT_MOST)
     ).all()
-    worded_incidents(found, viewpoint)
+    worded_incidents(found)
     return found
 
 
@@ -131,7 +123,7 @@ def visible_incident(viewpoint: Viewpoint, public_id: str, now: datetime) -> Inc
         .order_by(Incident.id)
         .limit(1)
     ).all()
-    worded_incidents(found, viewpoint)
+    worded_incidents(found)
     return found[0] if found else None
 
 
@@ -148,23 +140,22 @@ def past_incidents(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Incid
     """Fixed incidents, newest first, 25 a page. None for a page that does not exist (page 1 always does)."""
     condition = and_(Incident.resolved_at.is_not(None), visible_to(Incident, viewpoint, now))
     found = _page(_shown(viewpoint), condition, page)
-    worded_incidents(found.items if found else (), viewpoint)
+    worded_incidents(found.items if found else ())
     return found
 
 
 def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[FixedIncident]:
     """The last fixed incidents, newest first, as rows. One query."""
     statement = _recently_fixed(kind_of(viewpoint))
-    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit, language=current())
+    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit)
     return [FixedIncident._make(row) for row in found]
 
 
 @cache
 def _recently_fixed(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """Built once for each kind of viewpoint, as all that the status page asks: building costs more than running."""
-    title = text_for_kind(kind, Incident.title, Incident.titles).label("title")
     return (
-        select(Incident.public_id, title, Incident.state, Incident.started_at, Incident.resolved_at)
+        select(Incident.public_id, Incident.title, Incident.state, Incident.started_at, Incident.resolved_at)
         .where(Incident.resolved_at.is_not(None), visible_to_kind(Incident, kind))
         .order_by(Incident.started_at.desc(), Incident.id.desc())
         .limit(bindparam("limit", type_=Integer()))
@@ -243,7 +234,7 @@ def _standing(kind: Viewpoint) -> Select[int, Severity]:
 
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:
     """Maintenance under way or ahead, soonest first, with components and updates, for this viewpoint."""
-    found = db.session.scalars(
+    return db.session.scalars(
         select(Maintenance)
         .options(
             selectinload(Maintenance.components).joinedload(MaintenanceComponent.component),
@@ -252,10 +243,7 @@ def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenanc
         .where(is_ahead_or_under_way(now), visible_to(Maintenance, viewpoint, now))
         .order_by(Maintenance.starts_at, Maintenance.id)
         .limit(OPEN_AT_MOST)
-        .execution_options(populate_existing=not viewpoint.is_staff)
     ).all()
-    worded_maintenance(found, viewpoint)
-    return found
 
 
 def components_under_maintenance(viewpoint: Viewpoint, now: datetime) -> frozenset[int]:
@@ -423,5 +411,4 @@ def _holds_text(text: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     )
     if not viewpoint.is_staff:
         in_update = in_update.where(IncidentUpdate.visibility == Visibility.PUBLIC)
-    title = text_for(viewpoint, Incident.title, Incident.titles)
-    return or_(title.icontains(text, autoescape=True), in_update)
+    return or_(Incident.title.icontains(text, autoescape=True), in_update)
