@@ -71,6 +71,7 @@ def _show(domain: PortalDomain, form: PublicPageForm, status: int = 200) -> Resp
         badge=f'<a href="{base}/status"><img src="{base}/status/badge.svg" alt="Status"></a>',
         addresses=[
             ("Feed (Atom)", f"{base}/status/feed.atom"),
+            ("Calendar of maintenance (iCalendar)", f"{base}/status/maintenance.ics"),
             ("Badge", f"{base}/status/badge.svg"),
             ("JSON in the shape of Statuspage", f"{base}/api/v2/summary.json"),
         ],
