@@ -209,6 +209,7 @@ INNERMOST = re.compile(r"⟦[^⟦⟧]*⟧")
 DATE = re.compile(
     r"\d{1,2}\. \w+\.?( \d{4})?(, \d\d:\d\d( – \d\d:\d\d)? \w+)?"
     r"|\w+tag, \d{1,2}\. \w+ \d{4}|Mittwoch, \d{1,2}\. \w+ \d{4}"
+    r"|(Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember) \d{4}"
 )
 ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "aria-description")
 
