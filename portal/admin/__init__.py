@@ -84,7 +84,7 @@ def _of_status() -> list[Blueprint]:
     from portal.admin.monitors.routes import blueprint as monitors
     from portal.admin.services import blueprint as service_status
     from portal.admin.services.settings import blueprint as service_settings
-    from portal.admin.subscribers.routes import blueprint as subscribers
+    from portal.admin.subscribers import blueprint as subscribers
     from portal.admin.suppressions.routes import blueprint as suppressions
 
     return [

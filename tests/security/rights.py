@@ -126,11 +126,16 @@ API_IDS = {
     "area": "status",
     "language": "en",
     "host_id": "#host_a",
+    "draft_id": "#incident_draft",
+    "template_id": "#incident_template",
+    "announcement_id": "#announcement",
+    "subscriber_id": "#subscriber",
+    "month": "@month",
 }
 """What stands in the paths of API v1. Its answers to tokens are tests/security/test_api.py's; no session opens it."""
 
 
-MISSING_WORDS = {"area": "services", "language": "de"}
+MISSING_WORDS = {"area": "services", "language": "de", "month": "1999-12"}
 
 
 def api(resource: str, endpoints: Mapping[str, str]) -> dict[str, Entry]:
@@ -243,6 +248,56 @@ RIGHTS: dict[str, Entry] = {
             "post_update": "incident_id",
             "read_update": "incident_id update_id",
             "change_update": "incident_id update_id",
+            **dict.fromkeys(
+                ("read_incident_wordings", "set_incident_wordings", "remove_incident_wordings"), "incident_id update_id"
+            ),
+            **dict.fromkeys(
+                ("read_postmortem", "write_postmortem", "publish_postmortem", "discard_postmortem"), "incident_id"
+            ),
+        },
+    ),
+    **api(
+        "incident_drafts",
+        {
+            "list_incident_drafts": "",
+            "keep_incident_draft": "",
+            **{f"{act}_incident_draft": "draft_id" for act in ("read", "change", "schedule", "publish", "discard")},
+        },
+    ),
+    **api(
+        "incident_templates",
+        {
+            "list_incident_templates": "",
+            "keep_incident_template": "",
+            **{
+                f"{act}_incident_template": "template_id"
+                for act in ("read", "change", "archive", "restore", "move", "fill")
+            },
+        },
+    ),
+    **api(
+        "announcements",
+        {
+            "list_announcements": "",
+            "add_announcement": "",
+            **{f"{act}_announcement": "announcement_id" for act in ("read", "change", "end", "remove")},
+        },
+    ),
+    **api(
+        "availability",
+        {
+            **dict.fromkeys(("list_availability", "read_availability_rule", "set_availability_rule"), ""),
+            **dict.fromkeys(("read_company_month", "list_holding_months"), "company_id month"),
+        },
+    ),
+    **api(
+        "subscribers",
+        {
+            "list_subscribers": "",
+            "add_subscriber": "",
+            **{
+                f"{act}_subscriber": "subscriber_id" for act in ("read", "change", "quarantine", "reactivate", "remove")
+            },
         },
     ),
     **api(
@@ -345,6 +400,8 @@ RIGHTS: dict[str, Entry] = {
                     "restore_company",
                     "list_memberships",
                     "list_admissions",
+                    "read_availability_contract",
+                    "set_availability_contract",
                 ),
                 "company_id",
             ),
@@ -784,6 +841,8 @@ RIGHTS: dict[str, Entry] = {
     "admin_erasure.person": staff(For.ADMINS, {"person_id": "#alice"}),
     "admin_erasure.company": staff(For.ADMINS, {"company_id": "#company_closed"}),
     "admin_subscribers.subscriber_list": staff(For.STAFF),
+    "admin_subscribers.subscriber": staff(For.STAFF, {"subscriber_id": "#room"}),
+    "admin_subscribers.replay_delivery": staff(For.PUBLISHERS, {"subscriber_id": "#room", "delivery_id": "#delivery"}),
     "admin_subscribers.add": staff(For.PUBLISHERS),
     "admin_subscribers.bring_in": staff(For.PUBLISHERS),
     "admin_subscribers.export": staff(For.ADMINS),

@@ -71,7 +71,9 @@ from portal.notifications.models import Broadcast, Delivery, Relay, Suppression
 from portal.notifications.profiles import Security as RelaySecurity
 from portal.notifications.rules import SuppressionReason
 from portal.notifications.subscribers.actions import add as add_subscriber
+from portal.notifications.subscribers.actions import add_room
 from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.subscribers.rules import SubscriberKind
 from portal.records import actions as imports
 from portal.records import exports
 from portal.records.kinds import kind_named
@@ -313,6 +315,9 @@ def _plant_people(world: World) -> None:
     )
     for kind, row in (("session", Session), ("suppression", Suppression), ("subscriber", Subscriber)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
+    room = f"https://hooks.test/{canary(STAFF_ONLY, 'roomofasubscriber')}"
+    chosen = {"language": "en", "consent": canary(STAFF_ONLY, "consentofaroom"), "by": SYSTEM, "now": now}
+    world.ids["room"] = add_room(world.cast.domain_a.id, SubscriberKind.WEBHOOK, room, ["incidents"], **chosen)[0].id
 
 
 def _plant_records(world: World) -> None:
@@ -529,6 +534,9 @@ def _plant_incidents(world: World) -> None:
     publish(world, "worded", "South was slow", "We looked at it.", slow, state=State.FIXED, wordings=of_b, days_ago=4)
     publish(world, "worded_home", "West is slow", "We look at it.", {north: Severity.NONE}, wordings=of_b_too)
     _plant_drafts(world)
+    incidents.write_postmortem(
+        shown, canary(STAFF_ONLY, "postmortem"), version=0, by=SYSTEM, author_id=None, now=clock.utcnow()
+    )
     incidents.post_update(
         shown,
         None,

@@ -5,12 +5,13 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, request, stream_with_context
+from flask import Response, abort, flash, request, stream_with_context
 
 from portal import access, clock, events
 from portal.accounts.rules import Permission, may
 from portal.admin.forms import RowForm, page_wanted, text_wanted
 from portal.admin.subscribers.forms import AddForm, ImportForm, WhyForm
+from portal.admin.subscribers.place import LIST, blueprint
 from portal.audit import actions as audit
 from portal.database import read_only
 from portal.domains.queries import all_domains
@@ -21,11 +22,6 @@ from portal.notifications.subscribers import actions, queries
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberState, finer_in, kinds_in
 from portal.records.rules.files import safe_cell
-
-blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
-access.staff(blueprint, Permission.COMPANIES_READ)
-
-LIST = "/admin/subscribers"
 
 AT_ONCE = 5000
 """Addresses one import takes; more are better brought in in pieces."""
