@@ -1,6 +1,7 @@
 """The shape of signing up, and of choosing again later."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from itertools import groupby
 
 from flask_babel import lazy_gettext as _
@@ -9,14 +10,33 @@ from wtforms import BooleanField, HiddenField, RadioField, SelectField, SelectMu
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length
 
+from portal import access
 from portal.catalogue.queries import LiveComponent, live_components
-from portal.catalogue.rules import component_topic
+from portal.catalogue.rules import component_topic, service_topic
 from portal.errors import RuleViolation
 from portal.language import LANGUAGES
 from portal.notifications.kinds import told_to_subscribers
 from portal.notifications.subscribers.rules import finer_in, kinds_in
+from portal.services.queries.everybody import told_to_all
 
 ALL, SOME = "all", "some"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What somebody may choose to hear of: components, and services (id, name) that every company has."""
+
+    components: list[LiveComponent]
+    services: list[tuple[int, str]]
+
+    def __bool__(self) -> bool:
+        return bool(self.components or self.services)
+
+    def topics(self) -> dict[tuple[str, str], str]:
+        """The topic of each part, by the name of its field and what is ticked there."""
+        return {("components", each.public_id): component_topic(each.id) for each in self.components} | {
+            ("services", str(service_id)): service_topic(service_id) for service_id, _name in self.services
+        }
 
 
 def by_group(components: Iterable[LiveComponent]) -> list[tuple[str, list[LiveComponent]]]:
@@ -27,7 +47,7 @@ def by_group(components: Iterable[LiveComponent]) -> list[tuple[str, list[LiveCo
 
 
 class ChoiceForm(FlaskForm):
-    """What to hear of, of which components, and in which language.
+    """What to hear of, of which components and services, and in which language.
 
     Components are named by their public ids; what subscribers hold is the topic of the row.
     """
@@ -39,36 +59,40 @@ class ChoiceForm(FlaskForm):
         default=ALL,
     )
     components = SelectMultipleField(_("Parts"), validate_choice=False)
+    services = SelectMultipleField(_("Services"), validate_choice=False)
     language = SelectField(_("Language of the mails"), choices=[SelectChoice(*each) for each in LANGUAGES.items()])
 
-    def offer(self) -> list[LiveComponent]:
-        """Read what there is to choose; call it before anything else."""
+    def offer(self) -> Parts:
+        """Read what there is to choose here; call it before anything else. Three queries at most."""
         self.kinds.choices = [SelectChoice(topic, str(label)) for topic, label in told_to_subscribers().items()]
-        found = live_components()
-        self.components.choices = [SelectChoice(each.public_id, each.title) for each in found]
-        return found
+        parts = Parts(live_components(), told_to_all(access.portal()))
+        self.components.choices = [SelectChoice(each.public_id, each.title) for each in parts.components]
+        self.services.choices = [SelectChoice(str(service_id), name) for service_id, name in parts.services]
+        return parts
 
-    def show(self, topics: Collection[str], components: Collection[LiveComponent]) -> None:
+    def show(self, topics: Collection[str], parts: Parts) -> None:
         """Tick what somebody hears of today."""
         finer = finer_in(topics)
+        ticked = [named for named, topic in parts.topics().items() if topic in finer]
         self.kinds.data = kinds_in(topics)
         self.scope.data = SOME if finer else ALL
-        self.components.data = [each.public_id for each in components if component_topic(each.id) in finer]
+        self.components.data = [value for field, value in ticked if field == self.components.name]
+        self.services.data = [value for field, value in ticked if field == self.services.name]
 
-    def topics(self, components: Collection[LiveComponent], kept: Collection[str] = ()) -> list[str]:
-        """What was chosen, as topics. `kept` narrows too though it cannot be chosen here, such as a service.
+    def topics(self, parts: Parts, kept: Collection[str] = ()) -> list[str]:
+        """What was chosen, as topics. `kept` narrows too though it cannot be chosen here, such as a service of some.
 
-        RuleViolation where only some components are wanted and none is ticked.
+        RuleViolation where only some parts are wanted and none is ticked.
         """
         chosen = list(self.kinds.data or ())
         if self.scope.data != SOME:
             return chosen
-        ticked = set(self.components.data or ())
-        finer = [component_topic(each.id) for each in components if each.public_id in ticked]
+        ticked = {(field.name, value) for field in (self.components, self.services) for value in field.data or ()}
+        offered = parts.topics()
+        finer = [topic for named, topic in offered.items() if named in ticked]
         if not finer:
             raise RuleViolation(str(_("Tick at least one part, or choose everything.")), "components")
-        shown = {component_topic(each.id) for each in components}
-        return [*chosen, *finer, *(each for each in finer_in(kept) if each not in shown)]
+        return [*chosen, *finer, *sorted(finer_in(kept) - set(offered.values()))]
 
     def refuse(self, violation: RuleViolation) -> None:
         """Put a refusal beside the field it is about."""

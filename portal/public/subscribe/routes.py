@@ -24,7 +24,7 @@ from portal.notifications.subscribers import actions, queries, rooms
 from portal.notifications.subscribers.links import Link, manage_path, read_link
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import Purpose, SubscriberKind
-from portal.public.subscribe.forms import LinkForm, ManageForm, SignUpForm, WebhookForm, by_group
+from portal.public.subscribe.forms import LinkForm, ManageForm, Parts, SignUpForm, WebhookForm, by_group
 
 blueprint = Blueprint("public_subscribe", __name__, url_prefix="/subscribe")
 access.everybody(blueprint, Area.PUBLIC_STATUS)
@@ -42,22 +42,22 @@ def subscriber_actor() -> Actor:
 def sign_up() -> AnyResponse:
     """Ask to be told. The answer is the same whether anybody has the address or not."""
     form = SignUpForm()
-    components = form.offer()
+    parts = form.offer()
     if not form.is_submitted():
         form.kinds.data = usual_for_subscribers()
         form.language.data = current()
-        return _page("sign_up", form=form, components=components, is_sent="sent" in request.args)
+        return _page("sign_up", form=form, parts=parts, is_sent="sent" in request.args)
     if not form.validate():
-        return _page("sign_up", 422, form=form, components=components)
+        return _page("sign_up", 422, form=form, parts=parts)
     if form.website.data:
         return redirect_to(SENT)
     address, now = form.address.data or "", clock.utcnow()
     try:
-        topics = actions.checked_topics(form.topics(components))
+        topics = actions.checked_topics(form.topics(parts))
         address = actions.checked_address(address)
     except RuleViolation as violation:
         form.refuse(_in_words(violation))
-        return _page("sign_up", 422, form=form, components=components)
+        return _page("sign_up", 422, form=form, parts=parts)
     if wait := actions.take_letter(access.portal().id, address, ip=request.remote_addr, now=now):
         return access.too_often(wait)
     actions.sign_up(
@@ -77,21 +77,21 @@ def sign_up() -> AnyResponse:
 def sign_up_webhook() -> AnyResponse:
     """Have a machine told: its address is asked, and what reads there confirms it."""
     form = WebhookForm()
-    components = form.offer()
+    parts = form.offer()
     if not form.is_submitted():
         form.kinds.data = usual_for_subscribers()
         form.language.data = current()
-        return _page("webhook", form=form, components=components, is_sent="sent" in request.args)
+        return _page("webhook", form=form, parts=parts, is_sent="sent" in request.args)
     if not form.validate():
-        return _page("webhook", 422, form=form, components=components)
+        return _page("webhook", 422, form=form, parts=parts)
     if form.website.data:
         return redirect_to(WEBHOOK_SENT)
     try:
-        wait = sign_up_machine(form.address.data or "", form.topics(components), known(form.language.data))
+        wait = sign_up_machine(form.address.data or "", form.topics(parts), known(form.language.data))
     except RuleViolation as violation:
         events.rollback()
         form.refuse(_in_words(violation, is_machine=True))
-        return _page("webhook", 422, form=form, components=components)
+        return _page("webhook", 422, form=form, parts=parts)
     return access.too_often(wait) if wait else redirect_to(WEBHOOK_SENT)
 
 
@@ -157,17 +157,17 @@ def manage(token: str) -> AnyResponse:
     if subscriber is None:
         return _gone()
     form = ManageForm()
-    components = form.offer()
+    parts = form.offer()
     if request.method != "POST":
-        form.show(subscriber.topics, components)
+        form.show(subscriber.topics, parts)
         form.language.data, form.version.data = subscriber.language, str(subscriber.version)
-        return _manage_page(token, subscriber, form, components, may_change=may_change)
+        return _manage_page(token, subscriber, form, parts, may_change=may_change)
     if not may_change:
         abort(403)
     if not form.validate() or not (form.version.data or "").isdecimal():
-        return _manage_page(token, subscriber, form, components, 422, may_change=may_change)
+        return _manage_page(token, subscriber, form, parts, 422, may_change=may_change)
     try:
-        topics = form.topics(components, kept=subscriber.topics)
+        topics = form.topics(parts, kept=subscriber.topics)
         version = int(form.version.data or 0)
         actions.choose(
             subscriber,
@@ -179,7 +179,7 @@ def manage(token: str) -> AnyResponse:
         )
     except RuleViolation as violation:
         form.refuse(_in_words(violation))
-        return _manage_page(token, subscriber, form, components, 422, may_change=may_change)
+        return _manage_page(token, subscriber, form, parts, 422, may_change=may_change)
     events.commit()
     flash(_("Saved."))
     return redirect_to(f"/subscribe/manage/{token}")
@@ -229,14 +229,14 @@ def _of(link: Link | None) -> Subscriber | None:
 
 
 def _manage_page(
-    token: str, subscriber: Subscriber, form: ManageForm, components: object, status: int = 200, *, may_change: bool
+    token: str, subscriber: Subscriber, form: ManageForm, parts: Parts, status: int = 200, *, may_change: bool
 ) -> Response:
     return _page(
         "manage",
         status,
         subscriber=subscriber,
         form=form,
-        components=components,
+        parts=parts,
         token=token,
         may_change=may_change,
     )

@@ -67,6 +67,20 @@ def stated_for_all(domain_id: int, now: datetime) -> Sequence[GlobalService]:
     return sorted(services, key=lambda each: -each.status.rank)
 
 
+def told_to_all(domain: PortalDomain) -> list[tuple[int, str]]:
+    """The services everybody signed out may be told of here, by their ids, in their order: what every company holds and
+    the portal domain shows, nothing where it says nothing of services. Two queries, none where it says nothing."""
+    if not domain.shows_global_services:
+        return []
+    hidden = view_of(domain.id, None).hidden_services
+    found = db.session.execute(
+        select(Service.id, Service.name)
+        .where(Service.is_global, Service.archived_at.is_(None), Service.id.not_in(hidden))
+        .order_by(Service.position, Service.name_key)
+    )
+    return [(service_id, name) for service_id, name in found]
+
+
 def pages_telling(service_ids: Collection[int]) -> list[int]:
     """The portal domains whose public page says how any of these services is. One query."""
     is_told = select(Service.id).where(Service.id.in_(service_ids), Service.is_global).exists()

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from portal.audit.rules import Actor
-from portal.catalogue.models import Component
+from portal.catalogue.models import Component, Service
 from portal.clock import utcnow
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
@@ -23,7 +23,7 @@ from portal.notifications.subscribers import actions
 from portal.notifications.subscribers.links import confirm_path, manage_path
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import Purpose, SubscriberState
-from tests.conftest import NOW, Cast, token_in
+from tests.conftest import NOW, Cast, counted_queries, token_in
 
 Visitor = Callable[[str], FlaskClient]
 HOST = "a.portal.test"
@@ -194,6 +194,35 @@ def test_a_choice_is_changed_and_an_older_page_refused(visitor: Visitor, domain:
     assert client.post(path, data=form).status_code == 303
     assert (rows()[0].topics, rows()[0].language) == (["incidents", f"component:{part.id}", "service:9"], "de")
     assert client.post(path, data=form).status_code == 409
+
+
+def test_services_of_everybody_can_be_chosen_where_the_page_tells_of_them(
+    visitor: Visitor, domain: PortalDomain, part: Component, cast: Cast
+) -> None:
+    email, private, old = (
+        Service(name=name, name_key=name.lower(), is_global=is_global, created_at=NOW, archived_at=archived_at)
+        for name, is_global, archived_at in (("Email", True, None), ("Own line", False, None), ("Fax", True, NOW))
+    )
+    db.session.add_all([email, private, old])
+    db.session.commit()
+    client = visitor(HOST)
+    assert "Email</label>" not in client.get("/subscribe").text
+    refused = ask(client, scope="some", services=[str(email.id)])
+    assert refused.status_code == 422
+    domain.shows_global_services = True
+    db.session.commit()
+    shown = client.get("/subscribe").text
+    assert [name in shown for name in ("Email</label>", "Own line", "Fax")] == [True, False, False]
+    with counted_queries() as statements:
+        client.get("/subscribe")
+    assert len([each for each in statements if "FROM service" in each]) == 2
+    assert ask(client, scope="some", services=[str(private.id), str(old.id)]).status_code == 422
+    answer = ask(client, scope="some", services=[str(email.id), str(private.id)], components=[part.public_id])
+    assert answer.status_code == 303
+    rita = rows()[0]
+    assert rita.topics == ["incidents", f"component:{part.id}", f"service:{email.id}"]
+    manage = client.get(manage_path(rita.key, utcnow())).text
+    assert re.search(rf'name="services" value="{email.id}"[^>]* checked', manage)
 
 
 def test_a_shared_mailbox_asks_for_a_mail_first_but_one_click_works(visitor: Visitor, domain: PortalDomain) -> None:
