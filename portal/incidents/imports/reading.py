@@ -1,10 +1,10 @@
 """Reading the file: every part is checked, and what is wrong is named by its place in the file."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from portal import plaintext
 from portal.catalogue.models import OWN
@@ -27,6 +27,7 @@ MAINTENANCE_STATES = {
 IMPACTS = {impact.value: impact for impact in Impact} | {"maintenance": Impact.NONE}
 
 TITLE_LENGTH = 200
+"""Characters of titles and names that are kept; what is longer ends in an ellipsis."""
 
 _HTML = re.compile(r"</?(?:p|br|a|b|i|u|em|strong|small|var|code|pre|ul|ol|li|div|span|h[1-6]|table)\b[^<>]*>", re.I)
 
@@ -48,19 +49,19 @@ class GroupRead:
     public_id: str
     name: str
     position: int
-    created_at: datetime
+    created_at: datetime | None
 
 
 @dataclass(frozen=True)
 class ComponentRead:
-    """A component as it stands in the file; `group` is the id of its group there."""
+    """A component as it stands in the file; `group` is the id of its group there. Some do not say when they began."""
 
     public_id: str
     title: str
     description: str | None
     group: str | None
     position: int
-    created_at: datetime
+    created_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,13 @@ class _Place:
         return _without_control(self.value)
 
     def optional_text(self) -> str | None:
-        return None if self.value in (None, "") else self.text()
+        is_blank = self.value is None or (isinstance(self.value, str) and not self.value.strip())
+        return None if is_blank else self.text()
+
+    def name(self) -> str:
+        """A text on one line, cut where it is too long to be kept."""
+        found = " ".join(self.text().split())
+        return found if len(found) <= TITLE_LENGTH else found[: TITLE_LENGTH - 1] + "…"
 
     def number(self) -> int:
         if self.value is None:
@@ -132,7 +139,7 @@ class _Place:
         return found
 
     def optional_moment(self) -> datetime | None:
-        if self.value is None:
+        if self.value is None or self.value == "":
             return None
         try:
             moment = datetime.fromisoformat(self.text())
@@ -162,83 +169,115 @@ def _without_control(text: str) -> str:
 
 
 def read_history(data: object) -> History:
-    """Read a decoded document whole; RuleViolation naming the first place that cannot be used."""
+    """Read a decoded document whole; RuleViolation naming the first place that cannot be used.
+
+    What stands in it twice in the same words is read once, as where pages of a list overlap. Components may be missing,
+    as in `incidents.json`: then they are those that the reports name. Planned work may stand among the incidents.
+    """
     root = _Place(data)
     source = root["page"]["id"].text(40)
     if source == OWN:
         raise RuleViolation(f"page.id cannot be {OWN!r}: that is the name of what is made here.")
-    rows = list(root["components"].each())
-    groups = [_read_group(row) for row in rows if row["group"].value is True]
-    components = [_read_component(row) for row in rows if row["group"].value is not True]
-    listed = {component.public_id for component in components}
+    rows = list(root["components"].each()) if root["components"].value is not None else []
+    groups = _once([_read_group(row) for row in rows if _is_group(row)], "components")
+    components = _once([_read_component(row) for row in rows if not _is_group(row)], "components")
+    members = {
+        group.public_id: [each.public_id for each in components if each.group == group.public_id] for group in groups
+    }
+    if twice := next((each.public_id for each in components if each.public_id in members), None):
+        raise RuleViolation(f"components holds the id {twice!r} twice.")
+    planned = list(root["scheduled_maintenances"].each()) if root["scheduled_maintenances"].value else []
+    broken = []
+    for place in root["incidents"].each():
+        (planned if _is_planned(place) else broken).append(place)
+    incidents = _once([_read_incident(place, members) for place in broken], "incidents")
+    maintenances = _once([_read_maintenance(place, members) for place in planned], "scheduled_maintenances")
+    listed = {component.public_id for component in components} | members.keys()
     gone: dict[str, ComponentRead] = {}
-
-    def reports(name: str, read: Callable[[_Place], ReportRead]) -> list[ReportRead]:
-        found = []
-        places = root[name]
-        for place in places.each():
-            found.append(read(place))
-            if place["components"].value is not None:
-                named = [_read_component(each) for each in place["components"].each()]
-                gone.update({each.public_id: each for each in named if each.public_id not in listed})
-        return found
-
-    incidents = reports("incidents", _read_incident)
-    maintenances = reports("scheduled_maintenances", _read_maintenance) if root["scheduled_maintenances"].value else []
-    for name, ids in (
-        ("components", [row.public_id for row in components] + [row.public_id for row in groups]),
-        ("incidents", [report.public_id for report in incidents]),
-        ("scheduled_maintenances", [report.public_id for report in maintenances]),
-    ):
-        if len(ids) != len(set(ids)):
-            twice = next(each for each in ids if ids.count(each) > 1)
-            raise RuleViolation(f"{name} holds the id {twice!r} twice.")
+    for place in (*broken, *planned):
+        if place["components"].value is not None:
+            named = [_read_component(each) for each in place["components"].each() if not _is_group(each)]
+            gone.update({each.public_id: each for each in named if each.public_id not in listed})
     return History(source, groups, components, list(gone.values()), incidents, maintenances)
+
+
+def _is_group(place: _Place) -> bool:
+    return place["group"].value is True
+
+
+def _is_planned(place: _Place) -> bool:
+    """Whether what stands among the incidents is planned work, as where one list holds both."""
+    return place["scheduled_for"].value is not None and place["status"].value in tuple(MAINTENANCE_STATES)
+
+
+class _Known(Protocol):
+    @property
+    def public_id(self) -> str: ...
+
+
+Read = TypeVar("Read", bound=_Known)
+
+
+def _once(found: Iterable[Read], name: str) -> list[Read]:
+    """Each once, the first of those that are the same; RuleViolation where two of one id differ."""
+    known: dict[str, Read] = {}
+    for each in found:
+        if known.setdefault(each.public_id, each) != each:
+            raise RuleViolation(f"{name} holds the id {each.public_id!r} twice.")
+    return list(known.values())
 
 
 def _read_group(place: _Place) -> GroupRead:
     return GroupRead(
-        place["id"].text(40), place["name"].text(200), place["position"].number(), place["created_at"].moment()
+        place["id"].text(40), place["name"].name(), place["position"].number(), place["created_at"].optional_moment()
     )
 
 
 def _read_component(place: _Place) -> ComponentRead:
     return ComponentRead(
         public_id=place["id"].text(40),
-        title=place["name"].text(200),
+        title=place["name"].name(),
         description=place["description"].optional_text(),
         group=place["group_id"].optional_text(),
         position=place["position"].number(),
-        created_at=place["created_at"].moment(),
+        created_at=place["created_at"].optional_moment(),
     )
 
 
-def _read_incident(place: _Place) -> ReportRead:
+Members = Mapping[str, Sequence[str]]
+"""The ids of the components of each group, by the id of the group."""
+
+
+def _read_incident(place: _Place, members: Members) -> ReportRead:
     began_at = place["started_at"].optional_moment() or place["created_at"].moment()
-    return _read_report(place, STATES, began_at, place["resolved_at"].optional_moment())
+    return _read_report(place, STATES, members, began_at, place["resolved_at"].optional_moment())
 
 
-def _read_maintenance(place: _Place) -> ReportRead:
-    begins, ends = place["scheduled_for"].moment(), place["scheduled_until"].moment()
+def _read_maintenance(place: _Place, members: Members) -> ReportRead:
+    begins = place["scheduled_for"].moment()
+    # Some do not say until when: then until it was over, or for no time at all.
+    ends = place["scheduled_until"].optional_moment() or place["resolved_at"].optional_moment() or begins
     if ends < begins:
         raise RuleViolation(f"{place.path}.scheduled_until is before scheduled_for.")
-    return _read_report(place, MAINTENANCE_STATES, begins, ends)
+    return _read_report(place, MAINTENANCE_STATES, members, begins, ends)
 
 
-def _read_report(place: _Place, states: Collection[str], began_at: datetime, ended_at: datetime | None) -> ReportRead:
-    title = " ".join(place["name"].text().split())
-    updates = [_read_update(each, states) for each in place["incident_updates"].each()]
-    ids = [update.public_id for update in updates]
-    if not ids or len(ids) != len(set(ids)):
-        raise RuleViolation(f"{place.path}.incident_updates must hold at least one update, and none twice.")
-    updates.reverse()  # Newest first in the file; the sort keeps the order of those of one moment.
+def _read_report(
+    place: _Place, states: Collection[str], members: Members, began_at: datetime, ended_at: datetime | None
+) -> ReportRead:
+    updates = _once([_read_update(each, states) for each in place["incident_updates"].each()], place.path)
+    if not updates:
+        raise RuleViolation(f"{place.path}.incident_updates must hold at least one update.")
+    if updates[0].posted_at >= updates[-1].posted_at:
+        updates.reverse()  # Newest first, as usual; the sort keeps the order of those of one moment.
     updates.sort(key=lambda update: update.posted_at)
     components = place["components"]
     named = [each["id"].text(40) for each in components.each()] if components.value is not None else []
-    created_at = place["created_at"].moment()
+    hit = [component for each in named for component in members.get(each, [each])]
+    created_at = place["created_at"].optional_moment() or min(began_at, updates[0].posted_at)
     return ReportRead(
         public_id=place["id"].text(40),
-        title=title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…",
+        title=place["name"].name(),
         state=place["status"].choice(states),
         impact=place["impact"].choice(IMPACTS) if place["impact"].value is not None else "none",
         began_at=began_at,
@@ -246,7 +285,7 @@ def _read_report(place: _Place, states: Collection[str], began_at: datetime, end
         created_at=created_at,
         updated_at=place["updated_at"].optional_moment() or created_at,
         updates=tuple(updates),
-        components=tuple(dict.fromkeys(named)),
+        components=tuple(dict.fromkeys(hit)),
     )
 
 
@@ -254,7 +293,8 @@ def _read_update(place: _Place, states: Collection[str]) -> UpdateRead:
     return UpdateRead(
         public_id=place["id"].text(40),
         state=place["status"].choice(states),
-        body=as_markdown(place["body"].text()),
+        # A step that only the clock took has no words.
+        body=as_markdown(place["body"].optional_text() or ""),
         posted_at=place["display_at"].optional_moment() or place["created_at"].moment(),
     )
 

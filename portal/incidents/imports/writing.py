@@ -110,14 +110,18 @@ class _Tally:
 
 
 def _write_catalogue(history: History, tally: _Tally, now: datetime) -> dict[str, int]:
-    """Groups and components; returns component ids by their ids in the file."""
+    """Groups and components; returns component ids by their ids in the file. What does not say since when it is there
+    has been there since the first report."""
+    began = min((report.began_at for report in (*history.incidents, *history.maintenances)), default=now)
     groups = {
         row.public_id: row
         for row in db.session.scalars(select(ComponentGroup).where(ComponentGroup.source == history.source))
     }
     for group in history.groups:
         known = groups.get(group.public_id)
-        row = known or ComponentGroup(source=history.source, public_id=group.public_id, created_at=group.created_at)
+        row = known or ComponentGroup(
+            source=history.source, public_id=group.public_id, created_at=group.created_at or began
+        )
         differs = _assign(row, {"name": group.name, "position": group.position})
         tally.note(is_new=known is None, differs=differs)
         groups[group.public_id] = row
@@ -129,6 +133,7 @@ def _write_catalogue(history: History, tally: _Tally, now: datetime) -> dict[str
     for component, is_gone in [(each, False) for each in history.components] + [(each, True) for each in history.gone]:
         known_component = components.get(component.public_id)
         if known_component is not None and is_gone:
+            tally.note(is_new=False, differs=False)
             continue
         group_row = groups.get(component.group or "")
         wanted = {
@@ -140,7 +145,7 @@ def _write_catalogue(history: History, tally: _Tally, now: datetime) -> dict[str
         line = known_component or Component(
             source=history.source,
             public_id=component.public_id,
-            created_at=component.created_at,
+            created_at=component.created_at or began,
             updated_at=now,
             archived_at=now if is_gone else None,
         )
