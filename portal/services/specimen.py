@@ -22,7 +22,8 @@ from portal.notifications.queries import homes_of
 from portal.notifications.templates.placeholders import filled_in_html
 from portal.notifications.templates.rules import Words, filled_for
 from portal.services.letters import BY_STATUS, DIGEST, Facts, mailed_as, wording_of
-from portal.services.mails import Firm, Held, moments_of, told_lately, values_for, written
+from portal.services.mails.filling import Firm, Held, values_for, written
+from portal.services.mails.telling import moments_of, told_lately
 from portal.services.models import ServiceUpdate
 from portal.services.queries.hearing import TOPIC
 from portal.services.rules import ServiceStatus, UpdateKind

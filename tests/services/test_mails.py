@@ -22,6 +22,7 @@ from portal.notifications.topics import topics_of_company
 from portal.notifications.wishes import BY_COMPANY, BY_PERSON, MUTED
 from portal.services import mails
 from portal.services.actions import Wanted, cancel_window, move_window
+from portal.services.mails.readers import muted_by, recipients, tell_channels
 from portal.services.models import ServiceUpdate, ServiceView, ServiceWindow, UpdateBroadcast
 from portal.services.queries.hearing import TOPIC, Untold, status_topic, who_hears
 from portal.services.rules import ServiceStatus
@@ -51,7 +52,7 @@ def broadcasts(update: ServiceUpdate) -> Sequence[Broadcast]:
 
 
 def everybody(broadcast: Broadcast) -> dict[str, Recipient]:
-    found, _cursor = mails.recipients(broadcast.selector, None, 1000, NOW)
+    found, _cursor = recipients(broadcast.selector, None, 1000, NOW)
     return {each.name: each for each in found}
 
 
@@ -123,9 +124,9 @@ def test_another_status_is_still_heard(cast: Cast, world: World) -> None:
 def test_who_mutes_it_before_the_mail_goes_gets_none(cast: Cast, world: World) -> None:
     (broadcast,) = broadcasts(state(cast, [world.holding_a.id], Wanted(ServiceStatus.DOWN), "1"))
     people = [(cast.alice.id, (cast.a.id,)), (cast.bob.id, (cast.a.id,))]
-    assert mails.muted_by(broadcast.selector, people, NOW) == frozenset()
+    assert muted_by(broadcast.selector, people, NOW) == frozenset()
     actions.choose_for_person(cast.alice, {status_topic(ServiceStatus.DOWN): False}, by=SYSTEM, now=NOW)
-    assert mails.muted_by(broadcast.selector, people, NOW) == {cast.alice.id}
+    assert muted_by(broadcast.selector, people, NOW) == {cast.alice.id}
 
 
 def test_where_services_are_closed_nobody_is_told(cast: Cast, world: World) -> None:
@@ -376,7 +377,7 @@ def test_the_end_of_a_window_tells_nobody_that_all_is_well_who_has_a_problem(cas
     announced = state(cast, [world.holding_a.id, also.id], scheduled(), "1")
     state(cast, [world.holding_a.id], Wanted(ServiceStatus.DOWN), "2", NOW + HOUR)
     selector = {**broadcasts(announced)[0].selector, "occasion": "ended"}
-    found, _cursor = mails.recipients(selector, None, 100, NOW)
+    found, _cursor = recipients(selector, None, 100, NOW)
     assert [each.name for each in found] == ["Charlie"]
 
 
@@ -387,7 +388,7 @@ def test_the_preview_says_who_is_told_and_who_not_and_why(cast: Cast, world: Wor
     actions.choose_for_person(cast.alice, {status_topic(ServiceStatus.DOWN): False}, by=SYSTEM, now=NOW)
     domains.set_override(cast.domain_b, cast.b, Area.SERVICES, False, by=SYSTEM, now=NOW)
     both = [world.holding_a.id, world.holding_b.id]
-    audience = mails.who_hears(both, Wanted(ServiceStatus.DOWN), NOW)
+    audience = who_hears(both, Wanted(ServiceStatus.DOWN), NOW)
     assert (audience.companies, audience.people, audience.digests) == (1, 1, 0)
     assert [(each.name, each.people) for each in audience.named_companies] == [("Alder Dental", 1)]
     assert [(each.name, each.company_name) for each in audience.named_people] == [("Bob", "Alder Dental")]
@@ -401,7 +402,7 @@ def test_the_preview_names_what_is_never_mailed(cast: Cast, world: World) -> Non
     view(cast, hidden_services=[world.internet.id])
     db.session.add(ServiceView(domain_id=cast.domain_b.id, company_id=cast.b.id, hidden_services=[world.internet.id]))
     db.session.flush()
-    audience = mails.who_hears([world.holding_a.id, world.holding_b.id], Wanted(ServiceStatus.DOWN), NOW)
+    audience = who_hears([world.holding_a.id, world.holding_b.id], Wanted(ServiceStatus.DOWN), NOW)
     assert audience.quiet_services == ("Hosted telephony",)
     assert [(each.name, each.reason) for each in audience.silent] == [("Birch Logistics", Untold.HIDDEN)]
     assert (audience.companies, audience.people) == (0, 0)
@@ -410,7 +411,7 @@ def test_the_preview_names_what_is_never_mailed(cast: Cast, world: World) -> Non
 def test_the_preview_tells_why_an_address_gets_nothing(cast: Cast, world: World) -> None:
     actions.unsubscribe(cast.alice.email, TOPIC, cast.alice.id, now=NOW)
     accounts.deactivate_person(cast.bob, version=cast.bob.version, by=SYSTEM, now=NOW)
-    audience = mails.who_hears([world.holding_a.id], Wanted(ServiceStatus.DOWN), NOW)
+    audience = who_hears([world.holding_a.id], Wanted(ServiceStatus.DOWN), NOW)
     assert {each.name: each.reason for each in audience.unreachable} == {
         "Alice": Unreached.UNSUBSCRIBED,
         "Bob": Unreached.DEACTIVATED,
@@ -433,14 +434,14 @@ def test_many_companies_cost_no_more_queries(cast: Cast, world: World) -> None:
     few = crowd(2, 0)
     (broadcast,) = broadcasts(state(cast, few, Wanted(ServiceStatus.DOWN), "1"))
     with counted_queries() as for_few:
-        mails.recipients(broadcast.selector, None, 1000, NOW)
-        mails.who_hears(few, Wanted(ServiceStatus.DOWN), NOW)
+        recipients(broadcast.selector, None, 1000, NOW)
+        who_hears(few, Wanted(ServiceStatus.DOWN), NOW)
     many = few + crowd(30, 2)
     (broadcast,) = broadcasts(state(cast, many, Wanted(ServiceStatus.DOWN), "2", NOW + HOUR))
     with counted_queries() as for_recipients:
-        found, _cursor = mails.recipients(broadcast.selector, None, 1000, NOW)
+        found, _cursor = recipients(broadcast.selector, None, 1000, NOW)
     with counted_queries() as for_preview:
-        audience = mails.who_hears(many, Wanted(ServiceStatus.DOWN), NOW)
+        audience = who_hears(many, Wanted(ServiceStatus.DOWN), NOW)
     assert len(found) == audience.people == 32
     assert len(audience.named_people) == 20
     assert len(for_recipients) <= 11
@@ -457,7 +458,7 @@ def test_channels_are_told_of_what_their_company_may_see(cast: Cast, world: Worl
         Listener(2, (cast.b.id,), "de", "UTC"),
         Listener(3, (), "en", "UTC"),
     ]
-    found = mails.tell_channels(broadcast.selector, listeners, NOW)
+    found = tell_channels(broadcast.selector, listeners, NOW)
     assert set(found) == {1, 2}
     assert {each.event for each in found.values()} == {"service_status.changed"}
     assert found[1].data["update"].keys() & {"text", "ticket", "ends_at"} == set()

@@ -17,7 +17,7 @@ from portal.notifications.templates.placeholders import filled, on_one_line
 from portal.notifications.templates.queries import own_words
 from portal.notifications.templates.rules import told
 from portal.services.letters import Facts, what_changed
-from portal.services.mails import written
+from portal.services.mails.filling import written
 from portal.services.queries.hearing import TOPIC, Audience
 from portal.services.rules import ServiceStatus, UpdateKind
 

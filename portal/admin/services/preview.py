@@ -11,9 +11,10 @@ from portal.errors import RuleViolation
 from portal.incidents.rules.templates import blanks
 from portal.notifications.arrival import Arrival
 from portal.notifications.outlook import arrival
-from portal.services.mails import SERVICE_STATUS, Audience, who_hears
+from portal.services.mails import SERVICE_STATUS
 from portal.services.notes import Hint, warnings
 from portal.services.queries.choosing import holdings_chosen, holdings_named
+from portal.services.queries.hearing import Audience, who_hears
 from portal.services.queries.settings import settings
 from portal.services.queries.standing import standing_of, was_mailed
 from portal.services.rules import PROBLEMS, ServiceStatus, Wanted

@@ -26,7 +26,7 @@ from portal.localtime import Reading, readings
 from portal.notifications.arrival import Arrival
 from portal.notifications.outlook import arrival
 from portal.services import actions
-from portal.services.mails import SERVICE_STATUS, Audience, who_hears
+from portal.services.mails import SERVICE_STATUS
 from portal.services.models import ServiceUpdate, ServiceWindow
 from portal.services.queries.acts import (
     Reached,
@@ -41,6 +41,7 @@ from portal.services.queries.acts import (
     windows_counted,
     windows_page,
 )
+from portal.services.queries.hearing import Audience, who_hears
 from portal.services.queries.settings import settings
 from portal.services.rules import ServiceStatus, UpdateKind, Wanted
 
