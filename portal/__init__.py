@@ -127,7 +127,7 @@ def _make_known() -> None:
     import portal.services.asking
     import portal.services.exports
     import portal.services.forgetting
-    import portal.services.mails
     import portal.services.models
     import portal.services.topics  # noqa: F401
     from portal.notifications.subscribers import announcing, records  # noqa: F401 (they too)
+    from portal.services import mails, merging  # noqa: F401 (and they)

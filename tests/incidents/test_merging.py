@@ -5,20 +5,35 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy import update as sql_update
 
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
+from portal.audit.models import AuditEntry
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.incidents import actions, queries
-from portal.incidents.models import Incident, IncidentComponent, IncidentFollower, IncidentUpdate
+from portal.incidents.actions import monitors
+from portal.incidents.actions.drafts import publish_draft
+from portal.incidents.actions.following import note_seen
+from portal.incidents.models import (
+    Incident,
+    IncidentComponent,
+    IncidentDraft,
+    IncidentFollower,
+    IncidentSighting,
+    IncidentUpdate,
+    MonitorCondition,
+)
 from portal.incidents.queries.conditions import visible_to
 from portal.incidents.queries.following import followers_of
 from portal.incidents.queries.merging import could_take, led_to, merged_into, touched_by
+from portal.incidents.queries.postmortems import postmortem_for_staff
 from portal.incidents.rules import Audience, Interval, Severity, State, Visibility
 from portal.incidents.rules.merging import joined, narrows, until
+from portal.incidents.rules.monitors import Shape, Signal
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.rules import BroadcastState, DeliveryState
-from tests.conftest import NOW, Cast
+from tests.conftest import NOW, Cast, counted_queries
 from tests.incidents.conftest import World
 from tests.incidents.test_actions import ADA, publish, stretches, update
 
@@ -187,6 +202,134 @@ def test_again_it_changes_nothing_and_two_at_once_do_not_both(world: World) -> N
         update(duplicate, None)
 
 
+def hangs_on(row: Any, incident: Incident) -> int:
+    return db.session.scalar(select(func.count()).select_from(row).where(row.incident_id == incident.id)) or 0
+
+
+def signal(title: str, *, is_over: bool = False) -> Signal:
+    """What a monitor says of the component with this title."""
+    return Signal(title.ljust(32, "x"), is_over, title, "", frozenset({title.lower()}))
+
+
+def test_every_key_to_a_report_goes_with_it_or_is_its_own_past(world: World) -> None:
+    """Whoever gives a table a key to a report says here what becomes of it when the report is merged."""
+    keys = {
+        table.name
+        for table in db.metadata.tables.values()
+        for each in table.foreign_keys
+        if each.target_fullname == "incident.id"
+    }
+    stays = {"incident_update", "incident_component", "impact_interval", "incident_revision"}
+    moves = {"incident_follower", "incident_sighting", "incident_acknowledgement", "postmortem"}
+    moves |= {"monitor_condition", "incident_draft", "service_update"}
+    assert keys == stays | moves
+
+
+def test_what_monitors_say_of_it_is_about_the_other(world: World, cast: Cast) -> None:
+    """One that was found to be about it, and one that opened the draft it was published from: both are asked about."""
+    duplicate, into = two(world)
+    monitor, _key = monitors.add_monitor("Watch", Shape.ALERTMANAGER, MAJOR, [], by=ADA, now=NOW)
+    monitors.hear(monitor.id, [signal("Fibre")], now=NOW)
+    monitors.hear(monitor.id, [signal("Spare")], now=NOW)
+    (draft,) = db.session.scalars(select(IncidentDraft)).all()
+    opened = publish_draft(draft, by=ADA, author_id=None, now=NOW)
+    assert [hangs_on(MonitorCondition, duplicate), hangs_on(IncidentDraft, opened)] == [1, 1]
+    merge(duplicate, into)
+    merge(opened, into, now=LATEST)
+    assert [hangs_on(MonitorCondition, into), hangs_on(IncidentDraft, into)] == [1, 1]
+    db.session.expire_all()
+    over = [signal("Fibre", is_over=True), signal("Spare", is_over=True)]
+    monitors.hear(monitor.id, over, now=LATEST + timedelta(minutes=1))
+    said = select(IncidentUpdate).where(IncidentUpdate.visibility == Visibility.PRIVATE)
+    (question,) = db.session.scalars(said).all()
+    assert (question.incident_id, "Watch says that it is over" in question.body) == (into.id, True)
+    assert publish_draft(draft, by=ADA, author_id=None, now=LATEST) is into, "the draft leads to what goes on"
+
+
+def test_a_signal_that_was_placed_while_it_was_merged_is_about_the_other(world: World) -> None:
+    duplicate, into = two(world)
+    monitor, _key = monitors.add_monitor("Watch", Shape.ALERTMANAGER, MAJOR, [], by=ADA, now=NOW)
+    monitors.hear(monitor.id, [signal("Fibre")], now=NOW)
+    merge(duplicate, into)
+    db.session.execute(sql_update(MonitorCondition).values(incident_id=duplicate.id))
+    db.session.expire_all()
+    monitors.hear(monitor.id, [signal("Fibre", is_over=True)], now=LATEST)
+    said = select(IncidentUpdate.incident_id).where(IncidentUpdate.visibility == Visibility.PRIVATE)
+    assert list(db.session.scalars(said)) == [into.id]
+
+
+def test_who_has_seen_it_for_one_company_has_seen_the_other_for_that_one(world: World, cast: Cast) -> None:
+    duplicate, into = two(world)
+    note_seen([into.id], cast.alice.id, cast.a.id, NOW)
+    note_seen([duplicate.id], cast.alice.id, cast.a.id, NOW)
+    note_seen([duplicate.id], cast.alice.id, cast.b.id, NOW)
+    merge(duplicate, into)
+    seen_for = select(IncidentSighting.incident_id, IncidentSighting.company_id).order_by(IncidentSighting.company_id)
+    assert [tuple(each) for each in db.session.execute(seen_for)] == [(into.id, cast.a.id), (into.id, cast.b.id)]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "kept"), [(60, None, 60), (None, 40, 40), (60, 40, 40), (30, 50, 30), (5, None, None)]
+)
+def test_the_earlier_promise_is_kept(world: World, own: int | None, others: int | None, kept: int | None) -> None:
+    """Minutes from the first report; it is merged after ten."""
+    promise = [timedelta(minutes=each) if each else None for each in (own, others)]
+    duplicate = publish({world.fibre.id: MAJOR}, idempotency_key="dup", next_update=promise[0])
+    into = publish({world.trunk.id: SLOW}, idempotency_key="into", next_update=promise[1])
+    merge(duplicate, into)
+    due_at = NOW + timedelta(minutes=kept) if kept else None
+    assert (into.next_update_due_at, duplicate.next_update_due_at, duplicate.nag_at) == (due_at, None, None)
+    assert into.nag_at is not None
+
+
+def test_where_the_other_is_fixed_no_promise_stands(world: World) -> None:
+    duplicate = publish({world.fibre.id: MAJOR}, idempotency_key="dup", next_update=timedelta(hours=1))
+    into = publish({world.trunk.id: SLOW}, idempotency_key="into")
+    update(duplicate, State.FIXED)
+    update(into, State.FIXED)
+    merge(duplicate, into, now=LATEST)
+    assert (into.state, into.next_update_due_at, into.nag_at) == (State.FIXED, None, None)
+
+
+def test_a_draft_of_a_postmortem_becomes_that_of_the_other_unless_it_has_one(world: World) -> None:
+    duplicate, into = two(world)
+    written = actions.write_postmortem(duplicate, "A fuse blew.", version=0, by=ADA, author_id=None, now=NOW)
+    theirs = actions.write_postmortem(into, "A digger.", version=0, by=ADA, author_id=None, now=NOW)
+    with pytest.raises(RuleViolation, match="Both have a postmortem"):
+        merge(duplicate, into)
+    actions.discard_postmortem(theirs, version=theirs.version, by=ADA, now=NOW)
+    merge(duplicate, into)
+    assert written.incident_id == into.id
+    update(into, State.FIXED, now=LATEST)
+    actions.publish_postmortem(into, written, notify=False, version=written.version, by=ADA, now=LATEST)
+    assert written.published_at == LATEST
+
+
+def test_what_moves_is_said_before(world: World, cast: Cast) -> None:
+    duplicate, into = two(world)
+    actions.acknowledge(duplicate, cast.a.id, cast.alice.id, by=ADA, now=NOW)
+    note_seen([duplicate.id], cast.bob.id, cast.a.id, NOW)
+    actions.write_postmortem(duplicate, "A fuse blew.", version=0, by=ADA, author_id=None, now=NOW)
+    duplicate.next_update_due_at = LATEST
+    db.session.flush()
+    both = [queries.incident_for_staff(each.id) for each in (duplicate, into)]
+    assert both[0] is not None
+    assert both[1] is not None
+    with counted_queries() as statements:
+        touched = touched_by(both[0], both[1], NOW)
+    assert len(statements) <= 16
+    assert touched.moved == [
+        (2, "people who have seen it count for the other."),
+        (1, "company that says it knows of it says so of the other."),
+        (1, "draft of a postmortem becomes that of the other."),
+    ]
+    assert touched.promised == LATEST
+    merge(duplicate, into)
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "incident.merge")).one()
+    assert entry.after is not None
+    assert entry.after["moved"] == {"incident_sighting": 2, "incident_acknowledgement": 1, "postmortem": 1}
+
+
 @pytest.mark.parametrize("case", ["itself", "fixed", "private", "merged", "merged already", "postmortem"])
 def test_what_cannot_be_merged_says_why(world: World, case: str) -> None:
     duplicate, into = two(world)
@@ -217,6 +360,7 @@ def test_a_merged_report_gets_no_postmortem_of_its_own(world: World) -> None:
     with pytest.raises(RuleViolation, match="merged into another"):
         actions.publish_postmortem(duplicate, written, notify=True, version=written.version, by=ADA, now=LATEST)
     assert (written.published_at, db.session.scalar(select(func.count(Broadcast.id)))) == (None, mailed)
+    assert postmortem_for_staff(duplicate.id) is None
 
 
 def test_what_was_merged_into_a_merged_one_goes_on_with_the_last(world: World) -> None:

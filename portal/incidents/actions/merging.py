@@ -1,9 +1,11 @@
 """Merging a report into another that tells of the same trouble."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, exists, update
+from sqlalchemy.orm import aliased
 from sqlalchemy.orm.attributes import flag_modified
 
 from portal import events
@@ -12,17 +14,21 @@ from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.incidents.actions.telling import cancel_mail, ring_customers
 from portal.incidents.actions.updating import post_update
-from portal.incidents.actions.writing import note, standing_of
+from portal.incidents.actions.writing import await_update, note, standing_of
 from portal.incidents.models import (
     Incident,
     IncidentAcknowledgement,
+    IncidentDraft,
     IncidentFollower,
     IncidentSighting,
+    MonitorCondition,
+    Postmortem,
 )
+from portal.incidents.parts import registered
 from portal.incidents.queries.merging import refusal
 from portal.incidents.queries.postmortems import postmortem_for_staff
 from portal.incidents.rules import State, Visibility
-from portal.incidents.rules.merging import joined
+from portal.incidents.rules.merging import joined, promised
 from portal.incidents.upkeep import settle
 
 RAW: Any = {"synchronize_session": False}
@@ -44,9 +50,11 @@ def merge(
 
     The other names what this one named, at the worse severity, in an update with this text, mailed only if `notify`
     says so. This one is over: it holds no component any more, its address leads to the other, its timeline is kept, and
-    so is how long it hit what it hit, for those who could see it. Mails about it that still wait are called off; who
-    follows it, has seen it or knows of it does so of the other. `version` is that of the duplicate. Raises
-    RuleViolation where somebody would lose sight of it.
+    so is how long it hit what it hit, for those who could see it. Mails about it that still wait are called off. What
+    hangs on it hangs on the other from then on: who follows it, has seen it or knows of it, what monitors say of it,
+    drafts, what was stated of services with it; the earlier promise to tell more is kept, unless the other is fixed.
+    Its own words stay what they were, with their wordings for some and what was changed of them. `version` is that of
+    the duplicate. Raises RuleViolation where somebody would lose sight of it.
     """
     if duplicate.merged_into_id == into.id:
         return
@@ -54,11 +62,9 @@ def merge(
         raise RuleViolation(why, "into")
     if duplicate.version != version:
         raise StaleEdit
-    written = postmortem_for_staff(duplicate.id)
-    if written is not None and written.published_at is not None:
-        raise RuleViolation("It has a postmortem that customers read: it cannot be merged any more.", "into")
     standing = standing_of(duplicate.id)
     before = {"state": duplicate.state, "into": None}
+    due_at = promised(into.next_update_due_at, duplicate.next_update_due_at, now)
     duplicate.merged_into_id, duplicate.merged_at = into.id, now
     duplicate.next_update_due_at = duplicate.nag_at = None
     if duplicate.resolved_at is None:
@@ -80,8 +86,10 @@ def merge(
         now=now,
         idempotency_key=idempotency_key,
     )
-    for row in (IncidentFollower, IncidentSighting, IncidentAcknowledgement):
-        _move(row, duplicate.id, into.id)
+    if into.resolved_at is None and due_at is not None:
+        into.next_update_due_at = due_at
+        await_update(into, now)
+    moved = _move_all(duplicate.id, into.id)
     flag_modified(into, "title")
     db.session.flush()
     events.ring(events.STAFF)
@@ -93,16 +101,45 @@ def merge(
         by=by,
         now=now,
         before=before,
-        after={"state": duplicate.state, "into": into.id, "notify": notify},
+        after={"state": duplicate.state, "into": into.id, "notify": notify, "moved": moved},
     )
 
 
-def _move(row: Any, from_id: int, to_id: int) -> None:
-    """Have what is noted of people and companies for one report stand for the other, where that has no word of them."""
-    whose = row.company_id if row is IncidentAcknowledgement else row.person_id
-    known = select(whose).where(row.incident_id == to_id)
-    db.session.execute(
-        update(row).where(row.incident_id == from_id, whose.not_in(known)).values(incident_id=to_id),
-        execution_options=RAW,
+OF_WHOM: Mapping[Any, Sequence[str]] = {
+    IncidentFollower: ("person_id",),
+    IncidentSighting: ("person_id", "company_id"),
+    IncidentAcknowledgement: ("company_id",),
+}
+"""What is noted for a report once for each of these."""
+
+
+def _move_all(from_id: int, to_id: int) -> dict[str, int]:
+    """Have what hangs on one report hang on the other; how many rows of each kind that were."""
+    moved = {row.__tablename__: _move_those(row, names, from_id, to_id) for row, names in OF_WHOM.items()}
+    # Past the versions: neither is anything that somebody has open to change.
+    moved |= {row.__tablename__: _move(row, from_id, to_id) for row in (MonitorCondition, IncidentDraft)}
+    if (written := postmortem_for_staff(from_id)) is not None:
+        written.incident_id = to_id
+        moved[Postmortem.__tablename__] = 1
+    for part in registered():
+        if part.move is not None:
+            part.move(from_id, to_id)
+    return {name: count for name, count in moved.items() if count}
+
+
+def _move_those(row: Any, names: Sequence[str], from_id: int, to_id: int) -> int:
+    """What is noted of people and companies, where the other has no word of them; what it has counts."""
+    other = aliased(row)
+    is_known = exists().where(
+        other.incident_id == to_id, *(getattr(other, name) == getattr(row, name) for name in names)
     )
+    count = _move(row, from_id, to_id, ~is_known)
     db.session.execute(delete(row).where(row.incident_id == from_id), execution_options=RAW)
+    return count
+
+
+def _move(row: Any, from_id: int, to_id: int, *conditions: ColumnElement[bool]) -> int:
+    moved = db.session.execute(
+        update(row).where(row.incident_id == from_id, *conditions).values(incident_id=to_id), execution_options=RAW
+    )
+    return cast(CursorResult[Any], moved).rowcount

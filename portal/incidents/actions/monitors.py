@@ -321,9 +321,14 @@ def _say_what_is_over(monitor: Monitor, ended: Sequence[MonitorCondition], now: 
 
 
 def _incident_of(condition: MonitorCondition) -> int | None:
-    if condition.incident_id is not None or condition.draft_id is None:
-        return condition.incident_id
-    return db.session.scalar(select(IncidentDraft.incident_id).where(IncidentDraft.id == condition.draft_id))
+    """The report it is about. One that was merged at the moment it was placed there leads on to the other."""
+    incident_id = condition.incident_id
+    if incident_id is None and condition.draft_id is not None:
+        incident_id = db.session.scalar(select(IncidentDraft.incident_id).where(IncidentDraft.id == condition.draft_id))
+    if incident_id is None:
+        return None
+    goes_on_as = func.coalesce(Incident.merged_into_id, Incident.id)
+    return db.session.scalar(select(goes_on_as).where(Incident.id == incident_id))
 
 
 def _stands(about: Any) -> bool:

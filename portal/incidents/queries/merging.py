@@ -3,19 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import distinct, func, select
 from sqlalchemy.orm import selectinload
 
 from portal.accounts.rules import Viewpoint
 from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
 from portal.extensions import db
-from portal.incidents.models import Incident, IncidentFollower, IncidentUpdate
+from portal.incidents.models import (
+    Incident,
+    IncidentAcknowledgement,
+    IncidentDraft,
+    IncidentFollower,
+    IncidentSighting,
+    IncidentUpdate,
+    MonitorCondition,
+    Postmortem,
+)
+from portal.incidents.parts import Part, registered
 from portal.incidents.queries import broadcast_keys, unfinished_broadcasts
 from portal.incidents.queries.conditions import visible_to, would_see
 from portal.incidents.rules import Severity, Visibility
-from portal.incidents.rules.merging import joined, narrows
+from portal.incidents.rules.merging import joined, narrows, promised
 from portal.notifications.models import Delivery
 from portal.notifications.rules import OPEN_STATES
 
@@ -28,7 +39,8 @@ class Touched:
     """What merging one report into another touches. `refusal` is why it cannot be done, else None.
 
     `components` are those the other names from then on, with their severity, or names as worse than now;
-    `companies` how many companies it concerns only from then on.
+    `companies` how many companies it concerns only from then on. `moved` is what goes with it, a number and the rest of
+    a sentence each, and `promised` when customers are still promised to hear next.
     """
 
     updates: int
@@ -36,11 +48,13 @@ class Touched:
     companies: int
     followers: int
     mails_waiting: int
+    moved: Sequence[tuple[int, str]]
+    promised: datetime | None
     refusal: str | None
 
 
 def refusal(duplicate: Incident, into: Incident) -> str | None:
-    """Why this report cannot be merged into the other, in a sentence; None where it can."""
+    """Why this report cannot be merged into the other, in a sentence; None where it can. At most one query."""
     if duplicate.id == into.id:
         return "Choose another report: this is the same."
     if duplicate.merged_into_id is not None:
@@ -49,11 +63,27 @@ def refusal(duplicate: Incident, into: Incident) -> str | None:
         return "The other was merged into another itself: choose that one."
     if duplicate.resolved_at is None and into.resolved_at is not None:
         return "The other is fixed, and this report is open: reopen the other first."
-    return narrows(duplicate.visibility, duplicate.audience, into.visibility, into.audience)
+    sight = narrows(duplicate.visibility, duplicate.audience, into.visibility, into.audience)
+    return sight or _of_postmortems(duplicate.id, into.id)
+
+
+def _of_postmortems(duplicate_id: int, into_id: int) -> str | None:
+    written = dict(
+        db.session.execute(
+            select(Postmortem.incident_id, Postmortem.published_at.is_not(None)).where(
+                Postmortem.incident_id.in_([duplicate_id, into_id])
+            )
+        ).all()
+    )
+    if written.get(duplicate_id):
+        return "It has a postmortem that customers read: it cannot be merged any more."
+    if len(written) > 1:
+        return "Both have a postmortem: discard the draft of this one first."
+    return None
 
 
 def touched_by(duplicate: Incident, into: Incident, now: datetime) -> Touched:
-    """What would happen; both with their components loaded. At most six queries."""
+    """What would happen; both with their components loaded. Seven queries, and one for each sort of what moves."""
     severities = {each.component_id: each.severity for each in duplicate.components}
     news = joined({each.component_id: each.severity for each in into.components}, severities)
     updates = select(func.count()).where(IncidentUpdate.incident_id == duplicate.id)
@@ -72,8 +102,52 @@ def touched_by(duplicate: Incident, into: Incident, now: datetime) -> Touched:
         companies=db.session.scalar(companies) or 0,
         followers=db.session.scalar(followers) or 0,
         mails_waiting=(db.session.scalar(mails) or 0) if waiting else 0,
+        moved=_moved(duplicate.id, now),
+        promised=promised(into.next_update_due_at, duplicate.next_update_due_at, now),
         refusal=refusal(duplicate, into),
     )
+
+
+OWN = (
+    Part(
+        "person who has seen it counts for the other.",
+        "people who have seen it count for the other.",
+        lambda incident_id, _now: _number(
+            func.count(distinct(IncidentSighting.person_id)), IncidentSighting, incident_id
+        ),
+    ),
+    Part(
+        "company that says it knows of it says so of the other.",
+        "companies that say they know of it say so of the other.",
+        lambda incident_id, _now: _number(func.count(), IncidentAcknowledgement, incident_id),
+    ),
+    Part(
+        "signal of a monitor about it is about the other.",
+        "signals of monitors about it are about the other.",
+        lambda incident_id, _now: _number(func.count(), MonitorCondition, incident_id),
+    ),
+    Part(
+        "draft it was published from leads to the other.",
+        "drafts it was published from lead to the other.",
+        lambda incident_id, _now: _number(func.count(), IncidentDraft, incident_id),
+    ),
+    Part(
+        "draft of a postmortem becomes that of the other.",
+        "drafts of a postmortem become those of the other.",
+        lambda incident_id, _now: _number(func.count(), Postmortem, incident_id),
+    ),
+)
+"""What this capability itself keeps under a report, beside those who follow it; `actions.merging` moves it."""
+
+
+def _moved(incident_id: int, now: datetime) -> list[tuple[int, str]]:
+    """What goes with a report, as far as there is any of it: a number, and the rest of a sentence."""
+    counts = [(each.how_many(incident_id, now), each) for each in (*OWN, *registered())]
+    return [(number, each.one if number == 1 else each.many) for number, each in counts if number]
+
+
+def _number(counted: Any, row: Any, incident_id: int) -> int:
+    return db.session.scalar(select(counted).select_from(row).where(row.incident_id == incident_id)) or 0
 
 
 def could_take(incident: Incident) -> Sequence[Incident]:

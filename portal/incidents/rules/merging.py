@@ -25,6 +25,11 @@ def joined(into: Mapping[int, Severity], duplicate: Mapping[int, Severity]) -> d
     return {each: severity for each, severity in found.items() if into.get(each) is not severity}
 
 
+def promised(into: datetime | None, duplicate: datetime | None, now: datetime) -> datetime | None:
+    """When customers of either were promised to hear next; None where no promise lies ahead."""
+    return min((each for each in (into, duplicate) if each is not None and each > now), default=None)
+
+
 def until(stretches: Mapping[int, list[Interval]], at: datetime) -> dict[int, list[Interval]]:
     """The stretches of a report up to the moment it was merged: what it says of later is said by the other."""
     return {

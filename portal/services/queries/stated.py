@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     CompoundSelect,
     Integer,
     Select,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    exists,
     func,
     literal,
     null,
@@ -98,6 +100,12 @@ def stated_under(incident_id: int, now: datetime) -> list[StatedPeriod]:
 
     Whoever marks it Fixed is asked whether these are over too. One query.
     """
+    under = select(StatedPeriod).where(*is_stated_under(incident_id, now))
+    return list(db.session.scalars(under.order_by(StatedPeriod.holding_id)))
+
+
+def is_stated_under(incident_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The same as conditions over stated periods."""
     named = select(IncidentComponent.component_id).where(IncidentComponent.incident_id == incident_id)
     through_service = select(ServiceDependency.service_id).where(
         ServiceDependency.component_id.in_(named), is_valid(ServiceDependency, now)
@@ -105,17 +113,10 @@ def stated_under(incident_id: int, now: datetime) -> list[StatedPeriod]:
     by_itself = select(HoldingDependency.holding_id).where(
         HoldingDependency.component_id.in_(named), is_valid(HoldingDependency, now)
     )
-    return list(
-        db.session.scalars(
-            select(StatedPeriod)
-            .join(Holding, Holding.id == StatedPeriod.holding_id)
-            .where(
-                StatedPeriod.ended_at.is_(None),
-                is_valid(Holding, now),
-                StatedPeriod.service_id.in_(through_service) | StatedPeriod.holding_id.in_(by_itself),
-            )
-            .order_by(StatedPeriod.holding_id)
-        )
+    return (
+        StatedPeriod.ended_at.is_(None),
+        exists().where(Holding.id == StatedPeriod.holding_id, is_valid(Holding, now)),
+        StatedPeriod.service_id.in_(through_service) | StatedPeriod.holding_id.in_(by_itself),
     )
 
 

@@ -193,6 +193,7 @@ def test_merging_says_what_it_touches_and_leads_to_the_other(
     world: World, incident: Incident, cast: Cast, sign_in: SignIn
 ) -> None:
     other = report("Exchange burns", {world.exchange.id: MAJOR})
+    actions.acknowledge(incident, cast.a.id, cast.alice.id, by=SYSTEM, now=NOW)
     db.session.commit()
     client = sign_in(cast.ada)
     where = path(incident, "/merge")
@@ -200,6 +201,7 @@ def test_merging_says_what_it_touches_and_leads_to_the_other(
     told = page.find(class_="merge-touches")
     assert told is not None
     assert "called off" in told.get_text()
+    assert "1 company that says it knows of it says so of the other." in " ".join(told.get_text(" ").split())
     fields = fields_of(client, f"{where}?into={other.id}", "merge")
     assert post(client, where, fields | {"body": ""}).status_code == 422
     answer = post(client, where, fields)
