@@ -9,28 +9,20 @@ from babel import Locale
 from portal.accounts.models import Company
 from portal.admin.forms import company_called
 from portal.admin.incidents.forms import WordingRow
-from portal.catalogue.queries import Reach, reach_of, reach_of_everyone
-from portal.catalogue.queries.hearing import TOPIC
-from portal.catalogue.queries.unreached import Stranded, stranded
-from portal.catalogue.rules import component_topic, service_topic
+from portal.catalogue.queries import Reach
+from portal.catalogue.queries.unreached import Stranded
 from portal.domains.queries import all_domains
 from portal.errors import RuleViolation
 from portal.incidents.actions.templates import known_values
+from portal.incidents.mails.reaching import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.models import Incident
-from portal.incidents.queries import companies_reached
+from portal.incidents.queries.concerned import NONE_STRANDED, concerned_by
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
-from portal.incidents.rules.telling import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.rules.templates import filled, still_open
 from portal.incidents.rules.wordings import WORDINGS_AT_MOST
 from portal.notifications.arrival import Arrival
 from portal.notifications.kinds import kind_named
 from portal.notifications.outlook import arrival
-from portal.notifications.subscribers.hearing import count_hearing
-
-NAMED_AT_MOST = 30
-"""How many companies a preview names; the rest is a number."""
-
-NONE_STRANDED = Stranded((), 0)
 
 
 @dataclass(frozen=True)
@@ -156,37 +148,34 @@ def preview_of(
     now: datetime,
 ) -> Preview:
     """The preview of a report or of its next update. At most twenty-two queries, whatever it reaches."""
-    affected = reach_of(sorted(component_ids), now)
     is_private = visibility is Visibility.PRIVATE
-    is_told = not is_private and not is_note
-    to_all = affected.concerns_everyone or (audience is Audience.EVERYONE and not affected_only)
-    mailed = None
-    if notify and is_told:
-        mailed = reach_of_everyone(now, sorted(component_ids)) if to_all else affected
-    is_public = mailed is not None and audience is Audience.EVERYONE and not affected_only
+    found = concerned_by(
+        component_ids,
+        audience=audience,
+        visibility=visibility,
+        is_note=is_note,
+        notify=notify,
+        affected_only=affected_only,
+        now=now,
+    )
+    affected, mailed = found.affected, found.mailed
     return Preview(
         shown=shown,
         verb=verb,
-        subscribers=_subscribers(affected, component_ids) if is_public else 0,
+        subscribers=found.subscribers,
         is_private=is_private,
         is_note=is_note,
         audience=audience,
         names_components=bool(component_ids),
         affected=affected,
-        companies=companies_reached(sorted(component_ids), now, NAMED_AT_MOST),
+        companies=found.companies,
         mailed=mailed,
         arrival=_arrival(mailed, affected, now) if mailed else None,
         arrival_affected=_arrival(affected, affected, now) if mailed else None,
-        own_words=own_words_for(shown.severity, shown.state) if is_told else (),
-        stranded=stranded(sorted(component_ids), now, NAMED_AT_MOST, is_for_all=to_all) if is_told else NONE_STRANDED,
+        own_words=() if is_private or is_note else own_words_for(shown.severity, shown.state),
+        stranded=found.stranded,
         texts=texts,
     )
-
-
-def _subscribers(affected: Reach, component_ids: Collection[int]) -> int:
-    """How many without a login hear of something that touches these components. Two queries."""
-    services = (service_topic(each.id) for each in affected.services)
-    return count_hearing(TOPIC, [*map(component_topic, component_ids), *services])
 
 
 def _arrival(told: Reach, affected: Reach, now: datetime) -> Arrival:
