@@ -508,13 +508,15 @@ def local_time(moment: datetime, style: str = "medium") -> str:
 
 def local_window(start: datetime, end: datetime | None) -> str:
     """From when to when in the reader's zone, the day once where both are of the same one: `21 Nov 2026, 14:00 – 16:00
-    GMT`. Where clocks change between them, each says which of them it is read from."""
+    GMT`. Where clocks change between them, each says which of them it is read from. The script of the
+    pages writes the same."""
     if end is None:
         return local_time(start)
     begins, ends = (each.astimezone(reader_zone()) for each in (start, end))
-    if (begins.date(), begins.tzname()) != (ends.date(), ends.tzname()):
+    if begins.tzname() != ends.tzname():
         return f"{local_time(start)} – {local_time(end)}"
-    return f"{_clock_time(begins.replace(tzinfo=None), language(), 'medium')} – {ends:%H:%M} {zone_word(ends)}"
+    ending = f"{ends:%H:%M} {zone_word(ends)}" if begins.date() == ends.date() else local_time(end)
+    return f"{_clock_time(begins.replace(tzinfo=None), language(), 'medium')} – {ending}"
 
 
 @lru_cache(maxsize=2048)

@@ -150,7 +150,7 @@ class TestTimes:
             assert local_window(self.now, self.now + timedelta(hours=2)) == "21 Nov 2026, 12:00 – 14:00 GMT"
             assert local_window(self.now, None) == "21 Nov 2026, 12:00 GMT"
             over_night = local_window(self.now, self.now + timedelta(hours=13))
-            assert over_night == "21 Nov 2026, 12:00 GMT – 22 Nov 2026, 01:00 GMT"
+            assert over_night == "21 Nov 2026, 12:00 – 22 Nov 2026, 01:00 GMT"
             assert (
                 local_window(change, change + timedelta(hours=1)) == "25 Oct 2026, 01:30 BST – 25 Oct 2026, 01:30 GMT"
             )

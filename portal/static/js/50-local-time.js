@@ -20,13 +20,26 @@
     return relative.format(Math.trunc(minutes / length), unit);
   };
 
+  // As local_window() on the server: the zone once unless clocks change between them, the day once if it is the same.
+  const read = (moment) => {
+    const text = absolute.format(moment);
+    const zone = text.slice(text.lastIndexOf(" "));
+    const bare = text.slice(0, -zone.length);
+    return { text, zone, bare, day: bare.slice(0, -5), clock: bare.slice(-5) };
+  };
+  const between = (start, end) => {
+    const [from, to] = [read(start), read(end)];
+    if (from.zone !== to.zone) return `${from.text} – ${to.text}`;
+    return `${from.bare} – ${from.day === to.day ? to.clock + to.zone : to.text}`;
+  };
+
   const refresh = () => {
     const own = document.documentElement.classList.contains("local-times");
     for (const time of document.querySelectorAll("time[data-ago], time[data-local]")) {
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       if (own) {
-        const text = absolute.format(moment);
+        const text = time.dataset.until ? between(moment, new Date(time.dataset.until)) : absolute.format(moment);
         if ("ago" in time.dataset) time.title = text;
         else if (time.textContent !== text) time.textContent = text;
       }
