@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from portal import events
 from portal.admin.maintenances.forms import StepForm
+from portal.admin.maintenances.letter import letter_of_step
 from portal.admin.maintenances.place import may_plan
 from portal.admin.maintenances.possible import STEPS, step_named
 from portal.admin.maintenances.preview import preview_of_step
@@ -53,7 +54,9 @@ def page(found: Maintenance, name: str, now: datetime, status: int = 200, *, for
     keys = {notify_key(update.id): update.id for update in found.updates}
     broadcasts = {keys[each.idempotency_key]: each for each in broadcasts_with(keys)}
     part = request.args.get("part", "timeline")
-    fragment = {"head": "_head"}.get(part, "_timeline") if wants_fragment() and request.method == "GET" else "_step"
+    preview = preview_of_step(found, step, form, now) if step else None
+    is_whole = not wants_fragment()
+    fragment = {"head": "_head"}.get(part, "_timeline") if not is_whole and request.method == "GET" else "_step"
     return render(
         "admin/maintenances/maintenance.html",
         f"admin/maintenances/{fragment}.html",
@@ -63,7 +66,8 @@ def page(found: Maintenance, name: str, now: datetime, status: int = 200, *, for
         step=step,
         steps=STEPS[stand],
         form=form,
-        preview=preview_of_step(found, step, form, now) if step else None,
+        preview=preview,
+        letter=letter_of_step(found, step, form, preview, now) if step and preview and is_whole else None,
         is_stale=status == 409,
         broadcasts=broadcasts,
         progress=progress_of_many(list(broadcasts.values()), now) if broadcasts else {},

@@ -14,6 +14,7 @@ from portal.accounts.rules import Permission
 from portal.admin.delays import done, saved
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.maintenances.forms import PlanForm, SeriesForm
+from portal.admin.maintenances.letter import letter_of_plan
 from portal.admin.maintenances.page import found_maintenance, only_read, page
 from portal.admin.maintenances.place import blueprint, may_plan
 from portal.admin.maintenances.preview import Preview, preview_of_plan
@@ -118,6 +119,17 @@ def preview_plan() -> Response:
     return preview_answer(form, preview_of_plan(form, clock.utcnow(), is_new=True))
 
 
+@blueprint.post("/mail")
+def mail_of_plan() -> Response:
+    """The mail that planning it as the form stands would send, as one of its readers gets it."""
+    access.require(Permission.INCIDENTS_PUBLISH)
+    only_read()
+    form, now = SeriesForm(), clock.utcnow()
+    preview = preview_of_plan(form, now, is_new=True)
+    template = "admin/incidents/letter.html"
+    return render(template, template, letter=letter_of_plan(form, preview, now))
+
+
 @blueprint.get("/<int:maintenance_id>")
 def maintenance(maintenance_id: int) -> Response:
     """One maintenance: where it stands, what can be done to it, and what was told of it."""
@@ -185,6 +197,7 @@ def preview_answer(form: PlanForm, preview: Preview, **context: Any) -> Response
 
 
 def _plan_page(form: SeriesForm, now: datetime, status: int = 200) -> Response:
+    preview = preview_of_plan(form, now, is_new=True)
     return render(
         "admin/maintenances/plan.html",
         "admin/maintenances/_plan_form.html",
@@ -195,7 +208,9 @@ def _plan_page(form: SeriesForm, now: datetime, status: int = 200) -> Response:
         action=url_for("admin_maintenances.plan"),
         preview_address=url_for("admin_maintenances.preview_plan"),
         back=url_for("admin_maintenances.index"),
-        preview=preview_of_plan(form, now, is_new=True),
+        preview=preview,
+        letter_address=url_for("admin_maintenances.mail_of_plan"),
+        letter=letter_of_plan(form, preview, now),
         now=now,
     )
 

@@ -12,6 +12,7 @@ from portal import access, clock, events
 from portal.accounts.rules import Permission
 from portal.admin.delays import done
 from portal.admin.maintenances.forms import StepForm
+from portal.admin.maintenances.letter import letter_of_step
 from portal.admin.maintenances.page import found_maintenance, only_read, page
 from portal.admin.maintenances.place import blueprint
 from portal.admin.maintenances.possible import step_named
@@ -35,6 +36,18 @@ def preview_step(maintenance_id: int) -> Response:
     template = "admin/maintenances/step_preview.html"
     preview = preview_of_step(found, step, form, now)
     return render(template, template, maintenance=found, step=step, form=form, preview=preview, now=now)
+
+
+@blueprint.post("/<int:maintenance_id>/mail")
+def mail_of_step(maintenance_id: int) -> Response:
+    """The mail a step would send as its form stands, as one of its readers gets it."""
+    access.require(Permission.INCIDENTS_PUBLISH)
+    only_read()
+    found, now, form = found_maintenance(maintenance_id), clock.utcnow(), StepForm()
+    step = step_named(state_of(found, now), request.args.get("do", ""))
+    letter = letter_of_step(found, step, form, preview_of_step(found, step, form, now), now)
+    template = "admin/incidents/letter.html"
+    return render(template, template, letter=letter)
 
 
 @blueprint.post("/<int:maintenance_id>/begin")
