@@ -14,10 +14,10 @@ from portal.catalogue.queries.unreached import Stranded
 from portal.domains.queries import all_domains
 from portal.errors import RuleViolation
 from portal.incidents.actions.templates import known_values
-from portal.incidents.mails.reaching import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.models import Incident
 from portal.incidents.queries.concerned import NONE_STRANDED, concerned_by
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
+from portal.incidents.rules.telling import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.rules.templates import filled, still_open
 from portal.incidents.rules.wordings import WORDINGS_AT_MOST
 from portal.notifications.arrival import Arrival
