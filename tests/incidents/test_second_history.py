@@ -22,6 +22,7 @@ from portal.incidents.models import (
     Maintenance,
     MaintenanceComponent,
     MaintenanceUpdate,
+    Postmortem,
 )
 from portal.incidents.rules import Impact, MaintenanceState, Severity, State
 from tests.conftest import NOW
@@ -80,6 +81,13 @@ def component(number: int, dice: random.Random) -> dict[str, Any]:
     return found | ({} if dice.random() < 0.5 else {"created_at": "2021-03-01T00:00:00+01:00"})
 
 
+def moved(dice: random.Random) -> list[dict[str, Any]]:
+    """What an update says it did to a component, or to one that is not on the page."""
+    words = ("operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance")
+    code = dice.choice(("cmp1", "cmp3", "elsewhere"))
+    return [{"code": code, "name": code, "old_status": dice.choice((*words, None)), "new_status": dice.choice(words)}]
+
+
 def report(number: int, components: list[dict[str, Any]], dice: random.Random) -> dict[str, Any]:
     """An incident, or planned work."""
     zone, begins = dice.choice(ZONES), datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=dice.uniform(0, 400))
@@ -93,7 +101,8 @@ def report(number: int, components: list[dict[str, Any]], dice: random.Random) -
             "body": dice.choice(BODIES),
             "created_at": at,
             "display_at": dice.choice((at, at, None)),
-            "affected_components": dice.choice((None, [], [{"code": "cmp1", "name": "Component 1"}])),
+            "affected_components": dice.choice((None, [], [{"code": "cmp1", "name": "Component 1"}], moved(dice))),
+            "deliver_notifications": dice.choice((True, False, None)),
         }
         for step, (state, at) in enumerate(zip(states, moments, strict=True))
     ]
@@ -146,7 +155,9 @@ def test_another_history_comes_in_whole_and_a_second_time_changes_nothing(sessio
     works = {row.public_id: row for row in db.session.scalars(select(Maintenance))}
     assert (rows.keys(), works.keys()) == (listed.keys() - planned, planned)
     assert first.updates == sum(len(listed[key]["incident_updates"]) for key in rows)
-    assert db.session.scalar(select(func.count()).select_from(IncidentUpdate)) == first.updates
+    explained = db.session.scalar(select(func.count()).select_from(Postmortem)) or 0
+    assert explained == sum(listed[key]["status"] == "postmortem" for key in rows)
+    assert db.session.scalar(select(func.count()).select_from(IncidentUpdate)) == first.updates - explained
     for key, row in rows.items():
         at = datetime.fromisoformat(listed[key]["started_at"] or listed[key]["created_at"])
         assert row.started_at == at
@@ -258,6 +269,94 @@ def test_what_was_restored_without_words_is_shown_as_that(session: None) -> None
     assert [str(markdown(body)) for body in bodies] == ["<p>Looking.</p>\n", ""]
 
 
+def told(*steps: tuple[str, str, list[tuple[str, str, str]] | None]) -> list[dict[str, Any]]:
+    """Updates an hour apart from ten o'clock, oldest first: the state, the words, and (component, before, after)."""
+    return [
+        {
+            "id": f"u{number}",
+            "status": state,
+            "body": body,
+            "created_at": f"2025-05-01T{10 + number}:00:00Z",
+            "deliver_notifications": number == 0,
+            "affected_components": moves
+            and [{"code": code, "name": code, "old_status": old, "new_status": new} for code, old, new in moves],
+        }
+        for number, (state, body, moves) in enumerate(steps)
+    ]
+
+
+UP, SLOW, PART, DOWN = "operational", "degraded_performance", "partial_outage", "major_outage"
+
+
+def stretches() -> list[tuple[str, Severity, int, int]]:
+    """What each component went through: its title, how badly, and from and until which hour of the day."""
+    rows = db.session.execute(
+        select(Component.title, ImpactInterval.severity, ImpactInterval.from_at, ImpactInterval.to_at)
+        .join(Component, Component.id == ImpactInterval.component_id)
+        .order_by(Component.title, ImpactInterval.from_at)
+    )
+    return [(title, severity, begin.hour, end.hour) for title, severity, begin, end in rows]
+
+
+def test_each_update_moves_what_it_says(session: None) -> None:
+    """Two components of one incident, each with a course of its own, and one that no update speaks of."""
+    data = small(
+        impact="critical",
+        components=[{"id": each, "name": each} for each in ("core", "web", "fax")],
+        incident_updates=told(
+            ("investigating", "Looking.", [("core", UP, DOWN), ("web", UP, UP)]),
+            ("identified", "A card.", [("core", DOWN, PART), ("web", UP, SLOW)]),
+            ("resolved", "Fixed.", [("core", PART, UP), ("web", SLOW, UP)]),
+        ),
+        resolved_at="2025-05-01T12:00:00Z",
+    )
+    import_statuspage(data, by=SYSTEM, now=NOW)
+    assert stretches() == [
+        ("core", Severity.MAJOR_OUTAGE, 10, 11),
+        ("core", Severity.PARTIAL_RTH, 11, 12),
+        ("fax", Severity.MAJOR_OUTAGE, 10, 12),
+        ("web", Severity.PERFORMANCE_ISSUE, 11, 12),
+    ]
+    assert db.session.scalars(select(IncidentUpdate.notify).order_by(IncidentUpdate.id)).all() == [True, False, False]
+    changed = import_statuspage(small(**data["incidents"][0] | {"name": "Calls failed"}), by=SYSTEM, now=NOW)
+    assert (changed.created, changed.updated) == (0, 1)
+    assert len(stretches()) == 4
+
+
+def test_what_was_told_when_it_was_over_tells_how_it_was_until_then(session: None) -> None:
+    data = small(impact="minor", components=[{"id": each, "name": each} for each in ("core", "web")])
+    data["incidents"][0]["incident_updates"] = told(("resolved", "It was.", [("core", DOWN, UP), ("web", UP, UP)]))
+    data["incidents"][0]["started_at"] = "2025-05-01T08:00:00Z"
+    import_statuspage(data, by=SYSTEM, now=NOW)
+    assert stretches() == [("core", Severity.MAJOR_OUTAGE, 8, 10), ("web", Severity.PERFORMANCE_ISSUE, 8, 10)]
+
+
+def test_the_impact_is_what_the_page_said_of_it(session: None) -> None:
+    """A page may call an incident worse than what it did to its components."""
+    steps = told(("investigating", "Looking.", [("core", UP, UP)]), ("resolved", "Fixed.", None))
+    data = small(impact="critical", components=[{"id": "core", "name": "core"}], incident_updates=steps)
+    import_statuspage(data, by=SYSTEM, now=NOW)
+    incident = db.session.scalars(select(Incident)).one()
+    assert (incident.impact, incident.impact_override, stretches()) == (Impact.CRITICAL, Impact.CRITICAL, [])
+
+
+def test_the_explanation_of_an_incident_is_a_postmortem(session: None) -> None:
+    steps = told(
+        ("investigating", "Looking.", None), ("resolved", "Fixed.", None), ("postmortem", "<p>A <b>card</b>.</p>", None)
+    )
+    data = small(status="postmortem", incident_updates=steps)
+    import_statuspage(data, by=SYSTEM, now=NOW)
+    incident, explained = db.session.scalars(select(Incident)).one(), db.session.scalars(select(Postmortem)).one()
+    assert (incident.state, incident.resolved_at) == (State.FIXED, datetime(2025, 5, 1, 11, tzinfo=UTC))
+    assert db.session.scalar(select(func.count()).select_from(IncidentUpdate)) == 2
+    assert (explained.public_id, explained.body, explained.notify) == ("u2", "A **card**.", False)
+    assert explained.published_at == datetime(2025, 5, 1, 12, tzinfo=UTC)
+    steps[2]["body"] = "A card, and its spare."
+    again = import_statuspage(data, by=SYSTEM, now=NOW)
+    assert (again.updated, db.session.scalars(select(Postmortem.body)).all()) == (1, ["A card, and its spare."])
+    assert import_statuspage(data, by=SYSTEM, now=NOW).updated == 0
+
+
 def differing(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     data = small()
     data["incidents"].append(dict(data["incidents"][0]))
@@ -270,6 +369,11 @@ def differing(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     [
         (differing(lambda each: each.update(name="Something else")), "incidents holds the id 'one' twice"),
         (small(incident_updates=[]), "incidents[0].incident_updates must hold at least one update"),
+        (small(incident_updates=[*told(("resolved", "Fixed.", None)), {}]), "incidents[0].incident_updates[1].id"),
+        (
+            small(incident_updates=[told(("resolved", "", None))[0] | {"affected_components": "all"}]),
+            "incidents[0].incident_updates[0].affected_components must be a list",
+        ),
         (small(started_at="2025-05-01T10:00:00"), "incidents[0].started_at must be a time with its zone"),
         (small(status="on fire"), "incidents[0].status must be one of investigating"),
         (

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from portal import plaintext
 from portal.catalogue.models import OWN
 from portal.errors import RuleViolation
-from portal.incidents.rules import Impact, MaintenanceState, State
+from portal.incidents.rules import STATUS_OF_SEVERITY, ComponentStatus, Impact, MaintenanceState, Severity, State
 
 STATES = {
     "investigating": State.INVESTIGATING,
@@ -24,6 +24,13 @@ MAINTENANCE_STATES = {
     "verifying": MaintenanceState.VERIFYING,
     "completed": MaintenanceState.COMPLETED,
 }
+POSTMORTEM = "postmortem"
+"""The state of the update that explains an incident, and of the incident from then on."""
+
+SEVERITIES = {status.value: severity for severity, status in STATUS_OF_SEVERITY.items()} | {
+    # Planned work is told of beside incidents, and hits nothing.
+    ComponentStatus.MAINTENANCE.value: Severity.NONE
+}
 IMPACTS = {impact.value: impact for impact in Impact} | {"maintenance": Impact.NONE}
 
 TITLE_LENGTH = 200
@@ -33,13 +40,27 @@ _HTML = re.compile(r"</?(?:p|br|a|b|i|u|em|strong|small|var|code|pre|ul|ol|li|di
 
 
 @dataclass(frozen=True)
+class MoveRead:
+    """What an update says of one component, by its id in the file: how it was, and how it is from then on."""
+
+    component: str
+    old: Severity
+    new: Severity
+
+
+@dataclass(frozen=True)
 class UpdateRead:
-    """An update as it stands in the file."""
+    """An update as it stands in the file. `notify` says whether the other page mailed it to its subscribers.
+
+    `moves` is empty where the file does not say what it moved.
+    """
 
     public_id: str
     state: str
     body: str
     posted_at: datetime
+    notify: bool
+    moves: tuple[MoveRead, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +87,7 @@ class ComponentRead:
 
 @dataclass(frozen=True)
 class ReportRead:
-    """An incident or a maintenance as it stands in the file, its updates oldest first."""
+    """An incident or a maintenance as it stands in the file, its updates oldest first, the postmortem beside them."""
 
     public_id: str
     title: str
@@ -78,6 +99,7 @@ class ReportRead:
     updated_at: datetime
     updates: tuple[UpdateRead, ...]
     components: tuple[str, ...]
+    postmortem: UpdateRead | None
 
 
 @dataclass(frozen=True)
@@ -187,7 +209,7 @@ def read_history(data: object) -> History:
     if twice := next((each.public_id for each in components if each.public_id in members), None):
         raise RuleViolation(f"components holds the id {twice!r} twice.")
     planned = list(root["scheduled_maintenances"].each()) if root["scheduled_maintenances"].value else []
-    broken = []
+    broken: list[_Place] = []
     for place in root["incidents"].each():
         (planned if _is_planned(place) else broken).append(place)
     incidents = _once([_read_incident(place, members) for place in broken], "incidents")
@@ -271,6 +293,8 @@ def _read_report(
     if updates[0].posted_at >= updates[-1].posted_at:
         updates.reverse()  # Newest first, as usual; the sort keeps the order of those of one moment.
     updates.sort(key=lambda update: update.posted_at)
+    # One that stands alone is all there is to show of the incident.
+    postmortem = updates.pop() if updates[-1].state == POSTMORTEM and len(updates) > 1 else None
     components = place["components"]
     named = [each["id"].text(40) for each in components.each()] if components.value is not None else []
     hit = [component for each in named for component in members.get(each, [each])]
@@ -286,6 +310,7 @@ def _read_report(
         updated_at=place["updated_at"].optional_moment() or created_at,
         updates=tuple(updates),
         components=tuple(dict.fromkeys(hit)),
+        postmortem=postmortem,
     )
 
 
@@ -296,6 +321,20 @@ def _read_update(place: _Place, states: Collection[str]) -> UpdateRead:
         # A step that only the clock took has no words.
         body=as_markdown(place["body"].optional_text() or ""),
         posted_at=place["display_at"].optional_moment() or place["created_at"].moment(),
+        notify=place["deliver_notifications"].value is True,
+        moves=_read_moves(place["affected_components"]),
+    )
+
+
+def _read_moves(place: _Place) -> tuple[MoveRead, ...]:
+    """What an update moved; what names no component, or no status after it, says nothing."""
+    if place.value is None:
+        return ()
+    named = [(each["code"].value, each["old_status"].value, each["new_status"].value) for each in place.each()]
+    return tuple(
+        MoveRead(code, SEVERITIES.get(old, Severity.NONE) if isinstance(old, str) else Severity.NONE, SEVERITIES[new])
+        for code, old, new in named
+        if isinstance(code, str) and isinstance(new, str) and new in SEVERITIES
     )
 
 

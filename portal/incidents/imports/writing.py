@@ -18,6 +18,7 @@ from portal.incidents.imports.reading import (
     MAINTENANCE_STATES,
     STATES,
     History,
+    MoveRead,
     ReportRead,
     UpdateRead,
     read_history,
@@ -30,17 +31,19 @@ from portal.incidents.models import (
     Maintenance,
     MaintenanceComponent,
     MaintenanceUpdate,
+    Postmortem,
     SeverityChange,
 )
 from portal.incidents.rules import (
     SEVERITY_OF_IMPACT,
     Entry,
-    Impact,
     MaintenanceState,
     Severity,
     State,
+    impact_of_life,
     intervals,
     severities_after,
+    standing_severities,
 )
 from portal.incidents.rules.maintenance import NOTICE_OF_STATE
 from portal.incidents.upkeep import interval_rows, refresh_history, write_intervals
@@ -68,8 +71,10 @@ class ImportReport:
 def import_statuspage(data: object, *, by: Actor, now: datetime, progress: Progress | None = None) -> ImportReport:
     """Import components, groups, incidents with their updates, and maintenance from a Statuspage v2 document.
 
-    `data` is the decoded JSON. An incident's severities follow from its imported impact. A report that differs
-    from the file is brought in line with it; updates written here stay. Raises RuleViolation naming the place
+    `data` is the decoded JSON. An incident's severities are those its updates name; of components that no update speaks
+    of, and in files that do not say what moved, they follow from the impact. A report that differs from the file is
+    brought in line with it; updates written here stay. Nobody is mailed: what is kept is whom the other page told.
+    Raises RuleViolation naming the place
     in the file that cannot be used; then nothing has been written.
     """
     history = read_history(data)
@@ -82,7 +87,7 @@ def import_statuspage(data: object, *, by: Actor, now: datetime, progress: Progr
     report = replace(
         tally.report(),
         incidents=len(history.incidents),
-        updates=sum(len(each.updates) for each in history.incidents),
+        updates=sum(len(each.updates) + (each.postmortem is not None) for each in history.incidents),
         maintenances=len(history.maintenances),
         components=len(history.components),
     )
@@ -174,48 +179,93 @@ def _write_incidents(
     known = {
         row.public_id: row for row in db.session.scalars(select(Incident).where(Incident.source == history.source))
     }
-    updates = _known(IncidentUpdate, IncidentUpdate.incident_id, [row.id for row in known.values()])
-    named = _named(IncidentComponent, IncidentComponent.incident_id, [row.id for row in known.values()])
+    ids = [row.id for row in known.values()]
+    updates = _known(IncidentUpdate, IncidentUpdate.incident_id, ids)
+    named = _named(IncidentComponent, IncidentComponent.incident_id, ids)
+    explained = _explained(ids)
     changed: list[tuple[Incident, ReportRead]] = []
     touched: set[int] = set()
     for number, report in enumerate(history.incidents, start=1):
-        ids = frozenset(components[each] for each in report.components)
+        hit = frozenset(_hit(report, components))
         row = known.get(report.public_id)
         is_new = row is None
         row = row or Incident(
             source=history.source, public_id=report.public_id, is_backfill=True, created_at=report.created_at
         )
-        differs = _assign(row, _incident_fields(report))
+        differs = _assign(row, _incident_fields(report, components))
         if not is_new:
             differs = differs or _differs(report.updates, updates.get(row.id, {}), STATES)
-            differs = differs or ids != named.get(row.id, frozenset())
+            differs = differs or hit != named.get(row.id, frozenset())
+            differs = differs or _explains_otherwise(report.postmortem, explained.get(row.id))
         tally.note(is_new=is_new, differs=differs)
         if is_new or differs:
             db.session.add(row)
             changed.append((row, report))
-            touched |= ids | named.get(row.id, frozenset()) if not is_new else ids
+            touched |= hit | named.get(row.id, frozenset()) if not is_new else hit
         if progress:
             progress(number, len(history.incidents))
     db.session.flush()
     _write_updates(changed, updates)
+    _write_postmortems(changed, explained)
     _write_impacts(changed, components)
     return frozenset(touched)
 
 
-def _incident_fields(report: ReportRead) -> dict[str, Any]:
+def _hit(report: ReportRead, components: Mapping[str, int]) -> dict[int, None]:
+    """The ids of the components an incident is about: those it names, and those its updates moved, in their order."""
+    moved = (move.component for update in report.updates for move in update.moves)
+    return dict.fromkeys(components[each] for each in (*report.components, *moved) if each in components)
+
+
+def _incident_fields(report: ReportRead, components: Mapping[str, int]) -> dict[str, Any]:
     state = STATES[report.state]
     last = report.updates[-1]
     impact = IMPACTS[report.impact]
+    timeline = _timeline(report, components)
+    worst = {severity for entry in timeline for severity in entry.named.values()}
+    follows = impact_of_life(standing_severities(timeline).values(), worst, state)
     return {
         "title": report.title,
         "state": state,
         "impact": impact,
-        # With components the impact follows from them; without, it is what the source said.
-        "impact_override": None if report.components or impact is Impact.NONE else impact,
+        # What does not follow from the components is what the source said.
+        "impact_override": None if follows is impact else impact,
         "started_at": report.began_at,
         "resolved_at": (report.ended_at or last.posted_at) if state is State.FIXED else None,
         "public_updated_at": max(last.posted_at, report.updated_at),
     }
+
+
+def _explained(ids: Sequence[int]) -> dict[int, Postmortem]:
+    """The postmortems there are, by the id of their incident."""
+    found = (db.session.scalars(select(Postmortem).where(Postmortem.incident_id.in_(some))) for some in _portions(ids))
+    return {row.incident_id: row for rows in found for row in rows}
+
+
+def _explains_otherwise(wanted: UpdateRead | None, known: Postmortem | None) -> bool:
+    """Whether what is here explains an incident otherwise than the file. One written here stays where it has none."""
+    if wanted is None:
+        return False
+    return known is None or (known.body, known.published_at, known.notify) != _explanation(wanted)
+
+
+def _explanation(wanted: UpdateRead) -> tuple[str, datetime, bool]:
+    return wanted.body, wanted.posted_at, wanted.notify
+
+
+def _write_postmortems(changed: Sequence[tuple[Incident, ReportRead]], known: Mapping[int, Postmortem]) -> None:
+    for incident, report in changed:
+        wanted = report.postmortem
+        if wanted is None:
+            continue
+        row = known.get(incident.id) or Postmortem(
+            incident_id=incident.id, public_id=wanted.public_id, created_at=wanted.posted_at
+        )
+        if _explains_otherwise(wanted, row):
+            row.body, row.published_at, row.notify = _explanation(wanted)
+            row.changed_at = wanted.posted_at
+            db.session.add(row)
+    db.session.flush()
 
 
 def _known(model: Any, parent: Any, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -242,7 +292,8 @@ def _portions(ids: Sequence[int]) -> Iterable[Sequence[int]]:
 def _differs(wanted: Iterable[UpdateRead], known: Mapping[str, Any], states: Mapping[str, Any]) -> bool:
     return any(
         (row := known.get(entry.public_id)) is None
-        or (row.state, row.body, row.posted_at) != (states[entry.state], entry.body, entry.posted_at)
+        or (row.state, row.body, row.posted_at, row.notify)
+        != (states[entry.state], entry.body, entry.posted_at, entry.notify)
         for entry in wanted
     )
 
@@ -251,12 +302,20 @@ def _write_updates(changed: Sequence[tuple[Incident, ReportRead]], known: Mappin
     fresh = []
     for incident, report in changed:
         rows = known.get(incident.id, {})
+        if report.postmortem and (stray := rows.get(report.postmortem.public_id)):
+            # There was a time when it came in as one of the updates.
+            db.session.delete(stray)
         for entry in report.updates:
-            wanted = {"state": STATES[entry.state], "body": entry.body, "posted_at": entry.posted_at}
+            wanted = {
+                "state": STATES[entry.state],
+                "body": entry.body,
+                "posted_at": entry.posted_at,
+                "notify": entry.notify,
+            }
             if row := rows.get(entry.public_id):
                 _assign(row, wanted)
             else:
-                fresh.append({"incident_id": incident.id, "public_id": entry.public_id, "notify": False} | wanted)
+                fresh.append({"incident_id": incident.id, "public_id": entry.public_id} | wanted)
     db.session.flush()
     if fresh:
         db.session.execute(insert(IncidentUpdate), fresh)
@@ -287,18 +346,18 @@ def _write_impacts(changed: Sequence[tuple[Incident, ReportRead]], components: M
     change_rows: list[dict[str, Any]] = []
     stretches: list[dict[str, Any]] = []
     for incident, report in changed:
-        severity = SEVERITY_OF_IMPACT[IMPACTS[report.impact]]
-        hit = dict.fromkeys((components[each] for each in report.components), severity)
-        timeline = _timeline(report, hit)
+        timeline = _timeline(report, components)
         stretches += interval_rows(incident.id, intervals(timeline, report.began_at))
         standing: dict[int, Severity] = {}
         for entry, source in zip(timeline, report.updates, strict=False):
             after = severities_after(standing, entry.named, entry.state)
             begins_fixed = not standing and entry.state is State.FIXED
-            before = hit if begins_fixed else standing
+            before = entry.named if begins_fixed else standing
             change_rows += _changes(update_ids[incident.id, source.public_id], before, after)
             standing = after
-        final = dict.fromkeys(hit, Severity.NONE) if incident.resolved_at else standing
+        final = dict.fromkeys(_hit(report, components), Severity.NONE)
+        if not incident.resolved_at:
+            final |= standing
         standing_rows += [
             {"incident_id": incident.id, "component_id": component_id, "severity": each}
             for component_id, each in final.items()
@@ -309,15 +368,30 @@ def _write_impacts(changed: Sequence[tuple[Incident, ReportRead]], components: M
     write_intervals(stretches)
 
 
-def _timeline(report: ReportRead, hit: Mapping[int, Severity]) -> list[Entry]:
-    """What moves severities: the first update names them all; the end clears them even if no update says so."""
-    timeline = [
-        Entry(update.posted_at, STATES[update.state], hit if number == 0 else {})
-        for number, update in enumerate(report.updates)
+def _timeline(report: ReportRead, components: Mapping[str, int]) -> list[Entry]:
+    """What moves severities: each update what it says it moved; the first one also what no update speaks of, by the
+    impact of the whole. The end clears them even if no update says so."""
+    moves = [
+        {components[each.component]: each for each in update.moves if each.component in components}
+        for update in report.updates
     ]
+    of_all = SEVERITY_OF_IMPACT[IMPACTS[report.impact]]
+    unspoken = {each: of_all for each in _hit(report, components) if not any(each in moved for moved in moves)}
+    timeline = []
+    for number, (update, moved) in enumerate(zip(report.updates, moves, strict=True)):
+        state = STATES[update.state]
+        # A report that begins with its end tells how things were until then.
+        is_past = number == 0 and state is State.FIXED
+        named = {each: _until_then(move, of_all) if is_past else move.new for each, move in moved.items()}
+        timeline.append(Entry(update.posted_at, state, (unspoken | named) if number == 0 else named))
     if STATES[report.state] is State.FIXED and all(entry.state is not State.FIXED for entry in timeline):
         timeline.append(Entry(report.ended_at or timeline[-1].at, State.FIXED, {}))
     return timeline
+
+
+def _until_then(move: MoveRead, of_all: Severity) -> Severity:
+    """How bad a component was before the update that says it is over; where that is not said, as bad as the whole."""
+    return of_all if move.old is Severity.NONE else move.old
 
 
 def _changes(update_id: int, before: Mapping[int, Severity], after: Mapping[int, Severity]) -> Iterable[dict[str, Any]]:
@@ -374,7 +448,7 @@ def _write_maintenance_parts(
 ) -> None:
     for entry in report.updates:
         state = MAINTENANCE_STATES[entry.state]
-        wanted = {"state": state, "body": entry.body, "posted_at": entry.posted_at}
+        wanted = {"state": state, "body": entry.body, "posted_at": entry.posted_at, "notify": entry.notify}
         update = known.get(entry.public_id) or MaintenanceUpdate(maintenance_id=row.id, public_id=entry.public_id)
         _assign(update, wanted)
         update.kind = NOTICE_OF_STATE[state]
