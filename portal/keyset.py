@@ -85,6 +85,21 @@ def piece_of(statement: Select[T], wanted: Wanted) -> Piece[T]:
     return Piece(items, order.place_of(items[-1]) if len(found) > len(items) else None)
 
 
+def piece_among(found: Sequence[T], wanted: Wanted) -> Piece[T]:
+    """The same of what was counted in memory: the rows that are asked for, by attributes named as the columns are."""
+    order = wanted.order
+
+    def place(row: T) -> list[Any]:
+        return [getattr(row, column.key) for column in order.columns]
+
+    rows = sorted(found, key=place, reverse=order.is_descending)
+    if wanted.after:
+        after = order.values_at(wanted.after)
+        rows = [row for row in rows if (place(row) < after if order.is_descending else place(row) > after)]
+    items = rows[: wanted.limit]
+    return Piece(items, order.place_of(items[-1]) if len(rows) > len(items) else None)
+
+
 def _typed(value: Any, column: Any) -> Any:
     if isinstance(column.type, UTCDateTime):
         return _moment(value)

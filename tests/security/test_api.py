@@ -45,6 +45,7 @@ OPEN_TO_A = {
     "holdings": ("list_holdings", "read_holding", "read_holding_status"),
     "service_updates": ("list_service_updates", "read_service_update"),
     "service_windows": ("list_service_windows", "read_service_window"),
+    "availability": ("read_company_month", "list_holding_months"),
     "questions": ("ask_question",),
     "jobs": (
         *("list_jobs", "read_job", "list_job_messages", "read_job_message"),

@@ -49,7 +49,11 @@ class Resource(StrEnum):
     COMPONENTS = "components"
     COMPONENT_GROUPS = "component-groups"
     INCIDENTS = "incidents"
+    INCIDENT_DRAFTS = "incident-drafts"
+    INCIDENT_TEMPLATES = "incident-templates"
     MAINTENANCES = "maintenances"
+    ANNOUNCEMENTS = "announcements"
+    AVAILABILITY = "availability"
     SERVICES = "services"
     HOLDINGS = "holdings"
     SERVICE_UPDATES = "service-updates"
@@ -57,6 +61,7 @@ class Resource(StrEnum):
     QUESTIONS = "questions"
     BROADCASTS = "broadcasts"
     DELIVERIES = "deliveries"
+    SUBSCRIBERS = "subscribers"
     WEBHOOKS = "webhooks"
     JOBS = "jobs"
     QUOTES = "quotes"
@@ -74,6 +79,9 @@ class Right(IntEnum):
 
 _CATALOGUE = (Resource.COMPONENTS, Resource.COMPONENT_GROUPS, Resource.SERVICES, Resource.HOLDINGS)
 _STATUS = (Resource.INCIDENTS, Resource.MAINTENANCES, Resource.SERVICE_UPDATES, Resource.SERVICE_WINDOWS)
+_PREPARED = (Resource.INCIDENT_DRAFTS, Resource.INCIDENT_TEMPLATES, Resource.ANNOUNCEMENTS)
+"""What on screen only they see who publish: it may be unfinished, or not be meant for anybody yet."""
+
 _WORK = (Resource.JOBS, Resource.QUOTES)
 _PLAIN = (
     *_CATALOGUE,
@@ -84,9 +92,10 @@ _PLAIN = (
     Resource.COMPANIES,
     Resource.PORTALS,
     Resource.BROADCASTS,
+    Resource.AVAILABILITY,
 )
-"""What `read` reads. People and deliveries hold addresses, the audit trail holds everything, and webhooks say who is
-told of what elsewhere: they take more."""
+"""What `read` reads. People, deliveries and subscribers hold addresses, the audit trail holds everything, webhooks say
+who is told of what elsewhere, and what is prepared is not said yet: they take more."""
 
 
 def _reads(*resources: Resource) -> dict[Resource, Right]:
@@ -99,13 +108,15 @@ def _writes(*resources: Resource) -> dict[Resource, Right]:
 
 MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.READ: _reads(*_PLAIN),
-    Scope.WRITE: _reads(*_PLAIN) | _writes(*_CATALOGUE, *_STATUS, Resource.BROADCASTS),
+    Scope.WRITE: _reads(*_PLAIN)
+    | _writes(*_CATALOGUE, *_STATUS, *_PREPARED, Resource.BROADCASTS, Resource.AVAILABILITY),
     Scope.ADMIN: _writes(*Resource),
-    Scope.INCIDENTS: _reads(*_CATALOGUE) | _writes(*_STATUS),
+    Scope.INCIDENTS: _reads(*_CATALOGUE) | _writes(*_STATUS, *_PREPARED),
     Scope.CATALOGUE: _reads(Resource.COMPANIES) | _writes(*_CATALOGUE),
-    Scope.COMPANIES: _reads(*_CATALOGUE, Resource.PORTALS) | _writes(Resource.COMPANIES, Resource.PEOPLE),
+    Scope.COMPANIES: _reads(*_CATALOGUE, Resource.PORTALS, Resource.AVAILABILITY)
+    | _writes(Resource.COMPANIES, Resource.PEOPLE),
     Scope.PORTALS: _reads(Resource.COMPANIES) | _writes(Resource.PORTALS),
-    Scope.BROADCASTS: _reads(Resource.DELIVERIES) | _writes(Resource.BROADCASTS),
+    Scope.BROADCASTS: _reads(Resource.DELIVERIES) | _writes(Resource.BROADCASTS, Resource.SUBSCRIBERS),
     Scope.WEBHOOKS: _reads(Resource.COMPANIES) | _writes(Resource.WEBHOOKS),
     Scope.WORK: _reads(*_CATALOGUE, Resource.COMPANIES, Resource.WORK_STATUSES) | _writes(*_WORK),
     Scope.AUDIT: _reads(Resource.AUDIT),
@@ -113,14 +124,18 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
 """What each scope may do with each resource; what is not named it may not touch."""
 
 SCOPE_WORDS: dict[Scope, str] = {
-    Scope.READ: "Reads everything but people, deliveries, webhooks and the audit trail, so no e-mail address.",
-    Scope.WRITE: "Reads the same; changes incidents, service statuses and the catalogue, sends and steers broadcasts.",
+    Scope.READ: "Reads everything but drafts, templates, announcements, people, deliveries, subscribers, webhooks and "
+    "the audit trail, so no e-mail address.",
+    Scope.WRITE: "Reads the same; changes incidents, drafts, templates, announcements, service statuses, the catalogue "
+    "and how availability is counted, sends and steers broadcasts.",
     Scope.ADMIN: "Everything, addresses and the audit trail too.",
-    Scope.INCIDENTS: "Incidents, maintenance and service statuses; reads components, services and holdings.",
+    Scope.INCIDENTS: "Incidents with drafts and templates, maintenance, announcements and service statuses; reads "
+    "components, services and holdings.",
     Scope.CATALOGUE: "Components, services and holdings; reads companies.",
-    Scope.COMPANIES: "Companies and their people, addresses too; reads portals, services and holdings.",
+    Scope.COMPANIES: "Companies, what is agreed with them, and their people, addresses too; reads portals, services, "
+    "holdings and availability.",
     Scope.PORTALS: "Portal domains and what each shows; reads companies.",
-    Scope.BROADCASTS: "Broadcasts and their deliveries, addresses too.",
+    Scope.BROADCASTS: "Broadcasts, their deliveries and subscribers, addresses too.",
     Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
     Scope.WORK: "Jobs and quotes with their messages and files; reads work statuses, companies, services and holdings.",
     Scope.AUDIT: "Reads the audit trail.",
@@ -129,7 +144,9 @@ SCOPE_WORDS: dict[Scope, str] = {
 COMPANY_SCOPES = frozenset({Scope.READ})
 """The scopes a token of one company may have: its people change nothing of these resources themselves."""
 
-COMPANY_RESOURCES = frozenset({Resource.COMPANIES, Resource.QUESTIONS, *_CATALOGUE, *_STATUS, *_WORK})
+COMPANY_RESOURCES = frozenset(
+    {Resource.COMPANIES, Resource.QUESTIONS, Resource.AVAILABILITY, *_CATALOGUE, *_STATUS, *_WORK}
+)
 """What exists for a token of one company. Everything else is not there for it: people have addresses, and work statuses
 the names the office gives them."""
 

@@ -1,6 +1,5 @@
 """Forms of the availability rule and of what is agreed with a company."""
 
-from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Self
@@ -18,11 +17,6 @@ STALE = "Somebody else changed this in the meantime. Yours stands below; save ag
 AS_USUAL, COUNTED, LEFT_OUT = "usual", "counted", "left_out"
 
 
-def months_from(this: Month) -> Iterable[Month]:
-    """The months from which something may begin to hold: a year back, for what was agreed late, to some ahead."""
-    return (this.moved(offset) for offset in range(-12, 4))
-
-
 def _target(label: str) -> DecimalField:
     return DecimalField(label, places=None, validators=[Optional(), NumberRange(0, 100, "Between 0 and 100 percent.")])
 
@@ -35,7 +29,7 @@ class _TermsForm(VersionedForm):
 
     def offer(self, this: Month) -> Self:
         """Give the months that can be chosen."""
-        self.from_month.choices = [SelectChoice(str(each), f"{each.first_day:%B %Y}") for each in months_from(this)]
+        self.from_month.choices = [SelectChoice(str(each), f"{each.first_day:%B %Y}") for each in this.agreed_from()]
         return self
 
     @property

@@ -103,6 +103,18 @@ class Moment(fields.DateTime):
             raise ValidationError(sentence) from None
 
 
+class Percent(fields.Float):
+    """A share in percent, to the thousandth; inside it is a whole number of thousandths."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(validate=validate.Range(0, 100), **rest)
+
+    def _validated(self, value: Any) -> float:
+        if type(value) not in {int, float}:
+            raise self.make_error("invalid", input=value)
+        return float(value)
+
+
 class Day(fields.Date):
     """A day, written as RFC 3339 writes one."""
 

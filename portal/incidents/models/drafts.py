@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.models import Person
 from portal.database import Base, Versioned
-from portal.incidents.rules.drafts import Origin
+from portal.incidents.rules.drafts import Origin, Stage
 
 IS_OPEN = text("published_at IS NULL AND discarded_at IS NULL")
 
@@ -63,3 +63,10 @@ class IncidentDraft(Versioned, Base):
     def is_open(self) -> bool:
         """Neither published nor discarded."""
         return self.published_at is None and self.discarded_at is None
+
+    @property
+    def stage(self) -> Stage:
+        """What has become of it."""
+        if self.published_at is not None:
+            return Stage.PUBLISHED
+        return Stage.OPEN if self.discarded_at is None else Stage.DISCARDED

@@ -9,8 +9,16 @@ from sqlalchemy.orm import joinedload
 from portal.extensions import db
 from portal.incidents.models import IncidentDraft
 from portal.incidents.queries import Page
+from portal.incidents.rules.drafts import Origin, Stage
+from portal.keyset import Order, Piece, Wanted, piece_of
 
 DRAFTS_PER_PAGE = 20
+
+DRAFT_ORDERS = {
+    "-saved_at": Order((IncidentDraft.saved_at, IncidentDraft.id), is_descending=True),
+    "saved_at": Order((IncidentDraft.saved_at, IncidentDraft.id)),
+}
+"""How a machine may have them sorted."""
 
 
 def is_open() -> ColumnElement[bool]:
@@ -39,6 +47,30 @@ def drafts_page(page: int) -> Page[IncidentDraft] | None:
         return None
     found = db.session.scalars(_listed().limit(DRAFTS_PER_PAGE).offset((page - 1) * DRAFTS_PER_PAGE)).all()
     return Page(found, page, pages, total, DRAFTS_PER_PAGE)
+
+
+def drafts(
+    wanted: Wanted, *, stage: Stage, origin: Origin | None = None, is_scheduled: bool | None = None
+) -> Piece[IncidentDraft]:
+    """The drafts of which this has become, as a machine reads them, narrowed by what is not None. One query."""
+    statement = select(IncidentDraft).where(_is(stage))
+    if origin is not None:
+        statement = statement.where(IncidentDraft.origin == origin)
+    if is_scheduled is not None:
+        at = IncidentDraft.publish_at
+        statement = statement.where(at.is_not(None) if is_scheduled else at.is_(None))
+    return piece_of(statement, wanted)
+
+
+def _is(stage: Stage) -> ColumnElement[bool]:
+    """`IncidentDraft.stage` as a condition."""
+    match stage:
+        case Stage.OPEN:
+            return is_open()
+        case Stage.PUBLISHED:
+            return IncidentDraft.published_at.is_not(None)
+        case Stage.DISCARDED:
+            return and_(IncidentDraft.published_at.is_(None), IncidentDraft.discarded_at.is_not(None))
 
 
 def due_drafts(now: datetime, limit: int) -> list[int]:

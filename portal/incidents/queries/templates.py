@@ -9,6 +9,14 @@ from portal.extensions import db
 from portal.incidents.models import IncidentTemplate
 from portal.incidents.rules import Severity
 from portal.incidents.rules.starters import STARTERS
+from portal.keyset import Order, Piece, Wanted, piece_of
+
+TEMPLATE_ORDERS = {
+    "position": Order((IncidentTemplate.position, IncidentTemplate.id)),
+    "-id": Order((IncidentTemplate.id,), is_descending=True),
+    "id": Order((IncidentTemplate.id,)),
+}
+"""How a machine may have them sorted; by position as they are offered."""
 
 
 def live_templates() -> Sequence[IncidentTemplate]:
@@ -28,6 +36,15 @@ def archived_templates(limit: int) -> Sequence[IncidentTemplate]:
         .order_by(IncidentTemplate.archived_at.desc(), IncidentTemplate.id.desc())
         .limit(limit)
     ).all()
+
+
+def templates(wanted: Wanted, *, is_archived: bool | None = None) -> Piece[IncidentTemplate]:
+    """Templates as a machine reads them, narrowed by what is not None. One query."""
+    statement = select(IncidentTemplate)
+    if is_archived is not None:
+        at = IncidentTemplate.archived_at
+        statement = statement.where(at.is_not(None) if is_archived else at.is_(None))
+    return piece_of(statement, wanted)
 
 
 def template_by_id(template_id: int) -> IncidentTemplate | None:

@@ -261,6 +261,10 @@ class Month(NamedTuple):
         place = self.year * 12 + self.number - 1 + months
         return Month(place // 12, place % 12 + 1)
 
+    def agreed_from(self) -> list["Month"]:
+        """From which months something may begin to hold in this one: a year back, agreed late, to some ahead."""
+        return [self.moved(offset) for offset in range(-12, 4)]
+
     @property
     def first_day(self) -> date:
         """Its first day."""

@@ -18,6 +18,14 @@ class Origin(StrEnum):
     MAIL = "mail"
 
 
+class Stage(StrEnum):
+    """What has become of a draft."""
+
+    OPEN = "open"
+    PUBLISHED = "published"
+    DISCARDED = "discarded"
+
+
 @dataclass(frozen=True)
 class DraftContent:
     """A report as it would be published. Nothing of it is checked before it is.

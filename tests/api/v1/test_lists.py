@@ -1,6 +1,7 @@
 """Lists: pieces that follow each other, bounded queries, filters and orders by allow-list."""
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,14 +11,20 @@ from portal.accounts.actions import add_company, add_person
 from portal.accounts.rules.tokens import Scope
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
+from portal.domains.announcements.actions import announce
+from portal.domains.queries import all_domains
 from portal.extensions import db
 from portal.incidents import actions as incidents
+from portal.incidents.actions.drafts import save_draft
+from portal.incidents.actions.templates import TemplateContent, keep_template
 from portal.incidents.rules import Severity, State
+from portal.incidents.rules.drafts import DraftContent
 from portal.jobs.actions import create_item
 from portal.jobs.rules import WorkKind
 from portal.keyset import Order
 from portal.notifications.channels.actions import add_channel
 from portal.notifications.channels.rules import ChannelKind
+from portal.notifications.subscribers.actions import add as subscribe
 from portal.services.actions import set_status
 from portal.services.rules import Scope as StatedScope
 from portal.services.rules import ServiceStatus
@@ -36,9 +43,13 @@ LISTS = (
     "service-updates",
     "service-windows",
     "incidents",
+    "incident-drafts",
+    "incident-templates",
     "maintenances",
+    "announcements",
     "broadcasts",
     "deliveries",
+    "subscribers",
     "webhooks",
     "jobs",
     "quotes",
@@ -59,8 +70,13 @@ def few(cast: Cast) -> None:
     gather(12)
 
 
+TEMPLATES = 40
+"""So many templates at most, of those there may be."""
+
+
 def gather(count: int) -> None:
     now = clock.utcnow() - timedelta(minutes=200)
+    home = all_domains()[0]
     ring = catalogue.add_component("Ring", by=SYSTEM, now=now)
     for n in range(count):
         company = add_company(f"Company {n:03}", by=SYSTEM, now=now)
@@ -82,6 +98,22 @@ def gather(count: int) -> None:
             now=clock.utcnow(),
             idempotency_key=f"crowd-{n}",
         )
+        if n < TEMPLATES:
+            keep_template(TemplateContent(f"Template {n}", "Again."), by=SYSTEM, author_id=None, now=now)
+        save_draft(DraftContent(f"Draft {n}"), by=SYSTEM, author_id=None, now=now, idempotency_key=f"crowd-{n}")
+        announce(
+            home,
+            {home.language: {"title": f"News {n}"}},
+            starts_at=now + timedelta(minutes=n),
+            ends_at=None,
+            is_pinned=False,
+            by=SYSTEM,
+            author_id=None,
+            now=now,
+            idempotency_key=f"crowd-{n}",
+        )
+        agreed: dict[str, Any] = {"language": "en", "is_shared": False, "consent": "On paper", "by": SYSTEM, "now": now}
+        subscribe(home.id, f"subscriber-{n}@crowd.test", ["incidents"], **agreed)
         for kind in WorkKind:
             create_item(kind, f"Work {n:03}", company_id=company.id, by=SYSTEM, now=now)
         incidents.publish(

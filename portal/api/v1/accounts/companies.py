@@ -109,7 +109,7 @@ def read_company(company_id: int) -> Answer:
 
 @blueprint.changes("/<int:company_id>", CompanyChange, CompanyShape, summary="Rename a company")
 def change_company(company_id: int, body: dict[str, Any]) -> Answer:
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     version = expected_version(company.version)
     accounts.rename_company(company, body["name"], version=version, by=access.actor(), now=clock.utcnow())
     return Answer(_one(company))
@@ -118,7 +118,7 @@ def change_company(company_id: int, body: dict[str, Any]) -> Answer:
 @blueprint.does("/<int:company_id>/archive", CompanyShape, summary="Archive a company")
 def archive_company(company_id: int) -> Answer:
     """Its holdings end, its people are signed out and nothing is mailed for it any more. Its history stays."""
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     version = expected_version(company.version)
     catalogue.archive_company(company, version=version, by=access.actor(), now=clock.utcnow())
     return Answer(_one(company))
@@ -126,7 +126,7 @@ def archive_company(company_id: int) -> Answer:
 
 @blueprint.does("/<int:company_id>/restore", CompanyShape, summary="Take an archived company back")
 def restore_company(company_id: int) -> Answer:
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     version = expected_version(company.version)
     catalogue.restore_company(company, version=version, by=access.actor(), now=clock.utcnow())
     return Answer(_one(company))
@@ -135,7 +135,7 @@ def restore_company(company_id: int) -> Answer:
 @blueprint.lists("/<int:company_id>/memberships", ListQuery, MembershipShape, summary="List who acts for it")
 def list_memberships(company_id: int, query: dict[str, Any]) -> Piece[Any]:
     """Names only; addresses are with people, for which a token needs a scope of its own."""
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     found = memberships(wanted(query, MEMBERSHIP_ORDERS), company.id)
     return Piece([_member(each) for each in found.items], found.next)
 
@@ -145,7 +145,7 @@ def list_memberships(company_id: int, query: dict[str, Any]) -> Piece[Any]:
 )
 def set_membership(company_id: int, person_id: int) -> Answer:
     """Twice is harmless."""
-    company, person = _company(company_id), person_by_id(person_id)
+    company, person = company_of_staff(company_id), person_by_id(person_id)
     if person is None or (person.role is not None and access.key().scope is not Scope.ADMIN):
         # Staff are people of the API for the scope that sees them alone; to others even their names are not there.
         raise NotFound
@@ -159,7 +159,7 @@ def set_membership(company_id: int, person_id: int) -> Answer:
 @blueprint.removes("/<int:company_id>/memberships/<int:person_id>", summary="Let a person no longer act for it")
 def remove_membership(company_id: int, person_id: int) -> None:
     """The very next request of theirs for it is refused."""
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     ending = membership(company.id, person_id)
     if ending is None:
         raise NotFound
@@ -168,7 +168,7 @@ def remove_membership(company_id: int, person_id: int) -> None:
 
 @blueprint.lists("/<int:company_id>/admissions", ListQuery, AdmissionShape, summary="List where it signs in")
 def list_admissions(company_id: int, query: dict[str, Any]) -> Piece[Any]:
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     found = admissions(wanted(query, ADMISSION_ORDERS), company.id)
     return Piece([_admitted(each) for each in found.items], found.next)
 
@@ -181,7 +181,7 @@ def list_admissions(company_id: int, query: dict[str, Any]) -> Piece[Any]:
 )
 def set_admission(company_id: int, portal_id: int, body: dict[str, Any]) -> Answer:
     """Twice is harmless. A home is given up only by making another one."""
-    company, portal = _company(company_id), domain_by_id(portal_id)
+    company, portal = company_of_staff(company_id), domain_by_id(portal_id)
     if portal is None:
         raise NotFound
     domains.admit(company, portal, is_home=body["is_home"], by=access.actor(), now=clock.utcnow())
@@ -194,7 +194,7 @@ def set_admission(company_id: int, portal_id: int, body: dict[str, Any]) -> Answ
 @blueprint.removes("/<int:company_id>/admissions/<int:portal_id>", summary="Let it no longer sign in on a portal")
 def remove_admission(company_id: int, portal_id: int) -> None:
     """Its exceptions there go too. Refused for its home."""
-    company = _company(company_id)
+    company = company_of_staff(company_id)
     ending = admission(company.id, portal_id)
     if ending is None:
         raise NotFound
@@ -210,7 +210,7 @@ def _seen(company_id: int) -> Company:
     return company
 
 
-def _company(company_id: int) -> Company:
+def company_of_staff(company_id: int) -> Company:
     """The company, for what only staff do and see."""
     if access.key().company_id is not None:
         raise NotFound

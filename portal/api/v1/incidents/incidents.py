@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
 from portal.api.v1.fields import Id, InAddress, Moment, Number, Switch, SwitchInAddress, Text, Word
+from portal.api.v1.incidents.words import meant, wordings_to_set
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
@@ -122,7 +123,8 @@ class NamedComponent(Shape):
     severity = Word(Severity, required=True)
 
 
-def _named(**rest: Any) -> fields.List[Any]:
+def named_components(**rest: Any) -> fields.List[Any]:
+    """The field of a request that names components with their severities."""
     return fields.List(fields.Nested(NamedComponent), validate=validate.Length(max=1000), **rest)
 
 
@@ -141,12 +143,15 @@ class _Entry(Shape):
         allow_none=True,
         metadata={"description": "How soon customers are promised the next one.", "example": 30},
     )
+    wordings = wordings_to_set(
+        load_default=list, metadata={"description": "What some are told instead, on pages and in mails."}
+    )
 
 
 class NewIncident(_Entry):
     title = Text(required=True, least=1, most=200, metadata={"example": "North ring is slow"})
     state = Word(State, load_default=State.INVESTIGATING)
-    components = _named(
+    components = named_components(
         required=True, metadata={"description": "What it affects; empty says that it names none and concerns everyone."}
     )
     visibility = Word(Visibility, load_default=Visibility.PUBLIC)
@@ -156,7 +161,7 @@ class NewIncident(_Entry):
 
 class NewUpdate(_Entry):
     state = Word(State, allow_none=True, load_default=None, metadata={"description": "Null keeps the state."})
-    components = _named(
+    components = named_components(
         load_default=list, metadata={"description": "Severities that move; what is not named keeps its own."}
     )
     visibility = Word(
@@ -202,31 +207,32 @@ def publish_incident(body: dict[str, Any]) -> Answer:
         body["title"],
         body["state"],
         body["body"],
-        _severities(body["components"]),
+        severities_of(body["components"]),
         visibility=body["visibility"],
         audience=body["audience"],
         notify=body["notify"],
         mail_affected_only=body["mail_affected_only"],
         started_at=body.get("started_at"),
         next_update=_promise(body),
+        wordings=meant(body["wordings"]),
         idempotency_key=f"api:{token_hex(16)}",
         by=access.actor(),
         author_id=None,
         now=clock.utcnow(),
     )
-    shown = _shown(_incident(str(made.public_id)))
+    shown = _shown(incident_here(str(made.public_id)))
     return Answer(shown | {"broadcast_id": broadcast_about(first_update(made.id))}, f"/incidents/{made.id}")
 
 
 @blueprint.reads(NAME, IncidentShape, summary="Read an incident")
 def read_incident(incident_id: str) -> Answer:
-    return Answer(_shown(_incident(incident_id)))
+    return Answer(_shown(incident_here(incident_id)))
 
 
 @blueprint.changes(NAME, IncidentChange, IncidentShape, summary="Change what an incident is called and who sees it")
 def change_incident(incident_id: str, body: dict[str, Any]) -> Answer:
     """What becomes private disappears for customers at once, and mails about it that still wait are cancelled."""
-    found = _incident(incident_id)
+    found = incident_here(incident_id)
     actions.edit(
         found,
         title=body.get("title", found.title),
@@ -242,7 +248,7 @@ def change_incident(incident_id: str, body: dict[str, Any]) -> Answer:
 
 @blueprint.lists(f"{NAME}/updates", UpdateQuery, UpdateShape, summary="List the updates of an incident")
 def list_updates(incident_id: str, query: dict[str, Any]) -> Piece[Any]:
-    viewpoint, found = access.viewpoint(), _incident(incident_id)
+    viewpoint, found = access.viewpoint(), incident_here(incident_id)
     timeline = updates(wanted(query, update_orders(viewpoint)), viewpoint, found.id)
     return Piece([_shown_update(each) for each in timeline.items], timeline.next)
 
@@ -250,16 +256,17 @@ def list_updates(incident_id: str, query: dict[str, Any]) -> Piece[Any]:
 @blueprint.makes(f"{NAME}/updates", NewUpdate, PostedShape, summary="Post an update")
 def post_update(incident_id: str, body: dict[str, Any]) -> Answer:
     """If-Match is taken but not asked for: with it the update is refused where somebody else wrote in between."""
-    found = _incident(incident_id)
+    found = incident_here(incident_id)
     posted = actions.post_update(
         found,
         body["state"],
         body["body"],
-        _severities(body["components"]),
+        severities_of(body["components"]),
         visibility=body["visibility"],
         notify=body["notify"],
         mail_affected_only=body["mail_affected_only"],
         next_update=_promise(body),
+        wordings=meant(body["wordings"]),
         version=expected_version(found.version, is_optional=True),
         by=access.actor(),
         author_id=None,
@@ -274,35 +281,45 @@ def post_update(incident_id: str, body: dict[str, Any]) -> Answer:
 
 @blueprint.reads(UPDATE, UpdateShape, summary="Read an update")
 def read_update(incident_id: str, update_id: str) -> Answer:
-    return Answer(_shown_update(_update(_incident(incident_id), update_id)))
+    return Answer(_shown_update(update_of(incident_here(incident_id), update_id)))
 
 
 @blueprint.changes(UPDATE, UpdateChange, PostedShape, summary="Correct the text of an update")
 def change_update(incident_id: str, update_id: str, body: dict[str, Any]) -> Answer:
     """Nothing is mailed again. The ETag is that of the incident: its timeline is one thing."""
-    found = _incident(incident_id)
-    edited = _update(found, update_id)
+    found = incident_here(incident_id)
+    edited = update_of(found, update_id)
     version = expected_version(found.version)
     actions.edit_update(edited, found, body["body"], version=version, by=access.actor(), now=clock.utcnow())
     shown = _shown_update(edited, changes_of(edited.id))
     return Answer(shown | {"broadcast_id": broadcast_about(edited.id), "version": found.version})
 
 
-def _incident(name: str) -> Incident:
+def incident_here(name: str) -> Incident:
+    """The incident with this number or public id, if it exists for this token."""
     found = incident(access.viewpoint(), name, clock.utcnow())
     if found is None:
         raise NotFound
     return found
 
 
-def _update(of: Incident, name: str) -> IncidentUpdate:
+def incident_of_staff(name: str) -> Incident:
+    """The incident, for what only staff do and see."""
+    if not access.viewpoint().is_staff:
+        raise NotFound
+    return incident_here(name)
+
+
+def update_of(of: Incident, name: str) -> IncidentUpdate:
+    """The entry of its timeline with this number or public id, if it exists for this token."""
     found = update(access.viewpoint(), of.id, name)
     if found is None:
         raise NotFound
     return found
 
 
-def _severities(named: list[dict[str, Any]]) -> dict[int, Severity]:
+def severities_of(named: list[dict[str, Any]]) -> dict[int, Severity]:
+    """Severities by component; RuleViolation where one is named twice."""
     found = {each["component_id"]: each["severity"] for each in named}
     if len(found) != len(named):
         raise RuleViolation("A component is named twice.", "components")
