@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,15 +15,38 @@ from sqlalchemy import inspect, select
 
 from portal import clock, create_app, events
 from portal.accounts import actions as accounts
+from portal.accounts.models import Company, Person
 from portal.admin.leak_proof.doors import doors
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
+from portal.catalogue.models import Holding
 from portal.config import Settings
 from portal.database import read_only
 from portal.domains import actions as domains
 from portal.domains.rules import Area
 from portal.errors import RuleViolation
 from portal.extensions import db
+from portal.incidents.actions import compose, telling
+from portal.incidents.calendars import Account, Note, own_lines
+from portal.incidents.mails import maintenance as maintenance_mails
+from portal.incidents.models import (
+    CompanyContract,
+    Freeze,
+    Incident,
+    IncidentDraft,
+    IncidentRevision,
+    IncidentTemplate,
+    IncidentUpdate,
+    IncidentWording,
+    Maintenance,
+    MaintenanceSeries,
+    Monitor,
+    MonitorCondition,
+    Postmortem,
+    SlotRequest,
+)
+from portal.incidents.rules import Visibility
+from portal.incidents.rules.wordings import Wording
 from portal.jobs import exports, letters
 from portal.jobs.actions import create_item, move, quotes
 from portal.jobs.models import WorkMove, WorkStatus
@@ -35,7 +58,8 @@ from portal.jobs.queries.settings import revisions
 from portal.jobs.rules import Role, Showing, StatusTable, Unseen, WorkKind, resolve
 from portal.messages.models import Message
 from portal.notifications import kinds
-from portal.notifications.models import Broadcast
+from portal.notifications.models import Broadcast, Delivery
+from portal.notifications.subscribers.models import Subscriber
 from tests.conftest import NOW, Cast
 from tests.jobs.conftest import role, save
 from tests.security.world import World, checksum
@@ -46,19 +70,18 @@ PATIENCE = 600.0
 LEADS_NOWHERE = {
     "/metrics",
     "/files/<public_id>/small",
-    "/maintenances/<public_id>/slot",
-    "/calendar/<secret>.ics",
-    "/subscribe/confirm/<token>",
-    "/subscribe/manage/<token>",
+    "/api/v1/availability",
+    "/api/v1/availability/rule",
     "/api/v1/companies/<int:company_id>/admissions",
+    "/api/v1/companies/<int:company_id>/availability-contract",
     "/api/v1/companies/<int:company_id>/memberships",
     "/api/v1/components/<int:component_id>/services",
+    "/api/v1/components/<int:component_id>/status",
     "/api/v1/components/order",
-    "/api/v1/maintenances/<string(maxlength=40):maintenance_id>",
+    "/api/v1/incidents/<string(maxlength=40):incident_id>/updates/<string(maxlength=40):update_id>/wordings",
     "/api/v1/services/order",
 }
-"""Doors that refuse every customer, and those behind which A has nothing: small copies of pictures, maintenance, an
-address of its calendar; and those that only the link in a letter to a subscriber opens, who is no company's."""
+"""Doors that refuse every customer, and small copies of pictures, of which A has none."""
 
 
 def look(company_id: int, *rules: str, seconds: float = PATIENCE) -> Proof:
@@ -108,7 +131,7 @@ class TestTheProductAsItIs:
         found = look(world.cast.a.id)
         assert found.leaks == ()
         assert [each for each in found.unproven if not each.is_nothing] == []
-        assert {each.where for each in found.unproven} == LEADS_NOWHERE
+        assert {each.where for each in found.unproven} == LEADS_NOWHERE & {door.rule for door in doors()}
         assert all(found.counts[sort] for sort in Sort)
         assert found.words > 30
         assert checksum() == before
@@ -285,6 +308,116 @@ class TestLeaksThatArePutIn:
         """What an earlier save called it is the office's too."""
         spoiled("customer_jobs.jobs", _say(lambda _table: revisions(WorkKind.JOB)[0].table.rows[1].name))
         assert look(cast.a.id, "/jobs").leaks
+
+
+def _of(column: Any, *where: Any) -> Spoil:
+    """Gives away the newest of a column, as JSON escapes it."""
+
+    def told(_table: StatusTable) -> str:
+        value = db.session.scalar(select(column).where(*where).order_by(column.class_.id.desc()).limit(1))
+        return f"{value / 1000:.3f} %" if isinstance(value, int) else str(value)
+
+    return _say(told)
+
+
+PRIVATE = Visibility.PRIVATE
+
+OF_OTHERS = {
+    "calendar": ("/calendar/<secret>.ics", "public_own_calendar.company", _of(Freeze.reason), Sort.FEED),
+    "manage": ("/subscribe/manage/<token>", "public_subscribe.manage", _of(Company.name), Sort.PAGE),
+    "confirm": ("/subscribe/confirm/<token>", "public_subscribe.confirm", _of(Person.email), Sort.PAGE),
+    "subscribe": (
+        "/subscribe",
+        "public_subscribe.sign_up",
+        _of(Subscriber.consent, Subscriber.consent != ""),
+        Sort.PAGE,
+    ),
+    "work": ("/maintenances/<public_id>", "public_maintenances.maintenance", _of(SlotRequest.text), Sort.PAGE),
+    "asked": ("/maintenances/<public_id>/slot", "customer_maintenances.slot", _of(SlotRequest.answer), Sort.PAGE),
+    "freezes": ("/maintenances/freezes", "customer_maintenances.freezes", _of(Freeze.reason), Sort.PAGE),
+    "incident": (
+        "/incidents/<public_id>",
+        "public_incidents.incident",
+        _of(IncidentUpdate.body, IncidentUpdate.visibility == PRIVATE),
+        Sort.PAGE,
+    ),
+    "changes": ("/incidents/<public_id>", "public_incidents.incident", _of(IncidentRevision.before), Sort.PAGE),
+    "page": ("/status", "public_status.status", _of(Postmortem.body, Postmortem.published_at.is_(None)), Sort.PAGE),
+    "history": ("/status/history", "public_status.history", _of(Incident.title), Sort.PAGE),
+    "atom": ("/status/feed.atom", "public_feeds.feed", _of(IncidentWording.text), Sort.FEED),
+    "ics": ("/status/maintenance.ics", "public_calendar.maintenance", _of(Maintenance.title), Sort.FEED),
+    "badge": ("/status/badge.svg", "public_badge.badge", _of(IncidentDraft.title), Sort.SHEET),
+    "banner": ("/status/embed", "public_embed.frame", _of(Monitor.name), Sort.PAGE),
+    "summary": ("/api/v2/summary.json", "api_v2.summary", _of(MonitorCondition.text), Sort.FEED),
+    "months": (
+        "/services/availability/month.csv",
+        "customer_availability.as_csv",
+        _of(CompanyContract.target),
+        Sort.FEED,
+    ),
+    "api": ("/api/v1/incidents", "api_incidents.list_incidents", _of(IncidentTemplate.body), Sort.API),
+    "planned": ("/api/v1/maintenances", "api_maintenances.list_maintenances", _of(MaintenanceSeries.title), Sort.API),
+    "reach": ("/api/v1/companies", "api_companies.list_companies", _of(Delivery.address, Delivery.id == 1), Sort.API),
+}
+"""Doors at which something of reports and planned work is given away: the rule, its endpoint, what, and as what."""
+
+
+@pytest.fixture
+def something_held(cast: Cast) -> None:
+    service = catalogue.add_service("Hosted telephony", by=SYSTEM, now=NOW)
+    catalogue.add_holding(cast.a, service, by=SYSTEM, now=NOW, reference="HT-1")
+    events.commit()
+
+
+@pytest.mark.usefixtures("something_held")
+class TestLeaksOfReportsAndPlannedWork:
+    """What is another company's, or the staff's alone: one is put into each door, another each time."""
+
+    @pytest.mark.parametrize("given", OF_OTHERS.values(), ids=OF_OTHERS.keys())
+    def test_in_an_answer(
+        self, cast: Cast, spoiled: Callable[[str, Spoil], None], given: tuple[str, str, Spoil, Sort]
+    ) -> None:
+        rule, endpoint, how, sort = given
+        spoiled(endpoint, how)
+        # What leads there, beside the door itself.
+        found = look(cast.a.id, rule, "/", "/status", "/maintenances/<public_id>")
+        assert sort in _sorts(found)
+        assert all(leak.where.startswith(rule.partition("<")[0]) for leak in found.leaks)
+
+    def test_in_the_words_of_an_incident(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever picks among the wordings gives everybody the same one: the mail is another company's."""
+
+        def leaky(incident: Incident, update: IncidentUpdate, components: Any, wordings: Sequence[Wording] = ()) -> Any:
+            told = compose(incident, update, components, wordings)
+            theirs = {key.partition("-c")[0]: wording for key, wording in told.items() if "-c" in key}
+            return {key: theirs.get(key, wording) for key, wording in told.items()}
+
+        monkeypatch.setattr(telling, "compose", leaky)
+        found = look(cast.a.id, "/status")
+        assert {leak.what for leak in found.leaks} == {"what is told another company"}
+        assert _sorts(found) == {Sort.MAIL}
+
+    def test_in_the_call_of_a_webhook(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+        def leaky(*_given: Any) -> dict[str, Any]:
+            note = select(IncidentUpdate.body).where(IncidentUpdate.visibility == PRIVATE)
+            return {"incident": {}, "update": {"text": db.session.scalars(note).first()}, "components": []}
+
+        monkeypatch.setattr(telling, "facts_of", leaky)
+        found = look(cast.a.id, "/status")
+        assert {leak.what for leak in found.leaks} == {"a private update of an incident"}
+        assert _sorts(found) == {Sort.CALL}
+
+    def test_in_the_account_of_planned_work(self, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The part of a mail that programs read names the circuits of every company."""
+
+        def leaky(note: Note, accounts: Sequence[Account]) -> str:
+            every = db.session.scalars(select(Holding.reference)).all()
+            return own_lines(note, [replace(each, objects=every) for each in accounts])
+
+        monkeypatch.setattr(maintenance_mails, "own_lines", leaky)
+        found = look(cast.a.id, "/status")
+        assert {leak.what for leak in found.leaks} == {"the reference of another company"}
+        assert _sorts(found) == {Sort.MAIL}
 
 
 class TestWhatCannotBeLookedAt:

@@ -25,6 +25,7 @@ SORTS = {
     Sort.EXPORT: "Files of exports",
     Sort.API: "Answers of the API",
     Sort.MAIL: "Mails",
+    Sort.CALL: "Calls of webhooks",
     Sort.SHEET: "Style sheets, scripts and pictures",
 }
 """What is counted on the screen, in its order."""

@@ -95,7 +95,7 @@ def _proved(company_id: int, doors: Sequence[Door], now: datetime, seconds: floa
     begun = time.monotonic()
     with ground(begun + seconds) as found:
         guest = _guest(company_id)
-        further = list(_addresses(found, company_id))
+        further = [*_addresses(found, company_id), f"/api/v1/availability/{company_id}/{now:%Y-%m}"]
         plant(found, company_id, guest.person_id, now)
         walk = Walk(found, guest, {door.rule: door for door in doors}, now)
         walk.make_keys()
@@ -147,7 +147,7 @@ def _guest(company_id: int) -> Guest:
     ).one_or_none()
     if home is None or person is None:
         raise RuleViolation("Choose a company that has a home portal and somebody who signs in.", "company")
-    return Guest(company_id, person.id, person.email, person.password_stamp, home.host, home.base_url)
+    return Guest(company_id, person.id, person.email, person.password_stamp, home.id, home.host, home.base_url)
 
 
 def _addresses(found: Ground, company_id: int) -> Iterator[str]:

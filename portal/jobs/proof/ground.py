@@ -14,14 +14,43 @@ from typing import Any, cast
 
 from flask import current_app
 from flask_sqlalchemy.session import Session as FlaskSession
-from sqlalchemy import Column, MetaData, Select, Table, text
+from sqlalchemy import JSON, Column, MetaData, Select, Table, func, select, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from portal.database import Base, read_only
 from portal.extensions import db
 from portal.jobs.proof.words import Words
 
 Row = dict[str, Any]
+
+ROWS_AT_MOST = 5_000
+"""Rows of one table that are copied; the newest."""
+
+
+def blank(model: type[Base]) -> Row:
+    """A row with nothing in it but what its columns begin with."""
+    return {each.name: _beginning(each) for each in cast(Table, model.__table__).columns}
+
+
+def _beginning(column: Column[Any]) -> Any:
+    begins = column.default
+    if isinstance(begins, ScalarElementColumnDefault):
+        return begins.arg
+    # A list or a mapping begins empty; what is made of other columns is left to whoever fills the row.
+    is_made = isinstance(begins, CallableColumnDefault) and isinstance(column.type, JSON)
+    return cast(CallableColumnDefault, begins).arg(None) if is_made else None
+
+
+SEVERAL = {"title": "titles", "body": "bodies", "text": "texts"}
+"""What a text is called where a row holds it in further languages, each under its code."""
+
+
+def say(row: Row, **texts: str) -> Row:
+    """Have a row hold these texts, in every language it can; and return it."""
+    row.update(texts)
+    row.update({SEVERAL[name]: {"de": text} for name, text in texts.items() if SEVERAL.get(name) in row})
+    return row
 
 
 class WantedToWriteError(RuntimeError):
@@ -83,6 +112,14 @@ class Ground:
         copied.create(self.connection, checkfirst=False)
         if rows:
             self.connection.execute(copied.insert(), [dict(row) for row in rows])
+            self._go_on_numbering(copied)
+
+    def _go_on_numbering(self, copied: Table) -> None:
+        """PostgreSQL numbers further rows from 1 on, whatever ids were given; SQLite goes on by itself."""
+        if self.connection.dialect.name == "sqlite" or "id" not in copied.columns:
+            return
+        sequence = func.pg_get_serial_sequence(f"pg_temp.{copied.name}", "id")
+        self.connection.execute(select(func.setval(sequence, select(func.max(copied.c.id)).scalar_subquery())))
 
     def rows(self, statement: Select[Any]) -> list[Row]:
         """The rows of a statement, by the names of their columns."""

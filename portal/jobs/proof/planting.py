@@ -9,29 +9,25 @@ from typing import Any, cast
 
 from flask import current_app
 from sqlalchemy import Table, bindparam, func, select
-from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from portal.accounts.models import AccountMail, ApiToken, MailedLink, Membership, Session
-from portal.database import Base
 from portal.extensions import db
 from portal.files.models import StoredFile
 from portal.jobs.models import QuoteAnswer, QuoteOffer, SavedView, WorkItem, WorkMove, WorkStatus, WorkTableRevision
-from portal.jobs.proof.ground import Ground, Row
+from portal.jobs.proof.ground import ROWS_AT_MOST, Ground, Row, blank
+from portal.jobs.proof.planned import plant_planned
+from portal.jobs.proof.reports import plant_reports
+from portal.jobs.proof.strangers import plant_strangers
 from portal.jobs.proof.words import Words
 from portal.jobs.queries.settings import table_of
 from portal.jobs.queries.views import views_of
 from portal.jobs.rules import Role, StatusTable, Unseen, WorkKind, resolve, written_number
 from portal.jobs.rules.offers import Offered
 from portal.messages.models import Message, Thread
-from portal.notifications.models import Broadcast, Delivery
-from portal.notifications.subscribers.models import Subscriber
 from portal.searching import key_of
 
 ITEMS_AT_MOST = 60
 """Items of each kind that the company is left with; the newest. One in every status comes on top."""
-
-ROWS_AT_MOST = 5_000
-"""Moves, messages and files of the company that are copied; the newest."""
 
 RATHER_OLD = timedelta(days=30)
 """How long ago the items began that are made for the proof."""
@@ -45,6 +41,9 @@ def plant(found: Ground, company_id: int, person_id: int, now: datetime) -> None
     _plant_talk(found, company_id)
     _plant_views(found)
     _let_in(found, company_id, person_id)
+    strangers = plant_strangers(found, company_id, person_id, now)
+    plant_reports(found, strangers, now)
+    plant_planned(found, strangers, now)
 
 
 def _plant_statuses(found: Ground) -> None:
@@ -129,14 +128,6 @@ def _plant_offers(found: Ground, company_id: int, person_id: int, made: Sequence
     found.copy(QuoteAnswer, [{**row, "withdrawn_reason": why} for row in answers])
 
 
-def _blank(model: type[Base]) -> Row:
-    """A row with nothing in it but what its columns begin with."""
-    begins = {each.name: each.default for each in cast(Table, model.__table__).columns}
-    return {
-        name: found.arg if isinstance(found, ScalarElementColumnDefault) else None for name, found in begins.items()
-    }
-
-
 def _offer(offer_id: int, item: Row) -> Row:
     offered = Offered(
         number=written_number(item["kind"], item["number"]),
@@ -149,7 +140,7 @@ def _offer(offer_id: int, item: Row) -> Row:
         lines=(),
     )
     return {
-        **_blank(QuoteOffer),
+        **blank(QuoteOffer),
         "id": offer_id,
         "item_id": item["id"],
         "number": 1,
@@ -161,7 +152,7 @@ def _offer(offer_id: int, item: Row) -> Row:
 
 def _answer(answer_id: int, offer: Row, person_id: int, *, is_accepted: bool) -> Row:
     return {
-        **_blank(QuoteAnswer),
+        **blank(QuoteAnswer),
         "id": answer_id,
         "item_id": offer["item_id"],
         "offer_id": offer["id"],
@@ -202,7 +193,7 @@ class _Maker:
         title = "Leak proof"
         self.items.append(
             {
-                **_blank(WorkItem),
+                **blank(WorkItem),
                 "id": self.item_id,
                 "kind": kind,
                 "number": number,
@@ -220,7 +211,7 @@ class _Maker:
         told = resolve(table, status_id)
         self.moves.append(
             {
-                **_blank(WorkMove),
+                **blank(WorkMove),
                 "id": self.move_id,
                 "item_id": self.item_id,
                 "status_id": status_id,
@@ -294,5 +285,5 @@ def _let_in(found: Ground, company_id: int, person_id: int) -> None:
     for row in memberships:
         row["is_contact"] = row["is_contact"] or row["person_id"] == person_id
     found.copy(Membership, memberships)
-    for model in (Session, ApiToken, MailedLink, AccountMail, Broadcast, Delivery, Subscriber):
+    for model in (Session, ApiToken, MailedLink, AccountMail):
         found.copy(model)

@@ -1,6 +1,7 @@
 """What leaves the portal by itself: the mails a company's people would get, as they would be sent, and exports."""
 
 import io
+import json
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,25 +14,34 @@ from zipfile import ZipFile
 from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 
 from portal.accounts.models import AccountMail, MailedLink, Membership, Person
 from portal.accounts.rules import Viewpoint, text_key
 from portal.accounts.rules.links import Letter as AccountLetter
 from portal.accounts.rules.links import Purpose
+from portal.audit.rules import SYSTEM
 from portal.catalogue.notices.letters import content_of
 from portal.config import Settings
+from portal.domains.announcements.models import Announcement
 from portal.domains.models import PortalHost
 from portal.extensions import db
 from portal.incidents.actions import KIND as INCIDENT
 from portal.incidents.actions import compose
+from portal.incidents.actions.announcing import tell
+from portal.incidents.actions.telling import queue_mail
 from portal.incidents.letters import Work
 from portal.incidents.letters import content_of as wordings_of_work
+from portal.incidents.models import Incident, IncidentUpdate, Maintenance, MaintenanceUpdate
 from portal.incidents.queries import open_incidents, recently_fixed, updates_for, visible_incident
-from portal.incidents.rules import MaintenanceState
+from portal.incidents.rules import MaintenanceState, Visibility
 from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.jobs import letters
 from portal.jobs.models import WorkItem
 from portal.jobs.proof.ground import Ground
+from portal.jobs.proof.planned import AHEAD
+from portal.jobs.proof.reports import OPEN
+from portal.jobs.proof.strangers import STANDS
 from portal.jobs.proof.walking import NOTHING, TIME_WAS_UP, Guest, Look, Sort
 from portal.jobs.queries.offers import answers_of
 from portal.jobs.queries.public import shown_status
@@ -40,11 +50,13 @@ from portal.jobs.rules import WorkKind
 from portal.language import known
 from portal.notifications.account_mails import write_account_mails
 from portal.notifications.actions import values_of
+from portal.notifications.channels.rules import MAIL
 from portal.notifications.compose import Letter, Wording
-from portal.notifications.kinds import BUILT_IN, Content, Kind, Recipient, kind_named, language_of, registered
+from portal.notifications.kinds import BUILT_IN, Content, Kind, Listener, Recipient, kind_named, language_of, registered
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.queries import homes_of
 from portal.notifications.rules import name_key, thread_root
+from portal.notifications.subscribers import announcing
 from portal.notifications.subscribers import letters as subscriptions
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource, SubscriberState
@@ -100,6 +112,7 @@ class Posting:
         self.settings: Settings = current_app.config["SETTINGS"]
         self.troubles: dict[str, str] = {}
         self._written: set[str] = set()
+        self._calls: list[Look] = []
 
     # Mails
 
@@ -109,6 +122,9 @@ class Posting:
             self._about_work,
             self._about_accounts,
             self._about_subscriptions,
+            self._about_incidents,
+            self._about_maintenance,
+            self._about_announcements,
             self._about_planned_work,
             self._about_others,
         )
@@ -119,6 +135,7 @@ class Posting:
                         self.troubles[f"the mail “{post.title}”"] = TIME_WAS_UP
                         return
                     yield from self._sent(post)
+        yield from self._calls
         for kind in registered():
             if not kind.is_for_staff and kind.name not in self._written:
                 self.troubles.setdefault(f"mails of the kind “{kind.name}”", NOTHING)
@@ -234,6 +251,47 @@ class Posting:
             subscriptions.write_to(subscriber, letter, self.now)
         yield from self._queued(before)
 
+    def _about_incidents(self) -> Iterator[Post]:
+        """The update that others are told in words of their own, as it is written down for whoever hears of it."""
+        before = self._last()
+        update = db.session.scalars(
+            select(IncidentUpdate)
+            .join(Incident, Incident.id == IncidentUpdate.incident_id)
+            .options(joinedload(IncidentUpdate.incident))
+            .where(Incident.public_id == OPEN, IncidentUpdate.visibility == Visibility.PUBLIC)
+        ).one()
+        queue_mail(update.incident, update, [], mail_affected_only=False, by=SYSTEM, now=self.now)
+        yield from self._queued(before, theirs_alone=True)
+        self._told(before)
+
+    def _about_maintenance(self) -> Iterator[Post]:
+        """The news of planned work that reaches this company and another, with each one's own account and circuits."""
+        before = self._last()
+        planned = db.session.scalars(select(Maintenance).where(Maintenance.public_id == AHEAD)).one()
+        of_planned = MaintenanceUpdate.maintenance_id == planned.id, MaintenanceUpdate.kind == Notice.ANNOUNCED
+        tell(planned, db.session.scalars(select(MaintenanceUpdate).where(*of_planned)).one(), by=SYSTEM, now=self.now)
+        yield from self._queued(before, theirs_alone=True)
+        self._told(before)
+
+    def _about_announcements(self) -> Iterator[Post]:
+        """An announcement that stands, as subscribers are told of it."""
+        before = self._last()
+        announcing.tell(
+            db.session.scalars(select(Announcement.id).where(Announcement.public_id == STANDS)).one(), self.now
+        )
+        for broadcast in db.session.scalars(select(Broadcast).where(Broadcast.id > before)).all():
+            yield from self._typed(broadcast.kind, broadcast.title, broadcast.content)
+        self._told(before)
+
+    def _told(self, before: int) -> None:
+        """Note what channels of the company beside mail are told of what has been queued since."""
+        listener = Listener(0, (self.guest.company_id,), "en", "UTC")
+        for broadcast in db.session.scalars(select(Broadcast).where(Broadcast.id > before).order_by(Broadcast.id)):
+            kind = kind_named(broadcast.kind)
+            for told in (kind.tell(broadcast.selector, [listener], self.now) if kind.tell else {}).values():
+                said = json.dumps([told.event, told.data, dict(told.values), told.path], default=str)
+                self._calls.append(Look(Sort.CALL, f"the call of a webhook about “{broadcast.title}”", said))
+
     def _about_planned_work(self) -> Iterator[Post]:
         """A mail of every sort about planned work, and both answers to who asked for another slot."""
         begin = self.now + timedelta(days=1)
@@ -292,8 +350,11 @@ class Posting:
     def _last(self) -> int:
         return db.session.scalar(select(func.max(Broadcast.id))) or 0
 
-    def _queued(self, before: int) -> Iterator[Post]:
-        """What has been queued since, one for each reader."""
+    def _queued(self, before: int, *, theirs_alone: bool = False) -> Iterator[Post]:
+        """What has been queued since, one for each reader; or those alone who act for the company or have no login."""
+        members = select(Membership.person_id).where(Membership.company_id == self.guest.company_id)
+        wanted = [Delivery.person_id.is_(None) | Delivery.person_id.in_(members)] if theirs_alone else []
+        wanted.append(Delivery.channel == MAIL)
         rows = db.session.execute(
             select(
                 Broadcast.kind,
@@ -304,7 +365,7 @@ class Posting:
                 Delivery.values,
             )
             .join(Delivery, Delivery.broadcast_id == Broadcast.id)
-            .where(Broadcast.id > before)
+            .where(Broadcast.id > before, *wanted)
             .order_by(Delivery.id)
         ).all()
         for kind, title, content, thread, wording, values in rows:

@@ -30,8 +30,16 @@ from portal.accounts.rules.tokens import Scope, new_token, token_hint
 from portal.accounts.rules.tokens import token_hash as api_token_hash
 from portal.config import Settings
 from portal.domains.rules.hosts import CHECK_PATH
+from portal.incidents.models import CalendarAddress
+from portal.incidents.queries.calendars import PURPOSE as CALENDAR
+from portal.incidents.queries.calendars import hash_of
 from portal.jobs.proof.ground import Ground
 from portal.notifications.links import unsubscribe_path
+from portal.notifications.subscribers.links import confirm_path, manage_path
+from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.subscribers.rules import Purpose as Asked
+from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource, SubscriberState
+from portal.sealing import seal
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +50,11 @@ TIME_WAS_UP = "the time was up"
 
 NOTHING = "nothing of this kind was there to look at"
 
-TEXTS = ("text/", "application/json", "application/problem+json", "application/javascript", "image/svg")
+TEXTS = (
+    *("text/", "application/json", "application/problem+json", "application/javascript", "image/svg"),
+    *("application/atom+xml", "application/xml"),
+)
+FEEDS = ("application/json", "application/atom+xml", "text/plain", "text/calendar", "text/csv")
 
 
 class As(StrEnum):
@@ -64,6 +76,7 @@ class Sort(StrEnum):
     API = "api"
     EXPORT = "export"
     MAIL = "mail"
+    CALL = "call"
 
 
 VISITS_AT_MOST = {As.CUSTOMER: 15, As.MACHINE: 15, As.NOBODY: 3, As.OUTSIDER: 3}
@@ -99,6 +112,7 @@ class Guest:
     person_id: int
     email: str
     password_stamp: int
+    domain_id: int
     host: str
     base_url: str
 
@@ -206,6 +220,45 @@ class Walk:
             }
             self.found.connection.execute(insert(MailedLink), link)
             self._paths.append(before + token)
+        self._make_subscribers_links()
+        self._make_calendar()
+
+    def _make_subscribers_links(self) -> None:
+        """Somebody has signed up for what is public and confirms it, or changes what they hear of."""
+        for number, (state, paths) in enumerate(
+            (
+                (SubscriberState.UNCONFIRMED, (confirm_path,)),
+                (SubscriberState.ACTIVE, (manage_path, _asked_path)),
+            )
+        ):
+            key = secrets.token_hex(16)
+            subscriber = {
+                "domain_id": self.guest.domain_id,
+                "kind": SubscriberKind.EMAIL,
+                "key": key,
+                "address": f"reader{number}@leak.example",
+                "address_key": f"reader{number}@leak.example",
+                "topics": ["incidents"],
+                "state": state,
+                "source": SubscriberSource.PAGE,
+                "created_at": self.now,
+                "asked_at": self.now,
+            }
+            self.found.connection.execute(insert(Subscriber), subscriber)
+            self._paths += [path(key, self.now) for path in paths]
+
+    def _make_calendar(self) -> None:
+        """The company's calendar is read at an address of its own, as it was within the hour."""
+        secret = secrets.token_urlsafe(24)
+        address = {
+            "company_id": self.guest.company_id,
+            "secret_hash": hash_of(secret),
+            "sealed": seal(secret, CALENDAR),
+            "created_at": self.now,
+            "read_at": self.now + timedelta(hours=1),
+        }
+        self.found.connection.execute(insert(CalendarAddress), address)
+        self._paths.append(f"/calendar/{secret}.ics")
 
     # Going
 
@@ -314,12 +367,25 @@ _NEXT = re.compile(r'"next": ?"([^"]+)"')
 _ADDRESS = re.compile(r"""\s[a-z-]+=["']((?:https?://[^"'\s<>]+)?/[^"'\s<>]*)["']""")
 
 
-_ARGUMENT = re.compile(r"<(?:([a-z_]+)(?:\([^)]*\))?:)?[a-z_]+>")
+_ARGUMENT = re.compile(r"<(?:([a-z_]+)(?:\(([^)]*)\))?:)?[a-z_]+>")
+_LENGTH = re.compile(r"(?:^|[, ])length=([0-9]+)")
+
+
+def _asked_path(key: str, now: datetime) -> str:
+    """The link that somebody has asked for just now."""
+    return manage_path(key, now, Asked.CHANGE)
 
 
 def _made_up(rule: str) -> str:
     """An address of a rule that leads to nothing."""
-    return _ARGUMENT.sub(lambda found: "2147483000" if found.group(1) == "int" else "0" * 16, rule)
+    return _ARGUMENT.sub(_made_up_argument, rule)
+
+
+def _made_up_argument(found: re.Match[str]) -> str:
+    if found[1] == "int":
+        return "2147483000"
+    length = _LENGTH.search(found[2] or "")
+    return "0" * (int(length[1]) if length else 16)
 
 
 def _local(address: str, base_url: str) -> str:
@@ -345,7 +411,7 @@ def _sort_of(answer: Response, asked_as: As) -> Sort:
         return Sort.API
     if answer.mimetype == "text/html":
         return Sort.PAGE
-    return Sort.FEED if answer.mimetype in {"application/json", "text/plain"} else Sort.SHEET
+    return Sort.FEED if answer.mimetype in FEEDS else Sort.SHEET
 
 
 def _read(answer: Response) -> None:

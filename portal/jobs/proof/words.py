@@ -5,6 +5,7 @@ import secrets
 
 _NAME = re.compile(r"leak[0-9a-f]{12}", re.IGNORECASE)
 _COLOR = re.compile(r"(?:#|%23)([0-9a-f]{6})(?![0-9a-f])", re.IGNORECASE)
+_FIGURE = re.compile(r"(?<![0-9A-Za-z.,])[1-4][0-9][.,][0-9]{3}(?![0-9A-Za-z])")
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{9}(?![0-9A-Za-z])")
 
 
@@ -40,7 +41,14 @@ class Words:
         """Note that this number of nine figures stands for something."""
         self._known[str(found)] = told
 
+    def figure(self, told: str) -> int:
+        """A new figure between 10 and 50 for this, in thousandths; it is found with three digits behind its point."""
+        found = 10_000 + secrets.randbelow(40_000)
+        self._known[f"{found // 1000}.{found % 1000:03}"] = told
+        return found
+
     def found_in(self, text: str) -> list[str]:
         """What the words that stand in a text stand for, each once."""
-        read = [*_NAME.findall(text), *_COLOR.findall(text), *_NUMBER.findall(text)]
+        figures = [each.replace(",", ".") for each in _FIGURE.findall(text)]
+        read = [*_NAME.findall(text), *_COLOR.findall(text), *_NUMBER.findall(text), *figures]
         return list(dict.fromkeys(told for each in read if (told := self._known.get(each.lower()))))
