@@ -66,6 +66,7 @@ def init_app(app: Flask) -> None:
     )
     babel.domain_instance = Catalogues()
     app.jinja_env.globals["language"] = current
+    app.jinja_env.globals["language_names"] = LANGUAGES
     app.after_request(_remember)
 
 

@@ -23,7 +23,7 @@ from portal.incidents.models import (
     SlotRequest,
 )
 from portal.incidents.queries.conditions import reaches, visible_to
-from portal.incidents.queries.wordings import body_for
+from portal.incidents.queries.wordings import body_for, text_for
 from portal.incidents.rules import Visibility
 from portal.incidents.rules.maintenance import SENTENCES, Notice
 from portal.records.parts import Part, Told, in_pieces, register
@@ -40,7 +40,7 @@ def _incidents(company_id: int | None, now: datetime) -> Iterator[Told]:
     statement = select(
         Incident.id,
         Incident.public_id.label("reference"),
-        Incident.title,
+        text_for(Viewpoint(company_id=company_id), Incident.title, Incident.titles).label("title"),
         Incident.state,
         Incident.impact,
         Incident.started_at.label("began_at"),
@@ -67,14 +67,15 @@ def _maintenance(company_id: int | None, now: datetime) -> Iterator[Told]:
     statement = select(
         Maintenance.id,
         Maintenance.public_id.label("reference"),
-        Maintenance.title,
+        text_for(Viewpoint(company_id=company_id), Maintenance.title, Maintenance.titles).label("title"),
         Maintenance.state,
         Maintenance.starts_at,
         Maintenance.ends_at,
     ).where(*_concerning(Maintenance, company_id, now))
+    body = text_for(Viewpoint(company_id=company_id), MaintenanceUpdate.body, MaintenanceUpdate.bodies).label("body")
     for row in in_pieces(statement, Maintenance.id):
         updates = db.session.execute(
-            select(MaintenanceUpdate.posted_at, MaintenanceUpdate.state, MaintenanceUpdate.kind, MaintenanceUpdate.body)
+            select(MaintenanceUpdate.posted_at, MaintenanceUpdate.state, MaintenanceUpdate.kind, body)
             .where(MaintenanceUpdate.maintenance_id == row.id, MaintenanceUpdate.kind != Notice.REMINDED)
             .order_by(MaintenanceUpdate.posted_at, MaintenanceUpdate.id)
         ).all()

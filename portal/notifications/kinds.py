@@ -153,7 +153,8 @@ class Published:
 
     `about` are the opaque topics it touches ("component:12"); none means that it concerns everything. With `domain_id`
     it is told on that portal domain alone. `fill` makes the
-    values of the kind for a language and a time zone. `path`, `event` and `data` are what a machine is told (`Told`).
+    values of the kind for a language and a time zone. `path`, `event` and `data` are what a machine is told (`Told`),
+    `data_in` the same data in a language, where there are texts in several.
     """
 
     about: frozenset[str]
@@ -162,6 +163,7 @@ class Published:
     event: str
     data: Mapping[str, Any] = field(default_factory=dict)
     domain_id: int | None = None
+    data_in: Callable[[str], Mapping[str, Any]] | None = None
 
 
 Publish = Callable[[dict[str, Any], datetime], Published | None]

@@ -5,7 +5,7 @@ and is filled later, by plain substitution. A portal domain with words of its ow
 more where they change it; most mails say none of those words, or the same as everybody's, and then there is one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,22 +19,30 @@ from portal.notifications.kinds import FOR_SUBSCRIBERS, Content, wording_key
 
 
 def render_wordings(
-    folder: str, languages: Iterable[str] = tuple(LANGUAGES), *, for_subscribers: bool = False, **context: Any
+    folder: str,
+    languages: Iterable[str] = tuple(LANGUAGES),
+    *,
+    for_subscribers: bool = False,
+    in_language: Callable[[str], Mapping[str, Any]] | None = None,
+    **context: Any,
 ) -> Content:
     """`subject.txt`, `body.txt` and `body.html` of the folder in each language; the subject becomes one line.
 
     With `for_subscribers` each is rendered once more for those without a login, whose templates see `is_subscriber`.
+    `in_language` gives what the templates see in one language only.
     """
-    content = _rendered_for(folder, languages, "", context)
+    by_language = {each: {**context, **(in_language(each) if in_language else {})} for each in languages}
+    content = _rendered_for(folder, by_language, "")
     if for_subscribers:
-        content |= _rendered_for(folder, languages, FOR_SUBSCRIBERS, {**context, "is_subscriber": True})
+        theirs = {each: {**seen, "is_subscriber": True} for each, seen in by_language.items()}
+        content |= _rendered_for(folder, theirs, FOR_SUBSCRIBERS)
     return content
 
 
-def _rendered_for(folder: str, languages: Iterable[str], variant: str, context: Mapping[str, Any]) -> Content:
+def _rendered_for(folder: str, by_language: Mapping[str, Mapping[str, Any]], variant: str) -> Content:
     content: Content = {}
     own = wordings_by_domain()
-    for language in languages:
+    for language, context in by_language.items():
         with force_locale(language):
             with worded({}):
                 usual = content[wording_key(language, None, variant)] = rendered(folder, context)

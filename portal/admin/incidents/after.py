@@ -10,12 +10,14 @@ from portal.accounts.rules import Permission
 from portal.admin.delays import done
 from portal.admin.forms import RowForm, VersionedForm, choices_of
 from portal.admin.incidents.beside import blueprint, incident_or_404, may_publish
+from portal.admin.incidents.forms import TranslationsField
 from portal.errors import NotFound, RuleViolation, StaleEdit
 from portal.fragments import redirect_to, render
 from portal.incidents import actions
 from portal.incidents.models import Incident, Postmortem
 from portal.incidents.queries.nagging import possible_owners
 from portal.incidents.queries.postmortems import postmortem_for_staff, postmortem_mail
+from portal.incidents.rules.languages import translations_of
 
 NOBODY = 0
 """What stands for nobody by name in the choice of an owner."""
@@ -25,6 +27,7 @@ class PostmortemForm(VersionedForm):
     """The text of a postmortem."""
 
     body = TextAreaField("The postmortem", [InputRequired("Write what customers should know.")])
+    translations = TranslationsField("In other languages")
 
 
 class PublishForm(RowForm):
@@ -56,6 +59,7 @@ def write_postmortem(incident_id: int) -> Response:
         written = actions.write_postmortem(
             found,
             form.body.data or "",
+            bodies=form.translations.texts("body"),
             version=form.version.data or 0,
             by=access.actor(),
             author_id=access.signed_in().person_id,
@@ -155,6 +159,7 @@ def _fresh(written: Postmortem | None) -> PostmortemForm:
     """The form as it opens: the text there is, and its version, 0 while there is none."""
     form = PostmortemForm(formdata=None)
     form.body.data = written.body if written else ""
+    form.translations.data = translations_of(body=written.bodies if written else {})
     form.version.data = written.version if written else 0
     return form
 

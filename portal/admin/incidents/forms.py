@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
+from portal import access
 from portal.admin.broadcasts.notices.forms import READINGS
 from portal.admin.forms import StaffForm, VersionedForm, VersionField, choices_of, company_called
 from portal.errors import RuleViolation
@@ -29,9 +30,10 @@ from portal.incidents.actions import PastUpdate
 from portal.incidents.actions.templates import TemplateContent
 from portal.incidents.rules import Audience, Impact, Severity, State, Visibility
 from portal.incidents.rules.drafts import DraftContent
+from portal.incidents.rules.languages import texts_of
 from portal.incidents.rules.templates import FIELDS_AT_MOST, VALUE_LENGTH, key_of_variable
 from portal.incidents.rules.wordings import WORDINGS_AT_MOST, Wording
-from portal.language import TIME_ZONES
+from portal.language import LANGUAGES, TIME_ZONES, known
 from portal.language import zone as zone_of
 from portal.localtime import LocalTimeError, Reading, TwiceError, moment_of
 
@@ -61,6 +63,9 @@ A_WEEK = 7 * 24 * 60
 TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 VALUES_AT_MOST = 4 * FIELDS_AT_MOST
 """Values a form takes at all: a text may hold the fields of more than one template."""
+
+LONGEST_TYPED = 100_000
+"""Characters a text takes at all; how long it may be is a rule of incidents, which says so in a sentence."""
 
 ENTRIES_AT_MOST = 60
 """Entries of one past report."""
@@ -104,11 +109,15 @@ class ValuesField(Field):
 
 @dataclass(frozen=True)
 class WordingRow:
-    """One wording as it was typed: `to` is the key of a portal domain, or "company" for the one that is named."""
+    """One wording as it was typed: `to` is the key of a portal domain, or "company" for the one that is named.
+
+    `texts` is what it says in other languages.
+    """
 
     to: str = "company"
     company: str = ""
     text: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -116,7 +125,8 @@ class WordingRow:
 
 
 class WordingsField(Field):
-    """Texts of their own for some, sent as three lists: `wordings-to`, `wordings-company` and `wordings-text`."""
+    """Texts of their own for some, sent as lists: `wordings-to`, `wordings-company`, `wordings-text`, and for each
+    other language `wordings-text-<code>`."""
 
     def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
         super().process(None, data or [], extra_filters)
@@ -124,7 +134,13 @@ class WordingsField(Field):
         if not formdata:
             return
         parts = [formdata.getlist(f"{self.name}-{part}")[: WORDINGS_AT_MOST + 1] for part in ("to", "company", "text")]
-        self.data = [row for each in zip(*parts, strict=False) if not (row := WordingRow(*each)).is_empty]
+        others = {code: formdata.getlist(f"{self.name}-text-{code}") for code in LANGUAGES}
+        self.data = []
+        for number, each in enumerate(zip(*parts, strict=False)):
+            texts = {code: sent[number] for code, sent in others.items() if number < len(sent) and sent[number].strip()}
+            row = WordingRow(*each, texts)
+            if not row.is_empty:
+                self.data.append(row)
 
     def meant(self) -> tuple[Wording, ...]:
         """The wordings, with the companies they name found; RuleViolation at `wordings`."""
@@ -135,14 +151,41 @@ class WordingsField(Field):
         return [*self.data, WordingRow()]
 
 
+class TranslationsField(Field):
+    """Texts in other languages, sent as `translations-<code>-title` and `translations-<code>-body`.
+
+    Its data are texts by language and by name; those left empty are none.
+    """
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        super().process(None, data or {}, extra_filters)
+        self.data: dict[str, dict[str, str]] = {code: dict(said) for code, said in dict(self.data).items()}
+        if not formdata:
+            return
+        self.data = {}
+        for code in LANGUAGES:
+            sent = {name: formdata.get(f"{self.name}-{code}-{name}", "") for name in ("title", "body")}
+            if said := {name: text[:LONGEST_TYPED] for name, text in sent.items() if text.strip()}:
+                self.data[code] = said
+
+    def texts(self, name: str) -> dict[str, str]:
+        """The texts beside one original, by language."""
+        return texts_of(self.data, name)
+
+    def offered(self) -> dict[str, str]:
+        """The languages there is a field for, with their names: all but that of whoever writes, and what is there."""
+        own = access.signed_in().language
+        return {code: name for code, name in LANGUAGES.items() if code != known(own) or code in self.data}
+
+
 def _meant(row: WordingRow) -> Wording:
     if row.to != "company":
         number = row.to.removeprefix("d")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise RuleViolation("Choose from the list whom a wording is for.", "wordings")
-        return Wording(row.text, domain_id=int(number))
+        return Wording(row.text, domain_id=int(number), texts=row.texts)
     try:
-        return Wording(row.text, company_id=company_called(row.company).id)
+        return Wording(row.text, company_id=company_called(row.company).id, texts=row.texts)
     except RuleViolation as violation:
         raise RuleViolation(violation.sentence, "wordings") from violation
 
@@ -192,6 +235,7 @@ class _EntryForm(StaffForm):
     affected_only = BooleanField("Mail only the affected")
     values = ValuesField("Fields of the template")
     wordings = WordingsField("Other words for some")
+    translations = TranslationsField("In other languages")
 
     def promise(self) -> timedelta | None:
         """How soon the next update is promised."""
@@ -228,6 +272,7 @@ class ReportForm(_EntryForm, WhenForm):
             started_at=now - timedelta(minutes=began) if began else None,
             wordings=self.wordings.meant(),
             values=self.values.data,
+            translations=self.translations.data,
         )
 
     def show(self, content: DraftContent, names: Mapping[str, str], now: datetime) -> None:
@@ -241,6 +286,7 @@ class ReportForm(_EntryForm, WhenForm):
         self.began.data = int((now - content.started_at).total_seconds() // 60) if content.started_at else 0
         self.values.data = dict(content.values)
         self.wordings.data = rows_of(content.wordings, names)
+        self.translations.data = {code: dict(said) for code, said in content.translations.items()}
 
 
 class DraftForm(ReportForm):
@@ -252,9 +298,9 @@ class DraftForm(ReportForm):
 def rows_of(wordings: Iterable[Wording], names: Mapping[str, str]) -> list[WordingRow]:
     """Stored wordings as they would be typed; a company that is gone has no name."""
     return [
-        WordingRow(each.key, "", each.text)
+        WordingRow(each.key, "", each.text, each.texts)
         if each.domain_id is not None
-        else WordingRow("company", names.get(each.key, ""), each.text)
+        else WordingRow("company", names.get(each.key, ""), each.text, each.texts)
         for each in wordings
     ]
 
@@ -275,6 +321,7 @@ class TemplateForm(VersionedForm):
     name = StringField("Name", [InputRequired("Give the template a name."), Length(max=100)])
     title = StringField("Title", [Length(max=200)])
     body = TextAreaField("Text", [REQUIRED_TEXT])
+    translations = TranslationsField("In other languages")
     components = SeveritiesField("Components")
     state = RadioField("State", choices=[SelectChoice("", "As it is"), *STATES], default="")
     audience = RadioField("Who sees it", choices=[SelectChoice("", "As it is"), *AUDIENCES], default="")
@@ -286,6 +333,7 @@ class TemplateForm(VersionedForm):
             name=self.name.data or "",
             title=self.title.data or "",
             body=self.body.data or "",
+            translations=self.translations.data,
             state=State(self.state.data) if self.state.data else None,
             audience=Audience(self.audience.data) if self.audience.data else None,
             severities=self.components.data,
@@ -359,6 +407,7 @@ class EditForm(VersionedForm):
     """What a report is called and who sees it."""
 
     title = StringField("Title", [REQUIRED_TITLE, Length(max=200)])
+    translations = TranslationsField("In other languages")
     audience = RadioField("Who sees it", choices=AUDIENCES)
     visibility = RadioField("Visibility", choices=VISIBILITIES)
     impact_override = SelectField("Impact", choices=IMPACTS)
@@ -386,3 +435,4 @@ class TextForm(VersionedForm):
 
     body = TextAreaField("Text", [REQUIRED_TEXT])
     wordings = WordingsField("Other words for some")
+    translations = TranslationsField("In other languages")

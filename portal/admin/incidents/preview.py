@@ -1,8 +1,9 @@
 """What publishing would do, computed while the form is filled in: what is seen, who is told, and when it arrives."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from babel import Locale
 
@@ -13,13 +14,16 @@ from portal.catalogue.queries import Reach
 from portal.catalogue.queries.unreached import Stranded
 from portal.domains.queries import all_domains
 from portal.errors import RuleViolation
-from portal.incidents.actions.templates import known_values
+from portal.incidents.actions.templates import fill_translations, known_values
 from portal.incidents.models import Incident
 from portal.incidents.queries.concerned import NONE_STRANDED, concerned_by
+from portal.incidents.queries.languages import readers_by_language
 from portal.incidents.rules import Audience, Move, Severity, State, Visibility, severities_after, worst
+from portal.incidents.rules.languages import NO_TRANSLATIONS, Translations
 from portal.incidents.rules.telling import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.rules.templates import filled, still_open
 from portal.incidents.rules.wordings import WORDINGS_AT_MOST
+from portal.language import LANGUAGES
 from portal.notifications.arrival import Arrival
 from portal.notifications.kinds import kind_named
 from portal.notifications.outlook import arrival
@@ -53,6 +57,7 @@ class Variant:
     name: str
     text: str
     trouble: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Texts:
     body: str = ""
     variants: Sequence[Variant] = ()
     unfilled: str = ""
+    languages: Sequence[Variant] = ()
 
 
 NO_TEXTS = Texts()
@@ -77,8 +83,10 @@ def texts_of(
     *,
     began_at: datetime,
     zone: str,
+    translations: Translations = NO_TRANSLATIONS,
 ) -> Texts:
     """The texts as they would be told. One query for what fills variables, one for each wording of a company."""
+    others = _in_languages(translations, values, component_ids, began_at=began_at, zone=zone)
     texts = [title, body, *(each.text for each in wordings)]
     if any("{{" in each for each in texts):
         both = {**values, **known_values(component_ids, began_at, zone)}
@@ -86,7 +94,28 @@ def texts_of(
     brands = {f"d{domain.id}": f"Everybody at {domain.brand}" for domain in all_domains()} if wordings else {}
     told = zip(wordings[:WORDINGS_AT_MOST], texts[2:], strict=False)
     variants = [_variant(each, text, brands) for each, text in told]
-    return Texts(texts[0], texts[1], variants, still_open(texts))
+    return Texts(texts[0], texts[1], variants, still_open(texts), others)
+
+
+def _in_languages(
+    translations: Translations,
+    values: Mapping[str, str],
+    component_ids: Sequence[int],
+    *,
+    began_at: datetime,
+    zone: str,
+) -> list[Variant]:
+    """What readers of other languages are told, each with what keeps it from being published. At most a query each."""
+    found = []
+    for code, said in translations.items():
+        told, trouble = said, ""
+        given: dict[str, Any] = {"component_ids": component_ids, "began_at": began_at, "zone": zone}
+        try:
+            told = fill_translations({code: said}, values, **given)[code]
+        except RuleViolation as violation:
+            trouble = violation.sentence
+        found.append(Variant(LANGUAGES[code], told.get("body", ""), trouble, told.get("title", "")))
+    return found
 
 
 def _variant(row: WordingRow, text: str, brands: Mapping[str, str]) -> Variant:
@@ -106,6 +135,7 @@ class Preview:
     None if nobody does. `arrival` is when all mails have gone out, `arrival_affected` when those to the affected have.
     `own_words` are of the portals that call its severity or state otherwise than the banner does. `stranded` are the
     companies it concerns at which a mail would reach nobody. `subscribers` have no login and hear what is for everyone.
+    `readers` are the people it is for, by the language they read.
     """
 
     shown: Shown
@@ -123,6 +153,7 @@ class Preview:
     stranded: Stranded = NONE_STRANDED
     texts: Texts = NO_TEXTS
     subscribers: int = 0
+    readers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def concerns_everyone(self) -> bool:
@@ -147,7 +178,7 @@ def preview_of(
     texts: Texts = NO_TEXTS,
     now: datetime,
 ) -> Preview:
-    """The preview of a report or of its next update. At most twenty-two queries, whatever it reaches."""
+    """The preview of a report or of its next update. At most twenty-three queries, whatever it reaches."""
     is_private = visibility is Visibility.PRIVATE
     found = concerned_by(
         component_ids,
@@ -175,6 +206,11 @@ def preview_of(
         own_words=() if is_private or is_note else own_words_for(shown.severity, shown.state),
         stranded=found.stranded,
         texts=texts,
+        readers={}
+        if is_private or is_note
+        else readers_by_language(
+            component_ids, now, to_all=affected.concerns_everyone or audience is Audience.EVERYONE
+        ),
     )
 
 

@@ -16,6 +16,10 @@ WORDS = {
     Revised.IMPACT: "Impact",
     Revised.WORDING: "Wording for some",
     Revised.POSTMORTEM: "Postmortem",
+    Revised.TITLE_IN: "Title in another language",
+    Revised.TEXT_IN: "Text of an update in another language",
+    Revised.WORDING_IN: "Wording for some in another language",
+    Revised.POSTMORTEM_IN: "Postmortem in another language",
 }
 
 

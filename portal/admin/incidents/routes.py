@@ -1,6 +1,6 @@
 """Staff screens of reports: history, publish, update, correct."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +18,8 @@ from portal.admin.delays import done, saved
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.incidents.beside import REACHED_WORDS, beside_of
 from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm, rows_of
-from portal.admin.incidents.preview import VERBS, Preview, Shown, Texts, preview_of, shown_after, texts_of
+from portal.admin.incidents.preview import VERBS, Preview, Shown, Texts, preview_of, shown_after
+from portal.admin.incidents.preview import texts_of as preview_texts
 from portal.catalogue.queries import all_components
 from portal.database import read_only
 from portal.domains.queries import all_domains
@@ -27,7 +28,7 @@ from portal.fragments import redirect_to, render
 from portal.incidents import actions, queries
 from portal.incidents.actions.beginning import set_beginning
 from portal.incidents.actions.drafts import save_draft
-from portal.incidents.actions.templates import fill
+from portal.incidents.actions.templates import fill, fill_translations
 from portal.incidents.actions.wordings import edit_wordings
 from portal.incidents.models import Incident, IncidentDraft, IncidentTemplate, IncidentUpdate
 from portal.incidents.queries import Filters
@@ -45,6 +46,7 @@ from portal.incidents.rules import (
     move,
     worst,
 )
+from portal.incidents.rules.languages import texts_of, translations_of
 from portal.incidents.rules.templates import own_fields
 from portal.incidents.rules.wordings import Wording
 from portal.language import TIME_ZONES
@@ -142,6 +144,13 @@ def _publish(form: ReportForm, now: datetime) -> Incident:
         began_at=content.started_at or now,
         zone=form.zone_name(),
     )
+    translations = fill_translations(
+        content.translations,
+        content.values,
+        component_ids=list(content.severities or ()),
+        began_at=content.started_at or now,
+        zone=form.zone_name(),
+    )
     return actions.publish(
         title,
         content.state,
@@ -154,6 +163,7 @@ def _publish(form: ReportForm, now: datetime) -> Incident:
         started_at=content.started_at,
         next_update=content.next_update,
         wordings=wordings,
+        translations=translations,
         idempotency_key=f"form:{form.key.data}",
         by=access.actor(),
         author_id=access.signed_in().person_id,
@@ -197,7 +207,16 @@ def post_update(incident_id: int) -> Response:
         named = [*(each.component_id for each in found.components), *form.components.data]
         body = form.body.data or ""
         wordings: tuple[Wording, ...] = ()
+        bodies: dict[str, str] = {}
         if not is_note:
+            others = fill_translations(
+                translations_of(body=form.translations.texts("body")),
+                form.values.data,
+                component_ids=list(dict.fromkeys(named)),
+                began_at=now,
+                zone=zone_of_reader(),
+            )
+            bodies = texts_of(others, "body")
             _title, body, wordings = fill(
                 "",
                 body,
@@ -217,6 +236,7 @@ def post_update(incident_id: int) -> Response:
             mail_affected_only=form.affected_only.data,
             next_update=form.promise(),
             wordings=wordings,
+            bodies=bodies,
             idempotency_key=f"form:{form.key.data}",
             version=form.version.data or 0,
             by=access.actor(),
@@ -277,6 +297,7 @@ def edit(incident_id: int) -> Response:
     if not form.is_submitted():
         form.show_beginning(found.started_at, zone_of_reader())
         form.impact_override.data = found.impact_override or ""
+        form.translations.data = translations_of(title=found.titles)
         return _edit_page(found, form)
     if not form.validate():
         return _edit_page(found, form, 422)
@@ -286,6 +307,7 @@ def edit(incident_id: int) -> Response:
         called_off = actions.edit(
             found,
             title=form.title.data or "",
+            titles=form.translations.texts("title"),
             visibility=Visibility(form.visibility.data),
             audience=Audience(form.audience.data),
             impact_override=Impact(form.impact_override.data) if form.impact_override.data else None,
@@ -314,6 +336,7 @@ def edit_update(incident_id: int, update_id: int) -> Response:
     form = TextForm(obj=update)
     if not form.is_submitted():
         form.version.data = found.version
+        form.translations.data = translations_of(body=update.bodies)
         kept = told_apart.wordings_of([update_id]).get(update_id, [])
         form.wordings.data = rows_of(kept, told_apart.audience_names(kept))
         return _text_page(found, update, form)
@@ -325,7 +348,10 @@ def edit_update(incident_id: int, update_id: int) -> Response:
     version = form.version.data or 0
     try:
         wordings = form.wordings.meant()
-        actions.edit_update(update, found, form.body.data or "", version=version, by=access.actor(), now=now)
+        bodies = form.translations.texts("body")
+        actions.edit_update(
+            update, found, form.body.data or "", bodies=bodies, version=version, by=access.actor(), now=now
+        )
         edit_wordings(update, found, wordings, version=found.version, by=access.actor(), now=now)
         events.commit()
     except RuleViolation as violation:
@@ -410,7 +436,9 @@ def publish_page(
 
 def filling(form: Any) -> dict[str, Any]:
     """What the templates, the fields they ask for and the wordings of a form are shown with. At most two queries."""
-    texts = [getattr(form, "title", form.body).data or "", form.body.data or "", *(w.text for w in form.wordings.data)]
+    texts = [getattr(form, "title", form.body).data or "", form.body.data or ""]
+    texts += [text for each in form.wordings.data for text in (each.text, *each.texts.values())]
+    texts += [text for said in form.translations.data.values() for text in said.values()]
     return {"templates": live_templates(), "asked": own_fields(*texts), "portals": all_domains()}
 
 
@@ -542,8 +570,15 @@ def preview_of_report(form: ReportForm, now: datetime) -> Preview:
 
 def _texts(form: Any, title: str, component_ids: list[int], began_at: datetime, zone: str) -> Texts:
     """The texts of a form with its variables filled as far as they are."""
-    return texts_of(
-        title, form.body.data or "", form.wordings.data, form.values.data, component_ids, began_at=began_at, zone=zone
+    return preview_texts(
+        title,
+        form.body.data or "",
+        form.wordings.data,
+        form.values.data,
+        component_ids,
+        began_at=began_at,
+        zone=zone,
+        translations=form.translations.data,
     )
 
 
@@ -617,7 +652,8 @@ def wished_time(form: ReportForm, wish: Wish) -> datetime | None:
 def asks_to_fill(form: Any) -> bool:
     """Whether the form was sent for a template, or for room for one more wording; then it is not sent yet.
 
-    A template replaces the texts and what else it says something of; components that are chosen stay chosen.
+    A template says what it says something of, and replaces what another one said. What was typed stays: a title as it
+    is, a text above that of the template; components that are chosen stay chosen.
     """
     wanted = request.form.get("use", "")
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 10:
@@ -629,9 +665,12 @@ def asks_to_fill(form: Any) -> bool:
 
 
 def _use(form: Any, template: IncidentTemplate) -> None:
-    form.body.data = template.body
-    if template.title and "title" in form:
+    others = live_templates()
+    form.body.data = _beside_what_was_typed(form.body.data or "", template.body, [each.body for each in others])
+    if template.title and "title" in form and _is_of_templates(form.title.data, [each.title for each in others]):
         form.title.data = template.title
+    titles = template.titles if "title" in form else {}
+    form.translations.data = translations_of(title=titles, body=template.bodies)
     if template.state is not None:
         form.state.data = template.state.value
     if template.audience is not None and "audience" in form:
@@ -640,6 +679,17 @@ def _use(form: Any, template: IncidentTemplate) -> None:
     form.notify.data = template.notify
     if template.promise is not None:
         form.next_update.data = template.promise
+
+
+def _is_of_templates(typed: str | None, texts: Sequence[str | None]) -> bool:
+    """Whether nobody typed this: it is empty, or what a template says word for word."""
+    words = (typed or "").split()
+    return not words or any(words == (each or "").split() for each in texts)
+
+
+def _beside_what_was_typed(typed: str, text: str, others: Sequence[str]) -> str:
+    """The text of a template; below what was typed, where somebody did."""
+    return text if _is_of_templates(typed, others) else f"{typed.rstrip()}\n\n{text}"
 
 
 def zone_of_reader() -> str:

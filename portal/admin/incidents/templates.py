@@ -30,6 +30,7 @@ from portal.incidents.queries.templates import (
     severities_of,
     template_by_id,
 )
+from portal.incidents.rules.languages import translations_of
 from portal.incidents.rules.templates import KNOWN, own_fields
 
 blueprint = Blueprint("admin_incident_templates", __name__, url_prefix="/admin/incidents/templates")
@@ -163,6 +164,7 @@ def _form(form: TemplateForm, found: IncidentTemplate | None, status: int = 200)
 
 
 def _show(form: TemplateForm, found: IncidentTemplate) -> None:
+    form.translations.data = translations_of(title=found.titles, body=found.bodies)
     form.components.data = severities_of(found)
     form.state.data = found.state or ""
     form.audience.data = found.audience or ""

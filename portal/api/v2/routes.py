@@ -11,6 +11,7 @@ from portal import access, clock
 from portal.api.v2.documents import DOCUMENTS, Document
 from portal.domains.rules import Area
 from portal.incidents.rules import Indicator
+from portal.language import written_for_everybody
 
 FRESH = "public, max-age=5, stale-while-revalidate=30"
 
@@ -28,12 +29,15 @@ access.everybody(blueprint, Area.PUBLIC_STATUS)
 
 
 def _answers(build: Document) -> Callable[[], Response]:
-    """The view of one document. Parameters are not looked at: Statuspage has none."""
+    """The view of one document, in the language of the portal domain. Parameters are not looked at: Statuspage has
+    none, and what a browser beside the program has chosen does not count.
+    """
 
     def document() -> Response:
         domain = access.portal()
         indicator = Indicator(current_app.config["SETTINGS"].maintenance_indicator)
-        found = build(domain, clock.utcnow(), indicator if domain.says_maintenance else Indicator.NONE)
+        with written_for_everybody(domain.language, domain.time_zone):
+            found = build(domain, clock.utcnow(), indicator if domain.says_maintenance else Indicator.NONE)
         body = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
         response = make_response(body)
         response.content_type = "application/json; charset=utf-8"

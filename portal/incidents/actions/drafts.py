@@ -17,8 +17,9 @@ from portal.audit import actions as audit
 from portal.audit.rules import SYSTEM, Actor
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.incidents.actions.languages import clean_translations
 from portal.incidents.actions.publishing import publish
-from portal.incidents.actions.templates import fill
+from portal.incidents.actions.templates import fill, fill_translations
 from portal.incidents.actions.wordings import checked_wordings
 from portal.incidents.actions.writing import BODY_LENGTH, TITLE_LENGTH
 from portal.incidents.models import Incident, IncidentDraft
@@ -148,6 +149,13 @@ def publish_draft(
         began_at=content.started_at or now,
         zone=found.zone,
     )
+    translations = fill_translations(
+        content.translations,
+        content.values,
+        component_ids=list(content.severities or ()),
+        began_at=content.started_at or now,
+        zone=found.zone,
+    )
     incident = publish(
         title,
         content.state,
@@ -160,6 +168,7 @@ def publish_draft(
         started_at=content.started_at,
         next_update=content.next_update,
         wordings=wordings,
+        translations=translations,
         idempotency_key=f"draft:{found.id}",
         by=by,
         author_id=author_id,
@@ -262,6 +271,7 @@ def _check(content: DraftContent) -> None:
     if len(content.body) > BODY_LENGTH:
         raise RuleViolation(f"A text has at most {BODY_LENGTH:,} characters.", "body")
     checked_wordings(content.wordings)
+    clean_translations(content.translations)
 
 
 def _check_time(publish_at: datetime | None, zone: str, now: datetime) -> None:

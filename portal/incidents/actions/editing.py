@@ -7,6 +7,7 @@ from portal import events
 from portal.audit.rules import Actor
 from portal.errors import StaleEdit
 from portal.extensions import db
+from portal.incidents.actions.languages import clean_texts, keep_texts
 from portal.incidents.actions.revisions import keep
 from portal.incidents.actions.telling import cancel_mail, narrow_mail, ring_customers
 from portal.incidents.actions.writing import await_update, clean_title, note
@@ -16,6 +17,7 @@ from portal.incidents.rules import (
     Impact,
     Visibility,
 )
+from portal.incidents.rules.languages import Texts
 from portal.incidents.rules.revisions import Revised
 from portal.incidents.upkeep import settle
 
@@ -32,6 +34,7 @@ def edit(
     incident: Incident,
     *,
     title: str,
+    titles: Texts | None = None,
     visibility: Visibility,
     audience: Audience,
     impact_override: Impact | None = None,
@@ -43,12 +46,14 @@ def edit(
 
     What becomes public is shown at once and mails nobody: post an update for that. What becomes private
     disappears for customers at once, and mails about it that are still waiting are cancelled; what was for everyone
-    and becomes for the affected does so for the others. Returns how many messages that were.
+    and becomes for the affected does so for the others. `titles` are the title in other languages; None leaves them as
+    they are. Returns how many messages that were.
     """
     if incident.version != version:
         raise StaleEdit
     wanted: dict[str, Any] = {
         "title": clean_title(title),
+        "titles": dict(incident.titles) if titles is None else clean_texts(titles, clean_title),
         "visibility": visibility,
         "audience": audience,
         "impact_override": impact_override,
@@ -57,6 +62,8 @@ def edit(
     if not before:
         return 0
     for name, old in before.items():
+        if name == "titles":
+            continue
         keep(
             incident,
             REVISED[name],
@@ -68,6 +75,17 @@ def edit(
             now=now,
         )
         setattr(incident, name, wanted[name])
+    keep_texts(
+        incident,
+        Revised.TITLE_IN,
+        before.get("titles", wanted["titles"]),
+        wanted["titles"],
+        since=incident.created_at,
+        was_seen=before.get("visibility", visibility) is Visibility.PUBLIC,
+        by=by,
+        now=now,
+    )
+    incident.titles = wanted["titles"]
     was_public = before.get("visibility", visibility) is Visibility.PUBLIC
     is_public = visibility is Visibility.PUBLIC
     if is_public:

@@ -5,21 +5,31 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from portal import events, plaintext
+from portal import events
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
-from portal.filters import markdown
 from portal.incidents.actions.following import followed, tell_followers
+from portal.incidents.actions.languages import clean_texts, keep_texts
 from portal.incidents.actions.revisions import keep
-from portal.incidents.actions.telling import KIND, LISTED_AT_MOST, facts_of, ring_customers
+from portal.incidents.actions.telling import (
+    KIND,
+    LISTED_AT_MOST,
+    begin_conversation,
+    bodied,
+    called,
+    facts_of,
+    in_languages,
+    ring_customers,
+)
 from portal.incidents.actions.writing import clean_body, standing_of
 from portal.incidents.models import Incident, IncidentUpdate, Postmortem
 from portal.incidents.queries.postmortems import postmortem_for_staff
 from portal.incidents.rules import Audience, State, Visibility, public_id_for
+from portal.incidents.rules.languages import Texts, told_in
 from portal.incidents.rules.postmortems import STATE, notify_key
 from portal.incidents.rules.revisions import Revised
 from portal.incidents.rules.telling import PUBLIC
@@ -29,15 +39,24 @@ from portal.notifications.wordings import render_wordings
 
 
 def write_postmortem(
-    incident: Incident, body: str, *, version: int, by: Actor, author_id: int | None, now: datetime
+    incident: Incident,
+    body: str,
+    *,
+    bodies: Texts | None = None,
+    version: int,
+    by: Actor,
+    author_id: int | None,
+    now: datetime,
 ) -> Postmortem:
     """Keep the text of a postmortem: a draft that only staff see, or, once it is published, what customers read now.
 
     `version` is that of the postmortem, 0 while there is none; raises StaleEdit if somebody else wrote in between.
-    The same text again is no change. Nothing is mailed.
+    `bodies` are the text in other languages; None leaves them as they are. The same text again is no change. Nothing is
+    mailed.
     """
     known = postmortem_for_staff(incident.id)
     text = clean_body(body)
+    texts = clean_texts(bodies, clean_body) if bodies is not None else dict(known.bodies if known else {})
     if known is None:
         if version:
             raise StaleEdit
@@ -45,6 +64,7 @@ def write_postmortem(
             incident_id=incident.id,
             public_id=public_id_for(f"postmortem:{incident.source}:{incident.public_id}"),
             body=text,
+            bodies=texts,
             author_id=author_id,
             created_at=now,
             changed_at=now,
@@ -54,7 +74,7 @@ def write_postmortem(
         events.ring(events.STAFF)
         _note("postmortem.write", made, by=by, now=now)
         return made
-    if known.body == text:
+    if known.body == text and known.bodies == texts:
         return known
     if known.version != version:
         raise StaleEdit
@@ -69,7 +89,17 @@ def write_postmortem(
         by=by,
         now=now,
     )
-    known.body, known.changed_at = text, now
+    keep_texts(
+        incident,
+        Revised.POSTMORTEM_IN,
+        known.bodies,
+        texts,
+        since=known.published_at or known.created_at,
+        was_seen=is_seen,
+        by=by,
+        now=now,
+    )
+    known.body, known.bodies, known.changed_at = text, texts, now
     db.session.flush()
     events.ring(events.STAFF)
     if is_seen:
@@ -149,6 +179,8 @@ def _queue_mail(
         "facts": facts,
         **followed(incident),
     }
+    selector |= in_languages(incident.titles, postmortem.bodies)
+    begin_conversation(incident)
     content = compose_postmortem(incident, postmortem, components)
     key, thread_key = notify_key(incident.id), f"incident:{incident.id}"
     notifications.queue_broadcast(
@@ -175,13 +207,12 @@ def _queue_mail(
 def compose_postmortem(incident: Incident, postmortem: Postmortem, components: Collection[int]) -> Content:
     """The wordings of the mail about a postmortem, in every language."""
     titles = db.session.scalars(select(Component.title).where(Component.id.in_(components)).order_by(Component.title))
-    html = markdown(postmortem.body)
+    text, texts = postmortem.body, postmortem.bodies
     return render_wordings(
         "postmortem",
+        in_language=lambda language: {**called(incident, language), **bodied(told_in(language, text, texts))},
         incident=incident,
         components=list(titles),
-        body_text=plaintext.from_html(html),
-        body_html=html,
         lasted=incident.resolved_at - incident.started_at if incident.resolved_at else None,
         for_subscribers=incident.audience is Audience.EVERYONE,
     )
@@ -196,6 +227,7 @@ def _note(action: str, postmortem: Postmortem, *, by: Actor, now: datetime) -> N
         now=now,
         after={
             "body": postmortem.body,
+            "bodies": postmortem.bodies,
             "published_at": postmortem.published_at.isoformat() if postmortem.published_at else None,
             "notify": postmortem.notify,
         },

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation
 from portal.extensions import db
+from portal.incidents.actions.languages import clean_translations
 from portal.incidents.actions.telling import queue_mail, ring
 from portal.incidents.actions.wordings import write_wordings
 from portal.incidents.actions.writing import PastUpdate, await_update, create, facts, note, published_with
@@ -18,6 +19,7 @@ from portal.incidents.rules import (
     State,
     Visibility,
 )
+from portal.incidents.rules.languages import NO_TRANSLATIONS, Translations
 from portal.incidents.rules.wordings import Wording
 from portal.incidents.upkeep import settle
 
@@ -40,13 +42,14 @@ def publish(
     is_backfill: bool = False,
     next_update: timedelta | None = None,
     wordings: Sequence[Wording] = (),
+    translations: Translations = NO_TRANSLATIONS,
 ) -> Incident:
     """Publish a report, and mail those it concerns if `notify` says so and it is public.
 
     `severities` by component id: an empty mapping means that it names no component (and so concerns everyone),
     None that nobody has said. `started_at` is when it began, if before now. `next_update` is how soon customers
-    are promised the next one. `wordings` are what some are told instead of `body`. The same key again returns the
-    report it made the first time.
+    are promised the next one. `wordings` are what some are told instead of `body`, `translations` title and text in
+    other languages. The same key again returns the report it made the first time.
     """
     if known := published_with(idempotency_key):
         return known
@@ -55,10 +58,12 @@ def publish(
     started_at = started_at or now
     if started_at > now:
         raise RuleViolation("It cannot have begun in the future.", "started_at")
-    first = PastUpdate(now, state, body, severities)
+    titles, bodies = clean_translations(translations)
+    first = PastUpdate(now, state, body, severities, bodies)
     incident, is_new = create(
         title,
         [first],
+        titles=titles,
         visibility=visibility,
         audience=audience,
         author_id=author_id,

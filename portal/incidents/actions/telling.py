@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy import update as sql_update
+from sqlalchemy.orm.attributes import set_committed_value
 
 from portal import events, plaintext
 from portal.audit.rules import Actor
@@ -24,6 +26,7 @@ from portal.incidents.rules import (
     State,
     Visibility,
 )
+from portal.incidents.rules.languages import Texts, subject_in, subjects_after, told_in
 from portal.incidents.rules.telling import PUBLIC, narrowed
 from portal.incidents.rules.wordings import Wording
 from portal.notifications import actions as notifications
@@ -72,7 +75,9 @@ def queue_mail(
     wordings = wordings_of([update.id]).get(update.id, [])
     if wordings:
         # By the audience, as plain text: what machines of theirs are told instead of the general text.
-        selector["wordings"] = {each.key: plaintext.from_html(markdown(each.text)) for each in wordings}
+        selector["wordings"] = {each.key: plain(each.text) for each in wordings}
+    selector |= in_languages(incident.titles, update.bodies, wordings)
+    begin_conversation(incident)
     content = compose(incident, update, components, wordings)
     thread_key = f"incident:{incident.id}"
     notifications.queue_broadcast(
@@ -96,6 +101,38 @@ def queue_mail(
     )
 
 
+def in_languages(titles: Texts, bodies: Texts, wordings: Sequence[Wording] = ()) -> dict[str, Any]:
+    """The part of a selector that says what machines are told in other languages than the original: `wordings` by the
+    audience, as there."""
+    found = {
+        code: {"title": titles.get(code, ""), "text": plain(bodies.get(code, "")), "wordings": {}}
+        for code in sorted({*titles, *bodies, *(code for each in wordings for code in each.texts)})
+    }
+    for each in wordings:
+        for code, text in each.texts.items():
+            found[code]["wordings"][each.key] = plain(text)  # type: ignore[index]  # a dict under this key alone
+    return {"languages": found} if found else {}
+
+
+def plain(text: str) -> str:
+    """A text as machines and text messages are told it."""
+    return plaintext.from_html(markdown(text)) if text else ""
+
+
+def begin_conversation(incident: Incident) -> None:
+    """Note what the mails about an incident are called, before one is written: the conversation keeps these titles."""
+    subjects = subjects_after(incident.subjects, incident.title, incident.titles)
+    if subjects != incident.subjects:
+        # Past the version: nobody has written anything, so whoever has the report open may still save it.
+        db.session.execute(
+            sql_update(Incident)
+            .where(Incident.id == incident.id)
+            .values(subjects=subjects)
+            .execution_options(synchronize_session=False)
+        )
+        set_committed_value(incident, "subjects", subjects)
+
+
 def facts_of(incident: Incident, update: IncidentUpdate, components: Collection[int]) -> dict[str, Any]:
     """What a machine is told of an update, as the page shows it to everybody who may see it: JSON, and frozen."""
     severities = standing_of(incident.id)
@@ -115,7 +152,7 @@ def facts_of(incident: Incident, update: IncidentUpdate, components: Collection[
         "update": {
             "id": update.public_id,
             "state": update.state,
-            "text": plaintext.from_html(markdown(update.body)),
+            "text": plain(update.body),
             "posted_at": update.posted_at.isoformat(),
         },
         "components": [
@@ -135,27 +172,45 @@ def compose(
         select(Component.title).where(Component.id.in_(components)).order_by(Component.title)
     ).all()
     is_public = incident.audience is Audience.EVERYONE
-    content = _composed(incident, update.state, update.body, titles, for_subscribers=is_public)
+    general = (update.body, update.bodies)
+    content = _composed(incident, update.state, general, (), titles, for_subscribers=is_public)
     for each in wordings:
-        own = _composed(incident, update.state, each.text, titles)
+        own = _composed(incident, update.state, general, [(each.text, each.texts)], titles)
         content |= {f"{key}-{each.key}": wording for key, wording in own.items()}
     return content
 
 
 def _composed(
-    incident: Incident, state: State | None, body: str, titles: Sequence[str], *, for_subscribers: bool = False
+    incident: Incident,
+    state: State | None,
+    general: tuple[str, Texts],
+    own: Sequence[tuple[str, Texts]],
+    titles: Sequence[str],
+    *,
+    for_subscribers: bool = False,
 ) -> Content:
-    html = markdown(body)
     return render_wordings(
         "incident",
+        in_language=lambda language: {**called(incident, language), **bodied(told_in(language, *general, own))},
         incident=incident,
         state=state,
         components=list(titles),
-        body_text=plaintext.from_html(html),
-        body_html=html,
         lasted=incident.resolved_at - incident.started_at if incident.resolved_at else None,
         for_subscribers=for_subscribers,
     )
+
+
+def called(incident: Incident, language: str) -> dict[str, Any]:
+    """What a mail calls an incident in one language, in itself and in its subject."""
+    subjects = subjects_after(incident.subjects, incident.title, incident.titles)
+    title = told_in(language, incident.title, incident.titles)
+    return {"title": title, "subject_title": subject_in(language, subjects)}
+
+
+def bodied(body: str) -> dict[str, Any]:
+    """A text as the templates of mails take it."""
+    html = markdown(body)
+    return {"body_text": plaintext.from_html(html), "body_html": html}
 
 
 def cancel_mail(incident_id: int, *, by: Actor, now: datetime) -> int:

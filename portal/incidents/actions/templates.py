@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from babel.dates import format_date
+from babel.lists import format_list
+from flask_babel import force_locale
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -14,10 +17,12 @@ from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.incidents.actions.languages import clean_translations
 from portal.incidents.actions.writing import TITLE_LENGTH, check_components, clean_body
 from portal.incidents.models import IncidentTemplate
 from portal.incidents.queries.templates import live_templates, titles_of
 from portal.incidents.rules import Audience, Severity, State
+from portal.incidents.rules.languages import Translations
 from portal.incidents.rules.starters import STARTERS
 from portal.incidents.rules.templates import (
     FIELDS_AT_MOST,
@@ -28,6 +33,7 @@ from portal.incidents.rules.templates import (
     still_open,
 )
 from portal.incidents.rules.wordings import Wording
+from portal.language import DEFAULT, LANGUAGES, known, zone_word
 from portal.language import zone as zone_of
 
 NAME_LENGTH = 100
@@ -37,7 +43,7 @@ KEPT_AT_MOST = 60
 
 @dataclass(frozen=True)
 class TemplateContent:
-    """What a template says; see the model."""
+    """What a template says; see the model. `translations` are both texts in other languages, None if as they are."""
 
     name: str
     body: str
@@ -47,6 +53,7 @@ class TemplateContent:
     severities: Mapping[int, Severity] | None = None
     notify: bool = True
     promise: int | None = None
+    translations: Translations | None = None
 
 
 def keep_template(
@@ -168,26 +175,70 @@ def fill(
     """The texts of a report with their variables filled; RuleViolation where something is still open."""
     given = list(wordings)
     known = (
-        known_values(component_ids, began_at, zone) if "{{" in "".join([title, body, *(w.text for w in given)]) else {}
+        known_values(component_ids, began_at, zone)
+        if "{{" in "".join([title, body, *(text for w in given for text in (w.text, *w.texts.values()))])
+        else {}
     )
     own = {key_of_variable(name): one_line(value)[:VALUE_LENGTH] for name, value in values.items()}
     both = {**own, **known}
     title, body = filled(title, both), filled(body, both)
-    told = tuple(Wording(filled(each.text, both), each.company_id, each.domain_id) for each in given)
-    for field, texts in (("title", [title]), ("body", [body]), ("wordings", [each.text for each in told])):
+    told = tuple(
+        Wording(
+            filled(each.text, both),
+            each.company_id,
+            each.domain_id,
+            {code: filled(text, both) for code, text in each.texts.items()},
+        )
+        for each in given
+    )
+    others = [text for each in told for text in (each.text, *each.texts.values())]
+    for field, texts in (("title", [title]), ("body", [body]), ("wordings", others)):
         if sentence := still_open(texts):
             raise RuleViolation(sentence, field)
     return title, body, told
 
 
+def fill_translations(
+    translations: Translations,
+    values: Mapping[str, str],
+    *,
+    component_ids: Sequence[int],
+    began_at: datetime,
+    zone: str,
+) -> dict[str, dict[str, str]]:
+    """The texts of a report in other languages with their variables filled, in the words of each language.
+
+    RuleViolation at `translations` where something is still open. At most one query.
+    """
+    own = {key_of_variable(name): one_line(value)[:VALUE_LENGTH] for name, value in values.items()}
+    is_asked = any("{{" in text for said in translations.values() for text in said.values())
+    titles = titles_of(component_ids) if is_asked else []
+    told = {
+        code: {name: filled(text, {**own, **_known(titles, began_at, zone, code)}) for name, text in said.items()}
+        for code, said in translations.items()
+    }
+    for code, said in told.items():
+        if sentence := still_open(said.values()):
+            raise RuleViolation(f"{LANGUAGES.get(code, code)}: {sentence}", "translations")
+    return told
+
+
 def known_values(component_ids: Sequence[int], began_at: datetime, zone: str) -> dict[str, str]:
     """What fills the variables everybody knows (`rules.templates.KNOWN`), in a zone. At most one query."""
+    return _known(titles_of(component_ids), began_at, zone, DEFAULT)
+
+
+def _known(titles: Sequence[str], began_at: datetime, zone: str, language: str) -> dict[str, str]:
     local = began_at.astimezone(zone_of(zone))
+    known_there = known(language)
+    with force_locale(known_there):
+        name = zone_word(local)
+    day = f"{local.day} {local:%B %Y}" if known_there == DEFAULT else format_date(local, "long", locale=known_there)
     return {
-        "components": _listed(titles_of(component_ids)),
-        "date": f"{local.day} {local:%B %Y}",
+        "components": format_list(titles, locale=known_there) if known_there != DEFAULT else _listed(titles),
+        "date": day,
         "time": f"{local:%H:%M}",
-        "zone": local.tzname() or zone,
+        "zone": name or zone,
     }
 
 
@@ -204,7 +255,8 @@ def _checked(content: TemplateContent, *, but: int | None = None) -> dict[str, A
     if len(title) > TITLE_LENGTH:
         raise RuleViolation(f"A title has at most {TITLE_LENGTH} characters.", "title")
     body = clean_body(content.body)
-    fields = own_fields(title, body)
+    others = [text for said in (content.translations or {}).values() for text in said.values()]
+    fields = own_fields(title, body, *others)
     if len(fields) > FIELDS_AT_MOST:
         raise RuleViolation(
             f"A template has at most {FIELDS_AT_MOST} fields of its own; this one has {len(fields)}.", "body"
@@ -221,7 +273,15 @@ def _checked(content: TemplateContent, *, but: int | None = None) -> dict[str, A
         "severities": {str(each): severity.value for each, severity in sorted(severities.items())},
         "notify": content.notify,
         "promise": content.promise,
+        **_translated(content.translations),
     }
+
+
+def _translated(translations: Translations | None) -> dict[str, Any]:
+    if translations is None:
+        return {}
+    titles, bodies = clean_translations(translations)
+    return {"titles": titles, "bodies": bodies}
 
 
 def _check_name(name: str, *, but: int | None) -> None:
@@ -235,7 +295,7 @@ def _check_name(name: str, *, but: int | None) -> None:
 
 
 def _said(template: IncidentTemplate) -> dict[str, Any]:
-    names = ("name", "title", "body", "state", "audience", "severities", "notify", "promise")
+    names = ("name", "title", "body", "titles", "bodies", "state", "audience", "severities", "notify", "promise")
     return {name: getattr(template, name) for name in names}
 
 

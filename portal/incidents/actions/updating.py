@@ -10,6 +10,7 @@ from portal import events
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.incidents.actions.languages import clean_texts, keep_texts
 from portal.incidents.actions.revisions import keep
 from portal.incidents.actions.telling import queue_mail, ring, ring_customers
 from portal.incidents.actions.wordings import write_wordings
@@ -32,6 +33,7 @@ from portal.incidents.rules import (
     public_id_for,
     severities_after,
 )
+from portal.incidents.rules.languages import NO_TEXTS, Texts
 from portal.incidents.rules.revisions import Revised
 from portal.incidents.rules.wordings import Wording
 from portal.incidents.upkeep import settle
@@ -53,13 +55,14 @@ def post_update(
     idempotency_key: str | None = None,
     next_update: timedelta | None = None,
     wordings: Sequence[Wording] = (),
+    bodies: Texts = NO_TEXTS,
 ) -> IncidentUpdate:
     """Write the next entry of the timeline; the state None keeps the state, a component not named its severity.
 
     Fixed clears every severity, whatever is named. Any open state after Fixed reopens the report. A private
     update carries text only, is mailed to nobody and rings staff alone. Raises StaleEdit if somebody else wrote
     in between; the same key again returns the update it made the first time. `wordings` are what some are told
-    instead of `body`.
+    instead of `body`, `bodies` its text in other languages.
     """
     public_id = public_id_for(idempotency_key or secrets.token_hex())
     if known := update_with(incident.id, public_id):
@@ -84,6 +87,7 @@ def post_update(
         visibility=visibility,
         state=(state or was) if is_public else None,
         body=clean_body(body),
+        bodies=clean_texts(bodies, clean_body),
         posted_at=after_last(incident.id, now),
         notify=notify and is_public,
         author_id=author_id,
@@ -124,13 +128,27 @@ def post_update(
 
 
 def edit_update(
-    update: IncidentUpdate, incident: Incident, body: str, *, version: int, by: Actor, now: datetime
+    update: IncidentUpdate,
+    incident: Incident,
+    body: str,
+    *,
+    bodies: Texts | None = None,
+    version: int,
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """Correct the text of an update; nothing is mailed again. The same text again is no change."""
+    """Correct the text of an update; nothing is mailed again. The same text again is no change.
+
+    `bodies` are the text in other languages; None leaves them as they are.
+    """
     if incident.version != version:
         raise StaleEdit
     before, after = update.body, clean_body(body)
-    if before == after:
+    texts_before, texts = (
+        dict(update.bodies),
+        dict(update.bodies) if bodies is None else clean_texts(bodies, clean_body),
+    )
+    if before == after and texts_before == texts:
         return
     is_seen = incident.visibility is Visibility.PUBLIC and update.visibility is Visibility.PUBLIC
     keep(
@@ -144,7 +162,18 @@ def edit_update(
         by=by,
         now=now,
     )
-    update.body = after
+    keep_texts(
+        incident,
+        Revised.TEXT_IN,
+        texts_before,
+        texts,
+        part_id=update.id,
+        since=update.posted_at,
+        was_seen=is_seen,
+        by=by,
+        now=now,
+    )
+    update.body, update.bodies = after, texts
     flag_modified(incident, "title")
     if is_seen:
         incident.public_updated_at = now
@@ -157,6 +186,6 @@ def edit_update(
         incident,
         by=by,
         now=now,
-        before={"update_id": update.id, "body": before},
-        after={"update_id": update.id, "body": after},
+        before={"update_id": update.id, "body": before, "bodies": texts_before},
+        after={"update_id": update.id, "body": after, "bodies": texts},
     )

@@ -1,7 +1,8 @@
 """What some are told in words of their own: writing the wordings of an update down, and correcting them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm.attributes import flag_modified
@@ -13,6 +14,7 @@ from portal.domains.models import PortalDomain
 from portal.domains.queries import domains_showing_status
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
+from portal.incidents.actions.languages import clean_texts, keep_texts
 from portal.incidents.actions.revisions import keep
 from portal.incidents.actions.writing import clean_body, note
 from portal.incidents.models import Incident, IncidentUpdate, IncidentWording
@@ -33,7 +35,7 @@ def checked_wordings(wordings: Iterable[Wording]) -> list[Wording]:
                 violation.sentence if each.text.strip() else "Write what they are told, or take the wording away."
             )
             raise RuleViolation(sentence, "wordings") from violation
-        found.append(Wording(text, each.company_id, each.domain_id))
+        found.append(Wording(text, each.company_id, each.domain_id, clean_texts(each.texts, clean_body)))
     if len(found) > WORDINGS_AT_MOST:
         raise RuleViolation(f"One update has at most {WORDINGS_AT_MOST} wordings of their own.", "wordings")
     if len({each.key for each in found}) < len(found):
@@ -50,7 +52,13 @@ def write_wordings(update: IncidentUpdate, wordings: Iterable[Wording]) -> None:
         raise RuleViolation("A private update is for staff only: it has no wordings for customers.", "wordings")
     for each in checked:
         db.session.add(
-            IncidentWording(update_id=update.id, company_id=each.company_id, domain_id=each.domain_id, text=each.text)
+            IncidentWording(
+                update_id=update.id,
+                company_id=each.company_id,
+                domain_id=each.domain_id,
+                text=each.text,
+                texts=dict(each.texts),
+            )
         )
     db.session.flush()
 
@@ -87,6 +95,17 @@ def edit_wordings(
             by=by,
             now=now,
         )
+        keep_texts(
+            incident,
+            Revised.WORDING_IN,
+            before[key].texts if key in before else {},
+            after[key].texts if key in after else {},
+            part_id=update.id,
+            since=update.posted_at,
+            was_seen=is_seen and key in before,
+            by=by,
+            now=now,
+        )
     db.session.execute(delete(IncidentWording).where(IncidentWording.update_id == update.id))
     write_wordings(update, after.values())
     flag_modified(incident, "title")
@@ -100,9 +119,13 @@ def edit_wordings(
         incident,
         by=by,
         now=now,
-        before={"update_id": update.id, "wordings": {key: each.text for key, each in before.items()}},
-        after={"update_id": update.id, "wordings": {key: each.text for key, each in after.items()}},
+        before={"update_id": update.id, "wordings": _said(before)},
+        after={"update_id": update.id, "wordings": _said(after)},
     )
+
+
+def _said(wordings: Mapping[str, Wording]) -> dict[str, Any]:
+    return {key: {"": each.text, **each.texts} if each.texts else each.text for key, each in wordings.items()}
 
 
 def ring_readers(wordings: Collection[Wording]) -> None:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,12 +39,14 @@ class PastUpdate:
     state: State
     body: str
     severities: Mapping[int, Severity]
+    bodies: Mapping[str, str] = field(default_factory=dict)
 
 
 def create(
     title: str,
     timeline: Sequence[PastUpdate],
     *,
+    titles: Mapping[str, str] | None = None,
     visibility: Visibility,
     audience: Audience,
     author_id: int | None,
@@ -61,6 +63,7 @@ def create(
         public_id=public_id_for(idempotency_key),
         source=OWN,
         title=clean_title(title),
+        titles=dict(titles or {}),
         state=last.state,
         visibility=visibility,
         audience=audience,
@@ -91,6 +94,7 @@ def create(
             visibility=Visibility.PUBLIC,
             state=entry.state,
             body=body,
+            bodies=dict(entry.bodies),
             posted_at=entry.posted_at,
             notify=notify and visibility is Visibility.PUBLIC,
             author_id=author_id,
@@ -212,6 +216,7 @@ def after_last(incident_id: int, now: datetime) -> datetime:
 def facts(incident: Incident, severities: Mapping[int, Severity], *, notify: bool) -> dict[str, Any]:
     return {
         "title": incident.title,
+        "titles": incident.titles,
         "state": incident.state,
         "visibility": incident.visibility,
         "audience": incident.audience,

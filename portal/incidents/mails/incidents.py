@@ -27,6 +27,7 @@ from portal.incidents.mails.reaching import (
 )
 from portal.incidents.mails.wordings import in_own_words, told_in_own_words
 from portal.incidents.queries.following import muted_by as muted_alone
+from portal.language import known
 from portal.notifications.kinds import Cursor, Kind, Listener, Recipient, Told, register
 from portal.notifications.topics import Source, Topic
 from portal.notifications.topics import register as register_topics
@@ -90,7 +91,7 @@ def tell(selector: dict[str, Any], listeners: Sequence[Listener], now: datetime)
         )
         for listener_id, (reader, about, priority) in hearers(wanted, listeners).items()
     }
-    return told_in_own_words(selector, told)
+    return told_in_own_words(selector, told, {each.id: known(each.language) for each in listeners})
 
 
 def muted_by(

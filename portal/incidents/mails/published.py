@@ -7,6 +7,7 @@ from typing import Any
 from portal.catalogue.queries import services_reached
 from portal.catalogue.rules import component_topic, service_topic
 from portal.incidents.mails.reaching import Selection, Subject, written
+from portal.incidents.mails.wordings import facts_in
 from portal.incidents.rules.telling import PUBLIC
 from portal.notifications.kinds import Published
 
@@ -34,4 +35,5 @@ def published(selector: Mapping[str, Any], subject: Subject, noun: str, path: st
         path=f"{path}{told.get('id', '')}",
         event=f"{noun}.{told.get('state', '')}",
         data=facts,
+        data_in=lambda language: facts_in(selector, facts, noun, language),
     )

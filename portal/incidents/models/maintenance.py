@@ -21,6 +21,7 @@ class MaintenanceSeries(Versioned, Base):
 
     `rule` is an RRULE, reckoned in wall-clock time from `starts_on` (ISO, local, to the minute) in `zone`;
     `duration` is real minutes. `due_at` is when further occurrences are made; None once there are no more.
+    `titles` and `bodies` are its texts in other languages.
     """
 
     __tablename__ = "maintenance_series"
@@ -30,6 +31,8 @@ class MaintenanceSeries(Versioned, Base):
     public_id: Mapped[str] = mapped_column(String(40), unique=True)
     title: Mapped[str] = mapped_column(String(200))
     body: Mapped[str] = mapped_column(Text)
+    titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    bodies: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     rule: Mapped[str] = mapped_column(String(400))
     starts_on: Mapped[str] = mapped_column(String(16))
     duration: Mapped[int]
@@ -73,6 +76,7 @@ class Maintenance(Versioned, Base):
     times it has; `sequence` counts what calendars were told. `staff_told_at` and `asked` are about its owner. An
     occurrence of a series has `occurs_at`, when the series wants it, which stays where it is moved by itself
     (`is_detached`). Imported and backfilled work has no `due_at`: nobody is told of it.
+    `titles` are the title in other languages (`rules.languages`), `subjects` what its mails are called by language.
     """
 
     __tablename__ = "maintenance"
@@ -87,6 +91,8 @@ class Maintenance(Versioned, Base):
     public_id: Mapped[str] = mapped_column(String(40))
     source: Mapped[str] = mapped_column(String(40), default=OWN)
     title: Mapped[str] = mapped_column(String(200))
+    titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    subjects: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     state: Mapped[MaintenanceState]
     visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
     audience: Mapped[Audience] = mapped_column(default=Audience.EVERYONE)
@@ -141,6 +147,7 @@ class MaintenanceUpdate(Base):
     kind: Mapped[Notice] = mapped_column(default=Notice.NOTE, server_default="note")
     state: Mapped[MaintenanceState]
     body: Mapped[str] = mapped_column(Text)
+    bodies: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     posted_at: Mapped[datetime]
     starts_at: Mapped[datetime | None]
     ends_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ The timeline of updates is the truth. `IncidentComponent` (severities as they st
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, query_expression, relationship, validates
 
 from portal.accounts.models import Person
@@ -24,6 +24,7 @@ class Incident(Versioned, Base):
     `is_backfill` marks what was entered or imported after the fact: it never mails.
     `owner_id` is the person of the staff who sees to it that customers hear more; at `nag_at` they are reminded of it.
     What turned out to be part of another report was merged into that one: `merged_into_id`, at `merged_at`.
+    `titles` are the title in other languages (`rules.languages`), `subjects` what its mails are called by language.
     """
 
     __tablename__ = "incident"
@@ -55,6 +56,8 @@ class Incident(Versioned, Base):
     source: Mapped[str] = mapped_column(String(40), default=OWN)
     title: Mapped[str] = mapped_column(String(200))
     title_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=keyed("title"), server_default="")
+    titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    subjects: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     state: Mapped[State]
     visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
     audience: Mapped[Audience] = mapped_column(default=Audience.EVERYONE)
@@ -86,7 +89,10 @@ class Incident(Versioned, Base):
 
 
 class IncidentUpdate(Base):
-    """One entry of a timeline. A private update carries text only: `state` is None and it has no changes."""
+    """One entry of a timeline. A private update carries text only: `state` is None and it has no changes.
+
+    `bodies` are its text in other languages.
+    """
 
     __tablename__ = "incident_update"
     __table_args__ = (
@@ -100,6 +106,7 @@ class IncidentUpdate(Base):
     visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
     state: Mapped[State | None]
     body: Mapped[str] = mapped_column(Text)
+    bodies: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     posted_at: Mapped[datetime]
     notify: Mapped[bool] = mapped_column(default=True)
     author_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
@@ -107,6 +114,9 @@ class IncidentUpdate(Base):
     incident: Mapped[Incident] = relationship(back_populates="updates", lazy="raise_on_sql")
     own_words: Mapped[str | None] = query_expression()
     """What it says to whom it was read for instead of `body`; see `queries.wordings`."""
+
+    own_bodies: Mapped[dict[str, str] | None] = query_expression()
+    """The same in other languages, instead of `bodies`, where a machine is given all of them."""
 
     author: Mapped[Person | None] = relationship(lazy="raise_on_sql")
     changes: Mapped[list["SeverityChange"]] = relationship(back_populates="update", lazy="raise_on_sql")

@@ -13,7 +13,8 @@ from portal.incidents.rules import Audience, State
 class IncidentTemplate(Versioned, Base):
     """A report, or its next update, as staff begin with it.
 
-    `title` and `body` may hold variables (`rules.templates`); an empty title leaves that of the form as it is. `state`
+    `title` and `body` may hold variables (`rules.templates`); an empty title leaves that of the form as it is.
+    `titles` and `bodies` are both in other languages. `state`
     and `audience` are None where the template says nothing of them. `severities` are by component id, as text: what was
     archived since is left out when it is used. `promise` is how many minutes customers are promised the next update
     in, None if that is left to the form. `starter` names the one of the starter set it came from.
@@ -34,6 +35,8 @@ class IncidentTemplate(Versioned, Base):
     name: Mapped[str] = mapped_column(String(100))
     title: Mapped[str] = mapped_column(String(200), default="")
     body: Mapped[str] = mapped_column(Text)
+    titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    bodies: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     state: Mapped[State | None]
     audience: Mapped[Audience | None]
     severities: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

@@ -1,6 +1,6 @@
 """One report, told to some in words of their own."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base
@@ -9,7 +9,8 @@ from portal.database import Base
 class IncidentWording(Base):
     """What an update says to one company, or to all who are at home on one portal domain, instead of its own text.
 
-    Exactly one of the two is set. Who reads which, `queries.wordings.body_for` says, and nothing else does.
+    Exactly one of the two is set; `texts` is what it says in other languages. Who reads which,
+    `queries.wordings.body_for` says, and nothing else does.
     """
 
     __tablename__ = "incident_wording"
@@ -40,3 +41,4 @@ class IncidentWording(Base):
     company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
     domain_id: Mapped[int | None] = mapped_column(ForeignKey("portal_domain.id", ondelete="CASCADE"))
     text: Mapped[str] = mapped_column(Text)
+    texts: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")

@@ -45,7 +45,14 @@ from portal.incidents.queries.last_days import histories as histories
 from portal.incidents.queries.last_days import history_bars as history_bars
 from portal.incidents.queries.last_days import uptimes as uptimes
 from portal.incidents.queries.open_now import OPEN_AT_MOST, OpenIncident, OpenWork
-from portal.incidents.queries.wordings import body_for, own_words_for, worded_incidents
+from portal.incidents.queries.wordings import (
+    body_for,
+    own_words_for,
+    text_for,
+    text_for_kind,
+    worded_incidents,
+    worded_maintenance,
+)
 from portal.incidents.rules import (
     ComponentStatus,
     MaintenanceState,
@@ -74,6 +81,7 @@ class Page(Generic[T]):
     total: int
     per_page: int = PER_PAGE
 
+from portal.language import current
 
 class FixedIncident(NamedTuple):
     """What a list of past incidents says of one."""
@@ -104,7 +112,7 @@ def open_incidents(viewpoint: Viewpoint, now: datetime) -> Sequence[Incident]:
         .order_by(*worst_first())
         .limit(OPEN_AT_MOST)
     ).all()
-    worded_incidents(found)
+    worded_incidents(found, viewpoint)
     return found
 
 
@@ -123,7 +131,7 @@ def visible_incident(viewpoint: Viewpoint, public_id: str, now: datetime) -> Inc
         .order_by(Incident.id)
         .limit(1)
     ).all()
-    worded_incidents(found)
+    worded_incidents(found, viewpoint)
     return found[0] if found else None
 
 
@@ -140,14 +148,14 @@ def past_incidents(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Incid
     """Fixed incidents, newest first, 25 a page. None for a page that does not exist (page 1 always does)."""
     condition = and_(Incident.resolved_at.is_not(None), visible_to(Incident, viewpoint, now))
     found = _page(_shown(viewpoint), condition, page)
-    worded_incidents(found.items if found else ())
+    worded_incidents(found.items if found else (), viewpoint)
     return found
 
 
 def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[FixedIncident]:
     """The last fixed incidents, newest first, as rows. One query."""
     statement = _recently_fixed(kind_of(viewpoint))
-    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit)
+    found = rows(statement, now=now, company_id=viewpoint.company_id, limit=limit, language=current())
     return [FixedIncident._make(row) for row in found]
 
 
@@ -155,7 +163,7 @@ def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[
 def _recently_fixed(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """Built once for each kind of viewpoint, as all that the status page asks: building costs more than running."""
     return (
-        select(Incident.public_id, Incident.title, Incident.state, Incident.started_at, Incident.resolved_at)
+        select(Incident.public_id, title, Incident.state, Incident.started_at, Incident.resolved_at)
         .where(Incident.resolved_at.is_not(None), visible_to_kind(Incident, kind))
         .order_by(Incident.started_at.desc(), Incident.id.desc())
         .limit(bindparam("limit", type_=Integer()))
@@ -172,6 +180,7 @@ def updates_for(viewpoint: Viewpoint, incident: Incident) -> list[IncidentUpdate
     """The updates of a loaded incident that exist from this viewpoint, newest first."""
     return [update for update in incident.updates if viewpoint.is_staff or update.visibility is Visibility.PUBLIC]
 
+    title = text_for_kind(kind, Incident.title, Incident.titles).label("title")
 
 def component_statuses(viewpoint: Viewpoint, now: datetime) -> dict[int, ComponentStatus]:
     """The effective status of every live component, for this viewpoint. Three queries."""
@@ -274,7 +283,10 @@ def _next_boundary() -> Select[datetime]:
     now, _ = given()
     begins = select(Maintenance.starts_at.label("at")).where(
         Maintenance.starts_at > now, Maintenance.starts_itself, Maintenance.state == MaintenanceState.SCHEDULED
+        .execution_options(populate_existing=not viewpoint.is_staff)
     )
+    worded_maintenance(found, viewpoint)
+    return found
     ends = select(Maintenance.ends_at.label("at")).where(
         Maintenance.ends_at > now, Maintenance.ends_itself, not_ended()
     )
@@ -292,7 +304,7 @@ def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
 def companies_reached(component_ids: Collection[int], now: datetime, limit: int) -> Sequence[Company]:
     """The first companies, by name, that these components reach. One query."""
     reached = company_reached_select(component_ids, now)
-    return db.session.scalars(
+    found = db.session.scalars(
         select(Company).where(Company.id.in_(reached)).order_by(Company.name_key).limit(limit)
     ).all()
 
@@ -411,4 +423,5 @@ def _holds_text(text: str, viewpoint: Viewpoint) -> ColumnElement[bool]:
     )
     if not viewpoint.is_staff:
         in_update = in_update.where(IncidentUpdate.visibility == Visibility.PUBLIC)
-    return or_(Incident.title.icontains(text, autoescape=True), in_update)
+    title = text_for(viewpoint, Incident.title, Incident.titles)
+    return or_(title.icontains(text, autoescape=True), in_update)

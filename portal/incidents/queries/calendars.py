@@ -17,6 +17,7 @@ from portal.catalogue.queries import is_valid
 from portal.extensions import db
 from portal.incidents.models import CalendarAddress, Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.queries.conditions import is_ahead_or_under_way, reaches, visible_to
+from portal.incidents.queries.wordings import text_for, titles_for
 from portal.incidents.rules import MaintenanceState
 from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.sealing import Unreadable, unseal
@@ -70,12 +71,13 @@ def planned_work(viewpoint: Viewpoint, now: datetime) -> list[PlannedWork]:
     if not rows:
         return []
     ids = [row.id for row in rows]
-    bodies, components = _bodies(ids), _components(ids)
+    titles = titles_for(rows, viewpoint)
+    bodies, components = _bodies(ids, viewpoint), _components(ids)
     objects = _objects(ids, viewpoint.company_id, now) if viewpoint.company_id is not None else {}
     return [
         PlannedWork(
             public_id=row.public_id,
-            title=row.title,
+            title=titles[row.id],
             state=row.state,
             starts_at=row.starts_at,
             ends_at=row.ends_at,
@@ -98,7 +100,7 @@ def _ended_lately(now: datetime) -> Any:
     return over & (Maintenance.public_updated_at > now - KEPT)
 
 
-def _bodies(ids: Sequence[int]) -> dict[int, str]:
+def _bodies(ids: Sequence[int], viewpoint: Viewpoint) -> dict[int, str]:
     """What was last written of each."""
     last = (
         select(func.max(MaintenanceUpdate.id))
@@ -110,7 +112,9 @@ def _bodies(ids: Sequence[int]) -> dict[int, str]:
         .group_by(MaintenanceUpdate.maintenance_id)
     )
     rows = db.session.execute(
-        select(MaintenanceUpdate.maintenance_id, MaintenanceUpdate.body).where(MaintenanceUpdate.id.in_(last))
+        select(
+            MaintenanceUpdate.maintenance_id, text_for(viewpoint, MaintenanceUpdate.body, MaintenanceUpdate.bodies)
+        ).where(MaintenanceUpdate.id.in_(last))
     )
     return dict(rows.all())
 

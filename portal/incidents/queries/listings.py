@@ -23,7 +23,7 @@ from portal.incidents.models import (
 )
 from portal.incidents.queries import notify_key
 from portal.incidents.queries.conditions import is_ahead_or_under_way, visible_to
-from portal.incidents.queries.wordings import own_words_for, worded
+from portal.incidents.queries.wordings import own_bodies_for, own_words_for, worded_as_written
 from portal.incidents.rules import State, Visibility
 from portal.incidents.rules.maintenance import Notice
 from portal.keyset import Order, Piece, Wanted, piece_of
@@ -118,7 +118,9 @@ def updates(wanted: Wanted, viewpoint: Viewpoint, incident_id: int) -> Piece[Inc
     statement = (
         select(IncidentUpdate)
         .options(
-            selectinload(IncidentUpdate.changes), with_expression(IncidentUpdate.own_words, own_words_for(viewpoint))
+            selectinload(IncidentUpdate.changes),
+            with_expression(IncidentUpdate.own_words, own_words_for(viewpoint, as_written=True)),
+            with_expression(IncidentUpdate.own_bodies, own_bodies_for(viewpoint)),
         )
         .where(IncidentUpdate.incident_id == incident_id)
         .execution_options(populate_existing=True)
@@ -126,7 +128,7 @@ def updates(wanted: Wanted, viewpoint: Viewpoint, incident_id: int) -> Piece[Inc
     if not viewpoint.is_staff:
         statement = statement.where(IncidentUpdate.visibility == Visibility.PUBLIC)
     found: Piece[IncidentUpdate] = piece_of(statement, wanted)
-    worded(found.items)
+    worded_as_written(found.items)
     return found
 
 
@@ -135,7 +137,9 @@ def update(viewpoint: Viewpoint, incident_id: int, name: str) -> IncidentUpdate 
     statement = (
         select(IncidentUpdate)
         .options(
-            selectinload(IncidentUpdate.changes), with_expression(IncidentUpdate.own_words, own_words_for(viewpoint))
+            selectinload(IncidentUpdate.changes),
+            with_expression(IncidentUpdate.own_words, own_words_for(viewpoint, as_written=True)),
+            with_expression(IncidentUpdate.own_bodies, own_bodies_for(viewpoint)),
         )
         .where(IncidentUpdate.incident_id == incident_id, _is_named(IncidentUpdate, viewpoint, name))
         .order_by(IncidentUpdate.id)
@@ -146,7 +150,7 @@ def update(viewpoint: Viewpoint, incident_id: int, name: str) -> IncidentUpdate 
         statement = statement.where(IncidentUpdate.visibility == Visibility.PUBLIC)
     found = db.session.scalars(statement).one_or_none()
     if found is not None:
-        worded([found])
+        worded_as_written([found])
     return found
 
 
@@ -221,6 +225,7 @@ def _whole_maintenance(viewpoint: Viewpoint) -> Any:
                 updates.kind,
                 updates.state,
                 updates.body,
+                updates.bodies,
                 updates.posted_at,
                 updates.notify,
                 updates.is_late,

@@ -25,6 +25,7 @@ from portal.incidents.models import (
 from portal.incidents.queries import PER_PAGE, Page
 from portal.incidents.queries.conditions import is_ahead_or_under_way, is_under_way, visible_to
 from portal.incidents.queries.whole import Which
+from portal.incidents.queries.wordings import worded_maintenance
 from portal.incidents.rules import MaintenanceState, Visibility
 from portal.incidents.rules.maintenance import Notice, SlotState
 
@@ -70,7 +71,7 @@ def visible_maintenance(viewpoint: Viewpoint, public_id: str, now: datetime) -> 
     updates: Any = Maintenance.updates
     if not viewpoint.is_staff:
         updates = Maintenance.updates.and_(MaintenanceUpdate.kind != Notice.REMINDED)
-    return db.session.scalars(
+    found = db.session.scalars(
         _shown()
         .options(selectinload(updates))
         .where(Maintenance.public_id == public_id, visible_to(Maintenance, viewpoint, now))
@@ -78,6 +79,8 @@ def visible_maintenance(viewpoint: Viewpoint, public_id: str, now: datetime) -> 
         .limit(1)
         .execution_options(populate_existing=True)
     ).one_or_none()
+    worded_maintenance([found] if found else (), viewpoint)
+    return found
 
 
 def maintenance_page(filters: MaintenanceFilters, page: int, now: datetime) -> Page[Maintenance] | None:
@@ -102,7 +105,9 @@ def past_maintenance(viewpoint: Viewpoint, page: int, now: datetime) -> Page[Mai
         .execution_options(populate_existing=True)
     )
     condition = and_(not_(is_ahead_or_under_way(now)), visible_to(Maintenance, viewpoint, now))
-    return _page(shown, Maintenance, condition, page)
+    found = _page(shown, Maintenance, condition, page)
+    worded_maintenance(found.items if found else (), viewpoint)
+    return found
 
 
 def _shown() -> Select[Any]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import distinct, func, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import selectinload, with_expression
 
 from portal.accounts.rules import Viewpoint
 from portal.catalogue.models import Component
@@ -25,6 +25,7 @@ from portal.incidents.models import (
 from portal.incidents.parts import Part, registered
 from portal.incidents.queries import broadcast_keys, unfinished_broadcasts
 from portal.incidents.queries.conditions import visible_to, would_see
+from portal.incidents.queries.wordings import own_words_for, worded_incidents
 from portal.incidents.rules import Severity, Visibility
 from portal.incidents.rules.merging import joined, narrows, promised
 from portal.notifications.models import Delivery
@@ -166,13 +167,16 @@ def merged_into(incident_id: int, viewpoint: Viewpoint, now: datetime) -> Sequen
     updates = Incident.updates
     if not viewpoint.is_staff:
         updates = Incident.updates.and_(IncidentUpdate.visibility == Visibility.PUBLIC)  # type: ignore[assignment]
-    return db.session.scalars(
+    own_words = with_expression(IncidentUpdate.own_words, own_words_for(viewpoint))
+    found = db.session.scalars(
         select(Incident)
-        .options(selectinload(updates))
+        .options(selectinload(updates).options(own_words))
         .where(Incident.merged_into_id == incident_id, would_see(Incident, viewpoint, now))
         .order_by(Incident.started_at, Incident.id)
         .execution_options(populate_existing=True)
     ).all()
+    worded_incidents(found, viewpoint)
+    return found
 
 
 def led_to(viewpoint: Viewpoint, public_id: str, now: datetime) -> str | None:

@@ -13,7 +13,9 @@ from portal.database import UTCDateTime
 from portal.extensions import rows
 from portal.incidents.models import Incident, Maintenance
 from portal.incidents.queries.conditions import kind_of, visible_to_kind
+from portal.incidents.queries.wordings import text_for_kind
 from portal.incidents.rules import MaintenanceState, State
+from portal.language import current
 
 PER_PAGE = 50
 """How many incidents of a month stand on a page, and how much maintenance on its first."""
@@ -58,14 +60,17 @@ def began_between(viewpoint: Viewpoint, begin: datetime, end: datetime, page: in
     pages = max(1, -(-total // PER_PAGE))
     if not 1 <= page <= pages:
         return None
-    found = rows(_incidents(kind_of(viewpoint)), **asked, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
+    found = rows(
+        _incidents(kind_of(viewpoint)), **asked, limit=PER_PAGE, offset=(page - 1) * PER_PAGE, language=current()
+    )
     return MonthPage([Happened._make(row) for row in found], page, pages, total)
 
 
 def worked_between(viewpoint: Viewpoint, begin: datetime, end: datetime, now: datetime) -> list[Worked]:
     """The maintenance whose window began in this stretch of time, so far, newest first. One query."""
     asked = {"now": now, "company_id": viewpoint.company_id, "begin": begin, "end": min(end, now), "limit": PER_PAGE}
-    return [Worked._make(row) for row in rows(_work(kind_of(viewpoint)), **asked)]
+    found = rows(_work(kind_of(viewpoint)), **asked, language=current())
+    return [Worked._make(row) for row in found]
 
 
 def first_beginning(viewpoint: Viewpoint, now: datetime) -> datetime | None:
@@ -83,8 +88,9 @@ def _count(kind: Viewpoint) -> Select[int]:
 def _incidents(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """The columns of Happened, in its order."""
     each = Incident
+    title = text_for_kind(kind, each.title, each.titles).label("title")
     return (
-        select(each.public_id, each.title, each.state, each.started_at, each.resolved_at)
+        select(each.public_id, title, each.state, each.started_at, each.resolved_at)
         .where(*_within(each.started_at), visible_to_kind(each, kind))
         .order_by(each.started_at.desc(), each.id.desc())
         .limit(_number("limit"))
@@ -96,10 +102,9 @@ def _incidents(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
 def _work(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """The columns of Worked, in its order."""
     each = Maintenance
+    title = text_for_kind(kind, each.title, each.titles).label("title")
     return (
-        select(
-            each.public_id, each.title, each.state, each.starts_at, each.ends_at, each.starts_itself, each.ends_itself
-        )
+        select(each.public_id, title, each.state, each.starts_at, each.ends_at, each.starts_itself, each.ends_itself)
         .where(*_within(each.starts_at), visible_to_kind(each, kind))
         .order_by(each.starts_at.desc(), each.id.desc())
         .limit(_number("limit"))

@@ -32,9 +32,10 @@ from portal.incidents.queries.conditions import (
     visible_to_kind,
     worst_first,
 )
-from portal.incidents.queries.wordings import body_for_kind
+from portal.incidents.queries.wordings import body_for_kind, text_for_kind
 from portal.incidents.rules import Audience, Impact, MaintenanceState, Severity, State, Visibility
 from portal.incidents.rules.maintenance import Notice, WorkImpact
+from portal.language import current
 
 OPEN_AT_MOST = 100
 """How many open incidents a page shows; a business with more has other troubles than a list."""
@@ -122,18 +123,18 @@ class Concerning:
 
 def open_now(viewpoint: Viewpoint, now: datetime) -> Sequence[OpenIncident]:
     """What `open_incidents` finds, as rows: at most OPEN_AT_MOST, worst first. Three queries, one if there is none."""
-    heads = rows(_open(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id)
+    heads = rows(_open(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id, language=current())
     return _with_parts(heads, viewpoint)
 
 
 def open_work(viewpoint: Viewpoint, now: datetime) -> Sequence[OpenWork]:
     """What `open_maintenance` finds, as rows, soonest first. Three queries, one if there is none."""
-    heads = rows(_open_work(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id)
+    heads = rows(_open_work(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id, language=current())
     if not heads:
         return ()
     ids = [head[0] for head in heads]
     components = _by_parent(_worked_on(), ids, lambda component_id, title: WorkedOn(component_id, Named(title)))
-    updates = _by_parent(_work_told(), ids, WorkTold)
+    updates = _by_parent(_work_told(kind_of(viewpoint)), ids, WorkTold, language=current())
     return [
         OpenWork._make((*head, tuple(components.get(head[0], ())), tuple(updates.get(head[0], ())))) for head in heads
     ]
@@ -148,7 +149,7 @@ def concerning(company_id: int, now: datetime) -> Concerning:
     mine, others = concerning_ids(company_id, now)
     if not mine:
         return Concerning((), others)
-    heads = rows(_among(), ids=mine[:OPEN_AT_MOST])
+    heads = rows(_among(), ids=mine[:OPEN_AT_MOST], language=current())
     return Concerning(_with_parts(heads, Viewpoint(company_id=company_id)), others)
 
 
@@ -170,7 +171,7 @@ def _with_parts(heads: Sequence[Any], viewpoint: Viewpoint) -> list[OpenIncident
         return []
     ids = [head[0] for head in heads]
     hits = _by_parent(_hits(), ids, lambda component_id, severity, title: Hit(component_id, severity, Named(title)))
-    told = _by_parent(_told(kind_of(viewpoint)), ids, Told, company_id=viewpoint.company_id)
+    told = _by_parent(_told(kind_of(viewpoint)), ids, Told, company_id=viewpoint.company_id, language=current())
     return [OpenIncident._make((*head, tuple(hits.get(head[0], ())), tuple(told.get(head[0], ())))) for head in heads]
 
 
@@ -187,22 +188,23 @@ def _by_parent(
 # The statements
 
 
-_HEAD = (
-    Incident.id,
-    Incident.public_id,
-    Incident.title,
-    Incident.state,
-    Incident.impact,
-    Incident.started_at,
-    Incident.next_update_due_at,
-)
-"""The columns of OpenIncident, in its order."""
+def _head(kind: Viewpoint) -> tuple[Any, ...]:
+    """The columns of OpenIncident, in its order."""
+    return (
+        Incident.id,
+        Incident.public_id,
+        text_for_kind(kind, Incident.title, Incident.titles).label("title"),
+        Incident.state,
+        Incident.impact,
+        Incident.started_at,
+        Incident.next_update_due_at,
+    )
 
 
 @cache
 def _open(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     return (
-        select(*_HEAD)
+        select(*_head(kind))
         .where(Incident.resolved_at.is_(None), visible_to_kind(Incident, kind))
         .order_by(*worst_first())
         .limit(OPEN_AT_MOST)
@@ -211,7 +213,7 @@ def _open(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
 
 @cache
 def _among() -> Select[*tuple[Any, ...]]:
-    return select(*_HEAD).where(Incident.id.in_(_ids())).order_by(*worst_first())
+    return select(*_head(Viewpoint(company_id=0))).where(Incident.id.in_(_ids())).order_by(*worst_first())
 
 
 @cache
@@ -254,7 +256,7 @@ def _open_work(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
         select(
             work.id,
             work.public_id,
-            work.title,
+            text_for_kind(kind, work.title, work.titles).label("title"),
             work.state,
             work.starts_at,
             work.ends_at,
@@ -279,10 +281,10 @@ def _worked_on() -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _work_told() -> Select[*tuple[Any, ...]]:
+def _work_told(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     update = MaintenanceUpdate
     return (
-        select(update.maintenance_id, update.kind, update.body, update.posted_at)
+        select(update.maintenance_id, update.kind, text_for_kind(kind, update.body, update.bodies), update.posted_at)
         .where(update.maintenance_id.in_(_ids()), update.kind != Notice.REMINDED)
         .order_by(update.posted_at.desc(), update.id.desc())
     )

@@ -9,6 +9,7 @@ from portal.accounts.rules import Viewpoint
 from portal.extensions import db
 from portal.incidents.models import Incident, Postmortem
 from portal.incidents.queries.conditions import visible_to
+from portal.incidents.queries.wordings import worded_postmortems
 from portal.incidents.rules.postmortems import notify_key
 from portal.notifications.models import Broadcast
 
@@ -27,6 +28,7 @@ def postmortems_of(incident_ids: Collection[int], viewpoint: Viewpoint, now: dat
         return {}
     found = db.session.scalars(
         select(Postmortem)
+        .execution_options(populate_existing=not viewpoint.is_staff)
         .join(Incident, Incident.id == Postmortem.incident_id)
         .where(
             Postmortem.incident_id.in_(incident_ids),
@@ -34,7 +36,8 @@ def postmortems_of(incident_ids: Collection[int], viewpoint: Viewpoint, now: dat
             Incident.resolved_at.is_not(None),
             visible_to(Incident, viewpoint, now),
         )
-    )
+    ).all()
+    worded_postmortems(found, viewpoint)
     return {each.incident_id: each for each in found}
 
 

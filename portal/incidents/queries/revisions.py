@@ -14,7 +14,7 @@ from portal.incidents.rules.revisions import Revised, Stretch, difference
 
 PER_PAGE = 25
 
-IN_WORDS = frozenset({Revised.TITLE, Revised.TEXT, Revised.WORDING, Revised.POSTMORTEM})
+IN_WORDS = frozenset(Revised) - {Revised.VISIBILITY, Revised.AUDIENCE, Revised.IMPACT}
 """Of these the difference is shown word by word; the others are one word each."""
 
 

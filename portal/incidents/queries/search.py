@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import exists
+from sqlalchemy import exists, or_
 
 from portal.accounts.rules import Viewpoint, one_line
 from portal.incidents.models import Incident, IncidentUpdate
 from portal.incidents.queries.conditions import visible_to
-from portal.incidents.queries.wordings import body_for
+from portal.incidents.queries.wordings import body_for, text_for
 from portal.incidents.rules import State, Visibility
 from portal.searching import Matches, find, reading
 
@@ -36,11 +36,12 @@ def search_incidents(
     )
     if not viewpoint.is_staff:
         told = told.where(IncidentUpdate.visibility == Visibility.PUBLIC)
+    title = text_for(viewpoint, Incident.title, Incident.titles)
     return find(
         reading(
             Incident.id,
             Incident.public_id,
-            Incident.title,
+            title.label("title"),
             Incident.state,
             Incident.visibility,
             Incident.started_at,
@@ -49,7 +50,7 @@ def search_incidents(
         text,
         IncidentHit,
         codes=[Incident.public_id],
-        also=told,
+        also=told if viewpoint.is_staff else or_(told, title.icontains(one_line(text), autoescape=True)),
         newest_first=Incident.started_at,
         limit=limit,
         offset=offset,

@@ -16,6 +16,7 @@ from portal.accounts.rules import Viewpoint
 from portal.catalogue.models import Component
 from portal.extensions import rows
 from portal.incidents.models import (
+    BaseStatus,
     ImpactInterval,
     Incident,
     IncidentComponent,
@@ -34,10 +35,11 @@ from portal.incidents.queries.conditions import (
     visible_to_kind,
     would_see_kind,
 )
-from portal.incidents.queries.wordings import body_for_kind
+from portal.incidents.queries.wordings import body_for_kind, text_for_kind
 from portal.incidents.rules import Impact, MaintenanceState, Severity, State, Visibility
 from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.incidents.rules.revisions import Revised
+from portal.language import current
 
 
 class Change(NamedTuple):
@@ -128,7 +130,8 @@ def whole_incidents(
     viewpoint: Viewpoint, now: datetime, *, limit: int, offset: int = 0, open_only: bool = False
 ) -> list[WholeIncident]:
     """Incidents from this viewpoint, newest first. Four queries, one if there is none."""
-    asked = {"now": now, "company_id": viewpoint.company_id, "limit": limit, "offset": offset}
+    spoken = current()
+    asked = {"now": now, "company_id": viewpoint.company_id, "limit": limit, "offset": offset, "language": spoken}
     heads = rows(_incidents(kind_of(viewpoint), open_only), **asked)
     if not heads:
         return []
@@ -136,7 +139,8 @@ def whole_incidents(
     changes = _by_parent(rows(_changes(viewpoint.is_staff), ids=ids), Change)
     named = _by_parent(rows(_named(), ids=ids), lambda component_id: component_id)
     updates: dict[int, list[ToldUpdate]] = {}
-    for incident_id, update_id, *told in rows(_updates(kind_of(viewpoint)), ids=ids, company_id=viewpoint.company_id):
+    timeline = rows(_updates(kind_of(viewpoint)), ids=ids, company_id=viewpoint.company_id, language=spoken)
+    for incident_id, update_id, *told in timeline:
         update = ToldUpdate._make((*told, tuple(changes.get(update_id, ()))))
         updates.setdefault(incident_id, []).append(update)
     return [WholeIncident._make((*head, *_parts(head[0], updates, named))) for head in heads]
@@ -149,12 +153,13 @@ def whole_maintenance(
 
     At most three queries.
     """
-    asked = {"now": now, "company_id": viewpoint.company_id, "limit": limit, "offset": offset}
+    spoken = current()
+    asked = {"now": now, "company_id": viewpoint.company_id, "limit": limit, "offset": offset, "language": spoken}
     heads = rows(_maintenance(kind_of(viewpoint), which), **asked)
     if not heads:
         return []
     ids = [head[0] for head in heads]
-    updates = _by_parent(rows(_planned_updates(), ids=ids), PlannedUpdate)
+    updates = _by_parent(rows(_planned_updates(kind_of(viewpoint)), ids=ids, language=spoken), PlannedUpdate)
     named = _by_parent(rows(_worked_on(), ids=ids), lambda component_id: component_id)
     return [WholeMaintenance._make((*head, *_parts(head[0], updates, named))) for head in heads]
 
@@ -196,7 +201,7 @@ def _incidents(kind: Viewpoint, open_only: bool) -> Select[*tuple[Any, ...]]:
         select(
             each.id,
             each.public_id,
-            each.title,
+            text_for_kind(kind, each.title, each.titles).label("title"),
             each.state,
             each.impact,
             each.created_at,
@@ -220,7 +225,7 @@ def _updates(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
         select(func.max(IncidentRevision.changed_at))
         .where(
             IncidentRevision.incident_id == each.incident_id,
-            IncidentRevision.what == Revised.TEXT,
+            IncidentRevision.what.in_([Revised.TEXT, Revised.TEXT_IN]),
             IncidentRevision.part_id == each.id,
             IncidentRevision.seen_from.is_not(None),
         )
@@ -270,7 +275,7 @@ def _maintenance(kind: Viewpoint, which: Which) -> Select[*tuple[Any, ...]]:
         select(
             each.id,
             each.public_id,
-            each.title,
+            text_for_kind(kind, each.title, each.titles).label("title"),
             each.state,
             each.created_at,
             each.starts_at,
@@ -292,11 +297,12 @@ def _maintenance(kind: Viewpoint, which: Which) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _planned_updates() -> Select[*tuple[Any, ...]]:
+def _planned_updates(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """The columns of PlannedUpdate, in its order, after the id of the maintenance."""
     each = MaintenanceUpdate
+    body = text_for_kind(kind, each.body, each.bodies).label("body")
     return (
-        select(each.maintenance_id, each.public_id, each.kind, each.state, each.body, each.posted_at, each.notify)
+        select(each.maintenance_id, each.public_id, each.kind, each.state, body, each.posted_at, each.notify)
         .where(each.maintenance_id.in_(_ids()), each.kind != Notice.REMINDED)
         .order_by(each.posted_at.desc(), each.id.desc())
     )
@@ -324,7 +330,7 @@ def _moves(kind: Viewpoint) -> Select[int, datetime]:
         .join(Maintenance, Maintenance.id == MaintenanceComponent.maintenance_id)
         .where(edge.is_not(None), visible_to_kind(Maintenance, kind))
     )
-    edges = union_all(by_incident, by_work).subquery()
+    edges = union_all(by_incident, by_work, select(BaseStatus.component_id, _edge_by_hand(now))).subquery()
     return select(edges.c.component_id, func.max(edges.c.at)).group_by(edges.c.component_id)
 
 
@@ -335,6 +341,7 @@ def _last_change(kind: Viewpoint) -> Select[datetime]:
         select(func.max(Incident.public_updated_at).label("at")).where(visible_to_kind(Incident, kind)),
         select(func.max(Maintenance.public_updated_at)).where(visible_to_kind(Maintenance, kind)),
         select(func.max(_edge(now))).where(visible_to_kind(Maintenance, kind)),
+        select(func.max(_edge_by_hand(now))),
         select(func.max(Component.updated_at)),
     ).subquery()
     return select(func.max(changes.c.at))
@@ -349,6 +356,11 @@ def _edge(now: Any) -> ColumnElement[Any]:
     )
     begun = func.coalesce(Maintenance.started_at, case((by_clock, Maintenance.starts_at), else_=None))
     return case((begun.is_not(None), func.coalesce(_if_past(ended, now), begun)), else_=None)
+
+
+def _edge_by_hand(now: Any) -> ColumnElement[Any]:
+    """When what was set by hand ended, else when it began."""
+    return func.coalesce(_if_past(BaseStatus.to_at, now), BaseStatus.from_at)
 
 
 def _if_past(moment: Any, now: Any) -> ColumnElement[Any]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from portal.incidents.rules import Audience, Severity, State, Visibility
+from portal.incidents.rules.languages import Translations
 from portal.incidents.rules.wordings import Wording
 
 
@@ -32,7 +33,8 @@ class DraftContent:
 
     `severities` are None as long as nobody has said what it affects. `next_update` and `started_at` are as
     `actions.publish` takes them; without `started_at` it begins when it is published. `values` fill the variables of
-    its texts (`rules.templates`), `wordings` are what some are told instead of `body`.
+    its texts (`rules.templates`), `wordings` are what some are told instead of `body`,
+    `translations` title and text in other languages.
     """
 
     title: str = ""
@@ -46,6 +48,7 @@ class DraftContent:
     next_update: timedelta | None = timedelta(minutes=30)
     started_at: datetime | None = None
     wordings: tuple[Wording, ...] = ()
+    translations: Translations = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,6 +68,7 @@ class DraftContent:
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "wordings": [each.to_json() for each in self.wordings],
             "values": dict(self.values),
+            "translations": {code: dict(said) for code, said in self.translations.items()},
         }
 
     @classmethod
@@ -86,4 +90,5 @@ class DraftContent:
             started_at=datetime.fromisoformat(stored["started_at"]) if stored["started_at"] else None,
             wordings=tuple(Wording.from_json(each) for each in stored["wordings"]),
             values=stored["values"],
+            translations=stored.get("translations", {}),
         )

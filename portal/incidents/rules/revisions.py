@@ -17,6 +17,10 @@ class Revised(StrEnum):
     IMPACT = "impact"
     WORDING = "wording"
     POSTMORTEM = "postmortem"
+    TITLE_IN = "title_in"
+    TEXT_IN = "text_in"
+    WORDING_IN = "wording_in"
+    POSTMORTEM_IN = "postmortem_in"
 
 
 class Change(StrEnum):

@@ -1,7 +1,7 @@
 """One report in several wordings: which audiences there are, and how they are named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 WORDINGS_AT_MOST = 20
@@ -12,12 +12,14 @@ WORDINGS_AT_MOST = 20
 class Wording:
     """What one company, or everybody at home on one portal domain, is told instead of the general text.
 
-    Exactly one of the two ids is set. A company's own wording goes before that of its home domain.
+    Exactly one of the two ids is set. A company's own wording goes before that of its home domain. `texts` is what it
+    says in other languages: they are for the same readers, and for nobody else.
     """
 
     text: str
     company_id: int | None = None
     domain_id: int | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.company_id is None) is (self.domain_id is None):
@@ -29,11 +31,12 @@ class Wording:
         return f"c{self.company_id}" if self.company_id is not None else f"d{self.domain_id}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"text": self.text, "company_id": self.company_id, "domain_id": self.domain_id}
+        stored = {"text": self.text, "company_id": self.company_id, "domain_id": self.domain_id}
+        return stored | ({"texts": dict(self.texts)} if self.texts else {})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Wording":
-        return cls(stored["text"], stored["company_id"], stored["domain_id"])
+        return cls(stored["text"], stored["company_id"], stored["domain_id"], stored.get("texts", {}))
 
 
 def key_for(company_id: int | None, home_domain_id: int | None, keys: Mapping[str, Any]) -> str:

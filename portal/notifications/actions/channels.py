@@ -77,7 +77,8 @@ def _write_down_subscribers(broadcast: Broadcast, kind: Kind, now: datetime) -> 
     for channel, subscriber, place in found:
         values = published.fill(known(channel.language), place.time_zone)
         manage_url = (place.home.base_url or "") + manage_path(subscriber.key, now)
-        told = Told((), values, published.path, published.event, {**published.data, "manage_url": manage_url})
+        data = published.data_in(known(channel.language)) if published.data_in else published.data
+        told = Told((), values, published.path, published.event, {**data, "manage_url": manage_url})
         row = _row_at(broadcast, channel, told, place.home, now)
         wording = wording_for_subscriber(broadcast.content, channel.language, place.home.domain_id)
         rows.append(

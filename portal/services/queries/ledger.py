@@ -25,6 +25,7 @@ from portal.extensions import db
 from portal.incidents.models import Incident, Maintenance
 from portal.incidents.queries.availability import Contract, Rule, contracts_in
 from portal.incidents.queries.conditions import visible_to
+from portal.incidents.queries.wordings import text_for
 from portal.incidents.rules.availability import Account, Month, Terms
 from portal.services.models import ServiceWindow, StatedPeriod
 from portal.services.queries.behind import (
@@ -329,14 +330,16 @@ def _terms(rule: Rule, contracts: Mapping[int, Contract], company_id: int) -> Te
 
 def _incidents(ids: Collection[int], viewpoint: Viewpoint, now: datetime) -> Iterator[Named]:
     row = Incident
-    wanted = select(row.id, row.title, row.started_at, row.resolved_at, row.public_id)
+    title = text_for(viewpoint, row.title, row.titles).label("title")
+    wanted = select(row.id, title, row.started_at, row.resolved_at, row.public_id)
     for each in db.session.execute(wanted.where(row.id.in_(ids), visible_to(row, viewpoint, now))):
         yield Named(Cause(Source.INCIDENT, each.id), each.title, each.started_at, each.resolved_at, each.public_id)
 
 
 def _maintenances(ids: Collection[int], viewpoint: Viewpoint, now: datetime) -> Iterator[Named]:
     row = Maintenance
-    wanted = select(row.id, row.title, row.starts_at, row.ends_at, row.public_id)
+    title = text_for(viewpoint, row.title, row.titles).label("title")
+    wanted = select(row.id, title, row.starts_at, row.ends_at, row.public_id)
     for each in db.session.execute(wanted.where(row.id.in_(ids), visible_to(row, viewpoint, now))):
         yield Named(Cause(Source.MAINTENANCE, each.id), each.title, each.starts_at, each.ends_at, each.public_id)
 

@@ -9,6 +9,14 @@ from marshmallow import fields, validate
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
 from portal.api.v1.fields import Id, InAddress, Moment, Number, Switch, SwitchInAddress, Text, Word
+from portal.api.v1.incidents.languages import (
+    BodyIn,
+    TextsIn,
+    TitleIn,
+    texts_meant,
+    translations_read,
+    translations_to_set,
+)
 from portal.api.v1.incidents.words import meant, wordings_to_set
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
@@ -31,6 +39,7 @@ from portal.incidents.queries.listings import (
     updates,
 )
 from portal.incidents.rules import Audience, Impact, Severity, State, Visibility
+from portal.incidents.rules.languages import translations_of
 from portal.keyset import Piece
 
 blueprint = Resources(
@@ -58,6 +67,7 @@ class IncidentShape(Shape):
     id = fields.Integer(metadata=STAFF_ONLY)
     public_id = fields.String(required=True)
     title = fields.String(required=True)
+    translations = translations_read(TitleIn)
     state = Word(State, required=True)
     impact = Word(Impact, required=True)
     impact_override = Word(Impact, allow_none=True, metadata=STAFF_ONLY)
@@ -91,6 +101,7 @@ class UpdateShape(Shape):
     visibility = Word(Visibility, metadata=STAFF_ONLY)
     state = Word(State, required=True, allow_none=True, metadata={"description": "Null for a private update."})
     body = fields.String(required=True, metadata={"description": "Markdown."})
+    translations = translations_read(BodyIn)
     changes = fields.List(fields.Nested(ChangeShape), required=True)
     posted_at = Moment(required=True)
     notify = fields.Boolean(metadata=STAFF_ONLY)
@@ -150,6 +161,7 @@ class _Entry(Shape):
 
 class NewIncident(_Entry):
     title = Text(required=True, least=1, most=200, metadata={"example": "North ring is slow"})
+    translations = translations_to_set(TextsIn, load_default=dict)
     state = Word(State, load_default=State.INVESTIGATING)
     components = named_components(
         required=True, metadata={"description": "What it affects; empty says that it names none and concerns everyone."}
@@ -160,6 +172,7 @@ class NewIncident(_Entry):
 
 
 class NewUpdate(_Entry):
+    translations = translations_to_set(BodyIn, load_default=dict)
     state = Word(State, allow_none=True, load_default=None, metadata={"description": "Null keeps the state."})
     components = named_components(
         load_default=list, metadata={"description": "Severities that move; what is not named keeps its own."}
@@ -173,6 +186,7 @@ class NewUpdate(_Entry):
 
 class IncidentChange(Shape):
     title = Text(least=1, most=200)
+    translations = translations_to_set(TitleIn)
     visibility = Word(Visibility)
     audience = Word(Audience)
     impact_override = Word(Impact, allow_none=True, metadata={"description": "Null derives it again."})
@@ -180,6 +194,7 @@ class IncidentChange(Shape):
 
 class UpdateChange(Shape):
     body = Text(required=True, least=1, most=20_000, metadata={"description": "Markdown."})
+    translations = translations_to_set(BodyIn)
 
 
 @blueprint.lists("", IncidentQuery, IncidentShape, summary="List incidents")
@@ -215,6 +230,7 @@ def publish_incident(body: dict[str, Any]) -> Answer:
         started_at=body.get("started_at"),
         next_update=_promise(body),
         wordings=meant(body["wordings"]),
+        translations=body["translations"],
         idempotency_key=f"api:{token_hex(16)}",
         by=access.actor(),
         author_id=None,
@@ -231,11 +247,13 @@ def read_incident(incident_id: str) -> Answer:
 
 @blueprint.changes(NAME, IncidentChange, IncidentShape, summary="Change what an incident is called and who sees it")
 def change_incident(incident_id: str, body: dict[str, Any]) -> Answer:
-    """What becomes private disappears for customers at once, and mails about it that still wait are cancelled."""
+    """What becomes private disappears for customers at once, and mails about it that still wait are cancelled; what was
+    for everyone and becomes for the affected does so for the others."""
     found = incident_here(incident_id)
     actions.edit(
         found,
         title=body.get("title", found.title),
+        titles=texts_meant(body, "title"),
         visibility=body.get("visibility", found.visibility),
         audience=body.get("audience", found.audience),
         impact_override=body.get("impact_override", found.impact_override),
@@ -267,6 +285,7 @@ def post_update(incident_id: str, body: dict[str, Any]) -> Answer:
         mail_affected_only=body["mail_affected_only"],
         next_update=_promise(body),
         wordings=meant(body["wordings"]),
+        bodies=texts_meant(body, "body") or {},
         version=expected_version(found.version, is_optional=True),
         by=access.actor(),
         author_id=None,
@@ -290,7 +309,10 @@ def change_update(incident_id: str, update_id: str, body: dict[str, Any]) -> Ans
     found = incident_here(incident_id)
     edited = update_of(found, update_id)
     version = expected_version(found.version)
-    actions.edit_update(edited, found, body["body"], version=version, by=access.actor(), now=clock.utcnow())
+    bodies = texts_meant(body, "body")
+    actions.edit_update(
+        edited, found, body["body"], bodies=bodies, version=version, by=access.actor(), now=clock.utcnow()
+    )
     shown = _shown_update(edited, changes_of(edited.id))
     return Answer(shown | {"broadcast_id": broadcast_about(edited.id), "version": found.version})
 
@@ -335,6 +357,7 @@ def _shown(found: Incident) -> dict[str, Any]:
     shown = {
         "public_id": found.public_id,
         "title": found.title,
+        "translations": translations_of(title=found.titles),
         "state": found.state,
         "impact": found.impact,
         "components": [
@@ -358,6 +381,7 @@ def _shown_update(found: IncidentUpdate, changes: Any = None) -> dict[str, Any]:
         "public_id": found.public_id,
         "state": found.state,
         "body": found.body,
+        "translations": translations_of(body=found.bodies),
         "changes": [
             {"component_id": each.component_id, "old": each.old, "new": each.new}
             for each in sorted(moved, key=lambda each: each.component_id)
