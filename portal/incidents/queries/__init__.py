@@ -63,6 +63,7 @@ from portal.incidents.rules import (
 )
 from portal.incidents.rules.maintenance import is_under_way as is_worked_on
 from portal.incidents.rules.postmortems import notify_key as postmortem_key
+from portal.language import current
 from portal.notifications.models import Broadcast
 from portal.notifications.rules import BroadcastState
 
@@ -81,7 +82,6 @@ class Page(Generic[T]):
     total: int
     per_page: int = PER_PAGE
 
-from portal.language import current
 
 class FixedIncident(NamedTuple):
     """What a list of past incidents says of one."""
@@ -162,6 +162,7 @@ def recently_fixed(viewpoint: Viewpoint, limit: int, now: datetime) -> Sequence[
 @cache
 def _recently_fixed(kind: Viewpoint) -> Select[*tuple[Any, ...]]:
     """Built once for each kind of viewpoint, as all that the status page asks: building costs more than running."""
+    title = text_for_kind(kind, Incident.title, Incident.titles).label("title")
     return (
         select(Incident.public_id, title, Incident.state, Incident.started_at, Incident.resolved_at)
         .where(Incident.resolved_at.is_not(None), visible_to_kind(Incident, kind))
@@ -180,7 +181,6 @@ def updates_for(viewpoint: Viewpoint, incident: Incident) -> list[IncidentUpdate
     """The updates of a loaded incident that exist from this viewpoint, newest first."""
     return [update for update in incident.updates if viewpoint.is_staff or update.visibility is Visibility.PUBLIC]
 
-    title = text_for_kind(kind, Incident.title, Incident.titles).label("title")
 
 def component_statuses(viewpoint: Viewpoint, now: datetime) -> dict[int, ComponentStatus]:
     """The effective status of every live component, for this viewpoint. Three queries."""
@@ -243,7 +243,7 @@ def _standing(kind: Viewpoint) -> Select[int, Severity]:
 
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:
     """Maintenance under way or ahead, soonest first, with components and updates, for this viewpoint."""
-    return db.session.scalars(
+    found = db.session.scalars(
         select(Maintenance)
         .options(
             selectinload(Maintenance.components).joinedload(MaintenanceComponent.component),
@@ -252,7 +252,10 @@ def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenanc
         .where(is_ahead_or_under_way(now), visible_to(Maintenance, viewpoint, now))
         .order_by(Maintenance.starts_at, Maintenance.id)
         .limit(OPEN_AT_MOST)
+        .execution_options(populate_existing=not viewpoint.is_staff)
     ).all()
+    worded_maintenance(found, viewpoint)
+    return found
 
 
 def components_under_maintenance(viewpoint: Viewpoint, now: datetime) -> frozenset[int]:
@@ -283,10 +286,7 @@ def _next_boundary() -> Select[datetime]:
     now, _ = given()
     begins = select(Maintenance.starts_at.label("at")).where(
         Maintenance.starts_at > now, Maintenance.starts_itself, Maintenance.state == MaintenanceState.SCHEDULED
-        .execution_options(populate_existing=not viewpoint.is_staff)
     )
-    worded_maintenance(found, viewpoint)
-    return found
     ends = select(Maintenance.ends_at.label("at")).where(
         Maintenance.ends_at > now, Maintenance.ends_itself, not_ended()
     )
@@ -304,7 +304,7 @@ def broadcasts_of(incident: Incident) -> dict[int, Broadcast]:
 def companies_reached(component_ids: Collection[int], now: datetime, limit: int) -> Sequence[Company]:
     """The first companies, by name, that these components reach. One query."""
     reached = company_reached_select(component_ids, now)
-    found = db.session.scalars(
+    return db.session.scalars(
         select(Company).where(Company.id.in_(reached)).order_by(Company.name_key).limit(limit)
     ).all()
 
