@@ -39,7 +39,7 @@ def _beginning(column: Column[Any]) -> Any:
         return begins.arg
     # A list or a mapping begins empty; what is made of other columns is left to whoever fills the row.
     is_made = isinstance(begins, CallableColumnDefault) and isinstance(column.type, JSON)
-    return cast(CallableColumnDefault, begins).arg(None) if is_made else None
+    return cast(Any, begins).arg(None) if is_made else None
 
 
 SEVERAL = {"title": "titles", "body": "bodies", "text": "texts"}

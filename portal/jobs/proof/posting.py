@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 from flask import current_app
 from flask_babel import force_locale
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.accounts.models import AccountMail, MailedLink, Membership, Person
@@ -353,7 +353,9 @@ class Posting:
     def _queued(self, before: int, *, theirs_alone: bool = False) -> Iterator[Post]:
         """What has been queued since, one for each reader; or those alone who act for the company or have no login."""
         members = select(Membership.person_id).where(Membership.company_id == self.guest.company_id)
-        wanted = [Delivery.person_id.is_(None) | Delivery.person_id.in_(members)] if theirs_alone else []
+        wanted: list[ColumnElement[bool]] = (
+            [Delivery.person_id.is_(None) | Delivery.person_id.in_(members)] if theirs_alone else []
+        )
         wanted.append(Delivery.channel == MAIL)
         rows = db.session.execute(
             select(

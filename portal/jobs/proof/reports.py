@@ -70,7 +70,6 @@ class _Reports:
         theirs = "an incident that concerns another company alone"
         of_them: Row = {"audience": Audience.AFFECTED, "component_id": self.strangers.component_id}
         self._report("theirs", word(theirs), word(f"the text of {theirs}"), **of_them)
-        over: Row = {"state": State.FIXED, "resolved_at": self.now - timedelta(minutes=1)}
         self._report(
             "past", word(f"{theirs}, and is over"), word(f"the text of {theirs}, and is over"), **of_them | over
         )
