@@ -85,7 +85,6 @@ def test_a_report_begins_with_one(world: World, cast: Cast, sign_in: SignIn) -> 
     )
     client = sign_in(cast.ada)
     fields = fields_of(client, NEW, "report-form") | {
-        "title": "Typed",
         "components": [str(world.trunk.id)],
         f"components-{world.trunk.id}": "major_outage",
     }
@@ -143,6 +142,25 @@ def test_an_update_begins_with_one_too(world: World, cast: Cast, sign_in: SignIn
     assert post(client, f"{path}/updates", sent).status_code == 303
     assert "Mended: a loose plug." in client.get(path).get_data(as_text=True)
     assert db.session.get(type(incident), incident.id).title == "Trunk down"  # type: ignore[union-attr]
+
+
+def test_what_was_typed_stays_and_what_another_template_said_goes(world: World, cast: Cast, sign_in: SignIn) -> None:
+    first = kept("First", "The first text.", title="First title")
+    second = kept("Second", "The second text.", title="Second title")
+    client = sign_in(cast.ada)
+    empty = fields_of(client, NEW, "report-form")
+
+    def chosen(template: IncidentTemplate, **typed: str) -> tuple[str, str]:
+        page = soup(post(client, NEW, empty | typed | {"use": str(template.id)}))
+        title, body = page.find("input", {"name": "title"}), page.find("textarea", {"name": "body"})
+        assert title is not None
+        assert body is not None
+        return str(title["value"]), body.text.strip()
+
+    assert chosen(first) == ("First title", "The first text.")
+    assert chosen(second, title="First title", body="The  first\r\ntext. ") == ("Second title", "The second text.")
+    own = {"title": "Calls fail", "body": "We look into it."}
+    assert chosen(second, **own) == ("Calls fail", "We look into it.\n\nThe second text.")
 
 
 def test_a_template_that_is_gone_fills_nothing(world: World, cast: Cast, sign_in: SignIn) -> None:

@@ -74,9 +74,12 @@
   });
   document.addEventListener("htmx:after:swap", () => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    placeAll();
   });
 
-  document.addEventListener("DOMContentLoaded", () => {
+  function placeAll() {
     for (const box of document.querySelectorAll('.picker-list input[type="checkbox"]:checked')) place(box.closest(".pick"), false);
-  });
+  }
+
+  document.addEventListener("DOMContentLoaded", placeAll);
 })();
