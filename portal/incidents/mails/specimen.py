@@ -27,6 +27,7 @@ NO_WAY_OUT = "/u/…"
 """Stands for a reader's own way off the list, which is theirs alone to follow."""
 
 _SHEET = re.compile(r'<table role="presentation"[^>]*>\s*<tr><td[^>]*>')
+_HEADING = re.compile(r"<(/?)h1\b")
 
 Fill = Callable[[Reader], Mapping[str, str]]
 """Makes what fills the wording for one reader."""
@@ -108,8 +109,11 @@ def _written(recipient: Recipient, readers: Sequence[Recipient], content: Conten
 
 
 def _shown(document: str) -> Markup:
-    """What of a mail its reader sees: without its style sheet, what is hidden in it, and the tables that lay it out."""
-    body = document.partition("<body")[2].partition("</div>")[2]
+    """What of a mail its reader sees: without its style sheet, what is hidden in it, and the tables that lay it out.
+
+    Its heading stands below those of the screen it is shown on.
+    """
+    body = _HEADING.sub(r"<\1h3", document.partition("<body")[2].partition("</div>")[2])
     return mail_html(_SHEET.sub("<div>", body), is_plain=True)
 
 
