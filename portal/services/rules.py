@@ -111,7 +111,7 @@ def effective_service_status(stated: ServiceStatus, components: Iterable[Compone
 
 @dataclass(frozen=True)
 class Cause:
-    """Something open that holds components at a status: an incident, or maintenance under way.
+    """Something open that holds components at a status: an incident, maintenance under way, or what is set by hand.
 
     `public_id` is the incident's, for a link; None where there is no page to link to.
     """
@@ -120,6 +120,7 @@ class Cause:
     since: datetime
     statuses: Mapping[int, ComponentStatus]
     public_id: str | None = None
+    is_by_hand: bool = False
 
     def on(self, components: Collection[int]) -> ComponentStatus:
         """The worst this does to any of these components (ids)."""
@@ -128,9 +129,12 @@ class Cause:
 
 
 def main_cause(components: Collection[int], causes: Iterable[Cause]) -> Cause | None:
-    """The cause to name for a holding that depends on these components: what hits it worst, of equals the oldest."""
+    """The cause to name for a holding that depends on these components: what hits it worst, of equals the oldest.
+
+    What is set by hand has nothing to read, so of equals it comes last.
+    """
     hitting = [cause for cause in causes if cause.on(components) is not ComponentStatus.OPERATIONAL]
-    return min(hitting, key=lambda cause: (-cause.on(components).rank, cause.since), default=None)
+    return min(hitting, key=lambda cause: (-cause.on(components).rank, cause.is_by_hand, cause.since), default=None)
 
 
 # What staff may say
@@ -200,10 +204,12 @@ def next_step(course: Course, announced_at: datetime, reminder: timedelta) -> tu
 
 
 class CauseKind(StrEnum):
-    """What a holding's status comes from: an incident or maintenance of what it depends on, or what staff stated."""
+    """What a holding's status comes from: an incident or maintenance of what it depends on, what that is by hand, or
+    what staff stated of the holding."""
 
     INCIDENT = "incident"
     WORK = "work"
+    COMPONENT = "component"
     STATED = "stated"
     WINDOW = "window"
 

@@ -24,6 +24,7 @@ from portal.domains.models import PortalDomain, PortalHost
 from portal.extensions import db
 from portal.files.models import StoredFile
 from portal.incidents.models import (
+    BaseStatus,
     Freeze,
     Incident,
     IncidentDraft,
@@ -79,6 +80,7 @@ FIELDS: dict[type[Any], list[str]] = {
     IncidentDraft: ["title", "origin_name", "trouble", "first_signal", "last_signal"],
     IncidentRevision: ["before", "after", "by_label"],
     Postmortem: ["body"],
+    BaseStatus: ["note"],
     Monitor: ["name", "last_trouble"],
     MonitorMatch: ["word"],
     MonitorCondition: ["title", "text"],

@@ -41,6 +41,7 @@ from portal.incidents.actions.drafts import save_draft
 from portal.incidents.actions.monitors import Named, add_monitor
 from portal.incidents.actions.templates import TemplateContent, keep_template
 from portal.incidents.models import (
+    BaseStatus,
     Freeze,
     Incident,
     IncidentUpdate,
@@ -483,6 +484,8 @@ def _plant_catalogue(world: World) -> None:
         )
         db.session.flush()
         world.ids[f"service_{name}"], world.ids[f"holding_{name}"] = service.id, holding.id
+    note = canary(STAFF_ONLY, "basenote")
+    db.session.add(BaseStatus(component_id=south, severity=Severity.PERFORMANCE_ISSUE, from_at=now, note=note))
     secret = canary(STAFF_ONLY, "archivedservice")
     retired = Service(name=secret, name_key=secret.casefold(), created_at=now, archived_at=now)
     db.session.add(retired)

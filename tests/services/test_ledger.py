@@ -344,7 +344,7 @@ class TestMany:
             db.session.add(holding)
             db.session.flush()
             stated(holding, ServiceStatus.DOWN, MORNING, HOUR)
-        assert queries_of() == few <= 14
+        assert queries_of() == few <= 16
 
     def test_a_file_names_what_lay_on_each_and_runs_nothing(self, cast: Cast, world: World) -> None:
         incident = broken(world.trunk.id, MORNING, HOUR)

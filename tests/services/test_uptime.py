@@ -155,4 +155,4 @@ def test_any_number_takes_the_same_few_queries(cast: Cast, world: World, now: da
         stated(ServiceStatus.DOWN, DAY, holding=holding)
     with counted_queries() as statements:
         assert len(uptimes([world.holding_a.id, world.holding_b.id], STAFF, now)) == 2
-    assert len(statements) == 9
+    assert len(statements) == 11

@@ -50,6 +50,7 @@ SORTS = ("worst", "name")
 PLACES = {
     Source.INCIDENT: "/admin/incidents/{}",
     Source.MAINTENANCE: "/admin/maintenances/{}",
+    Source.COMPONENT: "/admin/catalogue/components/{}",
     Source.STATED: "/admin/services/updates/{}",
     Source.WINDOW: "/admin/services/windows/{}",
 }
@@ -232,7 +233,11 @@ def _is_wanted(each: Summary, text: str, *, missed: bool) -> bool:
 
 
 def _address(named: Named, _line: Line) -> str:
-    return str(current_app.config["SETTINGS"].base_url) + PLACES[named.cause.source].format(named.cause.id)
+    return str(current_app.config["SETTINGS"].base_url) + _place(named)
+
+
+def _place(named: Named) -> str:
+    return PLACES[named.cause.source].format(named.component_id or named.cause.id)
 
 
 def _reasons(found: CompanyMonth, now: datetime) -> list[Reason]:
@@ -245,6 +250,4 @@ def _reasons(found: CompanyMonth, now: datetime) -> list[Reason]:
         names_of({each for line in found.lines for each in line.causes}, STAFF, now).values(),
         key=lambda each: (each.from_at, each.cause),
     )
-    return [
-        Reason(each, title_of(each), PLACES[each.cause.source].format(each.cause.id), hit[each.cause]) for each in named
-    ]
+    return [Reason(each, title_of(each), _place(each), hit[each.cause]) for each in named]

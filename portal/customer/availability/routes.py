@@ -106,11 +106,11 @@ def _reasons(found: CompanyMonth, now: datetime) -> list[Reason]:
 
 
 def _address(named: Named, line: Line) -> str:
-    """Where a customer reads of it: the incident, or the service it was stated of."""
+    """Where a customer reads of it: the incident, or the service it was stated of or lay beneath."""
     match named.cause.source:
         case Source.INCIDENT:
             return f"/incidents/{named.public_id}"
-        case Source.STATED | Source.WINDOW:
+        case Source.STATED | Source.WINDOW | Source.COMPONENT:
             return f"/services/{line.holding_id}"
         case Source.MAINTENANCE:
             return f"/maintenances/{named.public_id}"

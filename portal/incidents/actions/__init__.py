@@ -4,6 +4,9 @@ Each keeps severities, intervals and packed history in step with the timeline (u
 see something else than before, and queues the mail in the same transaction.
 """
 
+from portal.incidents.actions.base import end_base_status as end_base_status
+from portal.incidents.actions.base import look_after_base as look_after_base
+from portal.incidents.actions.base import set_base_status as set_base_status
 from portal.incidents.actions.editing import edit as edit
 from portal.incidents.actions.following import acknowledge as acknowledge
 from portal.incidents.actions.following import follow as follow

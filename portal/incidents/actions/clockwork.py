@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from portal.extensions import db
+from portal.incidents.actions.base import look_after_base
 from portal.incidents.actions.by_clock import look_after
 from portal.incidents.actions.drafts import publish_due
 from portal.incidents.actions.nagging import remind
 from portal.incidents.actions.series import make_occurrences
 from portal.incidents.models import Maintenance, MaintenanceSeries
+from portal.incidents.queries.base import due_bases, is_base_due
 from portal.incidents.queries.drafts import due_drafts, is_draft_due
 from portal.incidents.queries.nagging import due_nags, is_nag_due
 
@@ -31,13 +33,16 @@ def due(now: datetime) -> list[tuple[Callable[[int, datetime], bool], int]]:
         *((make_occurrences, row_id) for row_id in db.session.scalars(_due(MaintenanceSeries, now).limit(AT_A_TIME))),
         *((publish_due, row_id) for row_id in due_drafts(now, AT_A_TIME)),
         *((remind, row_id) for row_id in due_nags(now, AT_A_TIME)),
+        *((look_after_base, row_id) for row_id in due_bases(now, AT_A_TIME)),
     ]
 
 
 def is_anything_due(now: datetime) -> bool:
     """Whether there is anything to look after. At most one query a kind."""
     kinds = (_due(Maintenance, now), _due(MaintenanceSeries, now))
-    return is_draft_due(now) or is_nag_due(now) or any(db.session.scalar(each.limit(1)) is not None for each in kinds)
+    if is_draft_due(now) or is_nag_due(now) or is_base_due(now):
+        return True
+    return any(db.session.scalar(each.limit(1)) is not None for each in kinds)
 
 
 def _due(row: Any, now: datetime) -> Select[int]:

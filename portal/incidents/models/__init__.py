@@ -2,6 +2,7 @@
 
 from portal.incidents.models.availability import AvailabilitySettings as AvailabilitySettings
 from portal.incidents.models.availability import CompanyContract as CompanyContract
+from portal.incidents.models.base import BaseStatus as BaseStatus
 from portal.incidents.models.calendars import CalendarAddress as CalendarAddress
 from portal.incidents.models.drafts import IncidentDraft as IncidentDraft
 from portal.incidents.models.following import IncidentAcknowledgement as IncidentAcknowledgement

@@ -11,7 +11,21 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.orm import selectinload, with_expression
 
 from portal.accounts.models import Company
@@ -20,6 +34,7 @@ from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
 from portal.extensions import db, rows
 from portal.incidents.models import (
+    BaseStatus,
     Incident,
     IncidentComponent,
     IncidentUpdate,
@@ -27,12 +42,14 @@ from portal.incidents.models import (
     MaintenanceComponent,
     SeverityChange,
 )
+from portal.incidents.queries.base import standing_by_hand
 from portal.incidents.queries.conditions import (
     given,
     is_ahead_or_under_way,
     is_under_way,
     kind_of,
     not_ended,
+    stands,
     visible_to,
     visible_to_kind,
     worst_first,
@@ -54,6 +71,7 @@ from portal.incidents.queries.wordings import (
     worded_maintenance,
 )
 from portal.incidents.rules import (
+    STATUS_OF_SEVERITY,
     ComponentStatus,
     MaintenanceState,
     Severity,
@@ -191,9 +209,14 @@ def component_statuses(viewpoint: Viewpoint, now: datetime) -> dict[int, Compone
 def statuses_of(component_ids: Iterable[int], viewpoint: Viewpoint, now: datetime) -> dict[int, ComponentStatus]:
     """The effective status of each of these components, for this viewpoint. Two queries."""
     impacts: dict[int, list[Severity]] = {}
-    for component_id, severity in rows(_standing(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id):
-        impacts.setdefault(component_id, []).append(severity)
-    return _effective(component_ids, impacts, components_under_maintenance(viewpoint, now))
+    by_hand: dict[int, Severity] = {}
+    found = rows(_standing(kind_of(viewpoint)), now=now, company_id=viewpoint.company_id)
+    for component_id, severity, is_by_hand in found:
+        if is_by_hand:
+            by_hand[component_id] = severity
+        else:
+            impacts.setdefault(component_id, []).append(severity)
+    return _effective(component_ids, by_hand, impacts, components_under_maintenance(viewpoint, now))
 
 
 def statuses_under(
@@ -205,7 +228,7 @@ def statuses_under(
 ) -> dict[int, ComponentStatus]:
     """What `statuses_of` finds, from all that `open_now` and `open_work` have found for the same viewpoint.
 
-    No query, but where there may be more than they tell of.
+    One query, for what is set by hand; two where there may be more than they tell of.
     """
     if max(len(open_incidents), len(work)) >= OPEN_AT_MOST:
         return statuses_of(component_ids, viewpoint, now)
@@ -213,25 +236,32 @@ def statuses_under(
     for hit in (hit for incident in open_incidents for hit in incident.components):
         impacts.setdefault(hit.component_id, []).append(hit.severity)
     under_way = (each for each in work if is_worked_on(each, now))
-    return _effective(component_ids, impacts, {part.component_id for each in under_way for part in each.components})
+    maintained = {part.component_id for each in under_way for part in each.components}
+    return _effective(component_ids, standing_by_hand(now), impacts, maintained)
 
 
 def _effective(
-    component_ids: Iterable[int], impacts: Mapping[int, Sequence[Severity]], maintained: AbstractSet[int]
+    component_ids: Iterable[int],
+    by_hand: Mapping[int, Severity],
+    impacts: Mapping[int, Sequence[Severity]],
+    maintained: AbstractSet[int],
 ) -> dict[int, ComponentStatus]:
     found = dict.fromkeys(component_ids, effective_status((), under_maintenance=False))
-    for component_id in found.keys() & (impacts.keys() | maintained):
+    for component_id in found.keys() & (by_hand.keys() | impacts.keys() | maintained):
         found[component_id] = effective_status(
-            impacts.get(component_id, ()), under_maintenance=component_id in maintained
+            impacts.get(component_id, ()),
+            under_maintenance=component_id in maintained,
+            baseline=STATUS_OF_SEVERITY[by_hand.get(component_id, Severity.NONE)],
         )
     return found
 
 
 @cache
-def _standing(kind: Viewpoint) -> Select[int, Severity]:
-    """The severities that stand, of all open incidents."""
-    return (
-        select(IncidentComponent.component_id, IncidentComponent.severity)
+def _standing(kind: Viewpoint) -> Executable:
+    """The severities that stand, of all open incidents and of what is set by hand, and which of the two it is."""
+    now, _ = given()
+    hit = (
+        select(IncidentComponent.component_id, IncidentComponent.severity, false().label("is_by_hand"))
         .join(Incident, Incident.id == IncidentComponent.incident_id)
         .where(
             Incident.resolved_at.is_(None),
@@ -239,6 +269,7 @@ def _standing(kind: Viewpoint) -> Select[int, Severity]:
             visible_to_kind(Incident, kind),
         )
     )
+    return union_all(hit, select(BaseStatus.component_id, BaseStatus.severity, true()).where(stands(now)))
 
 
 def open_maintenance(viewpoint: Viewpoint, now: datetime) -> Sequence[Maintenance]:
@@ -275,7 +306,10 @@ def _under_maintenance(kind: Viewpoint) -> Select[int]:
 
 
 def next_boundary(now: datetime) -> datetime | None:
-    """The next moment at which a window of maintenance begins or ends: until then a cached page may live. One query."""
+    """The next moment at which a window of maintenance begins or ends, or what was set by hand ends by itself.
+
+    Until then a cached page may live. One query.
+    """
     (found,) = rows(_next_boundary(), now=now)
     moment: datetime | None = found.at
     return moment
@@ -290,7 +324,8 @@ def _next_boundary() -> Select[datetime]:
     ends = select(Maintenance.ends_at.label("at")).where(
         Maintenance.ends_at > now, Maintenance.ends_itself, not_ended()
     )
-    moments = begins.union_all(ends).subquery()
+    by_hand = select(BaseStatus.to_at.label("at")).where(BaseStatus.to_at > now)
+    moments = begins.union_all(ends, by_hand).subquery()
     return select(func.min(moments.c.at).label("at"))
 
 

@@ -24,7 +24,7 @@ from portal.accounts.rules import Viewpoint
 from portal.catalogue.models import Holding, HoldingDependency, ServiceDependency
 from portal.catalogue.queries import is_valid
 from portal.database import UTCDateTime
-from portal.incidents.models import Incident, IncidentComponent, Maintenance, MaintenanceComponent
+from portal.incidents.models import BaseStatus, Incident, IncidentComponent, Maintenance, MaintenanceComponent
 from portal.incidents.rules import OPEN_MAINTENANCE, Audience, Impact, MaintenanceState, Visibility
 
 # Who sees what
@@ -40,8 +40,8 @@ def visible_to(row: Any, viewpoint: Viewpoint, now: datetime) -> ColumnElement[b
 
 
 def would_see(row: Any, viewpoint: Viewpoint, now: datetime) -> ColumnElement[bool]:
-    """The same, whether an incident was merged into another or not."""
-    if viewpoint.is_staff:
+    """The same, whether an incident was merged into another or not. What a component is by hand everybody sees."""
+    if viewpoint.is_staff or row is BaseStatus:
         return true()
     public = row.visibility == Visibility.PUBLIC
     for_everyone = row.audience == Audience.EVERYONE
@@ -113,6 +113,14 @@ def is_ahead_or_under_way(now: datetime) -> ColumnElement[bool]:
 
 def _begun_by_hand() -> ColumnElement[bool]:
     return Maintenance.state.in_(OPEN_MAINTENANCE)
+
+
+# What components are by hand
+
+
+def stands(now: Any) -> ColumnElement[bool]:
+    """Whether a base status holds at this moment: begun, and neither ended by somebody nor by itself."""
+    return and_(BaseStatus.from_at <= now, or_(BaseStatus.to_at.is_(None), BaseStatus.to_at > now))
 
 
 # Statements built once, for any moment and any company

@@ -11,12 +11,12 @@ from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Select, String, bindparam, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, case, cast, func, literal, or_, select, union_all
 
 from portal.accounts.rules import SIGNED_OUT, Viewpoint
 from portal.database import UTCDateTime, moment_of
 from portal.extensions import rows
-from portal.incidents.models import ComponentHistory, ImpactInterval, Incident, Maintenance
+from portal.incidents.models import BaseStatus, ComponentHistory, ImpactInterval, Incident, Maintenance
 from portal.incidents.queries.availability import planned_on, weights_now
 from portal.incidents.queries.conditions import kind_of, visible_to, would_see_kind
 from portal.incidents.rules import Interval, Severity, day_start, overlaid, pack_days
@@ -168,28 +168,40 @@ FOR_EVERYONE = "all"
 
 @cache
 def _stretches(kind: Viewpoint) -> Select[int, str]:
-    """Of each component all stretches as one text: severity, from, to ("" while it lasts), and who sees it."""
-    begin = bindparam("begin", type_=UTCDateTime())
-    each = ImpactInterval
-    told = (
+    """Of each component all stretches as one text: severity, from, to ("" while it lasts), and who sees it.
+
+    What is set by hand lies among those of incidents, and is never packed: it may end by itself on a later day.
+    """
+    seen_by = case((would_see_kind(Incident, SIGNED_OUT), FOR_EVERYONE), else_="")
+    of_incidents = (
+        select(ImpactInterval.component_id, _told(ImpactInterval, seen_by).label("told"))
+        .join(Incident, Incident.id == ImpactInterval.incident_id)
+        .where(_within(ImpactInterval), would_see_kind(Incident, kind))
+    )
+    by_hand = select(BaseStatus.component_id, _told(BaseStatus, literal(""))).where(_within(BaseStatus))
+    found = union_all(of_incidents, by_hand).subquery()
+    return select(found.c.component_id, func.aggregate_strings(found.c.told, ";")).group_by(found.c.component_id)
+
+
+def _told(each: Any, seen_by: ColumnElement[str]) -> ColumnElement[str]:
+    """A stretch as `_past` reads it."""
+    told: ColumnElement[str] = (
         cast(each.severity, String)
         + ","
         + cast(each.from_at, String)
         + ","
         + func.coalesce(cast(each.to_at, String), "")
         + ","
-        + case((would_see_kind(Incident, SIGNED_OUT), FOR_EVERYONE), else_="")
+        + seen_by
     )
-    return (
-        select(each.component_id, func.aggregate_strings(told, ";"))
-        .join(Incident, Incident.id == each.incident_id)
-        .where(
-            each.component_id.in_(bindparam("component_ids", expanding=True)),
-            or_(each.to_at.is_(None), each.to_at > begin),
-            would_see_kind(Incident, kind),
-        )
-        .group_by(each.component_id)
-    )
+    return told
+
+
+def _within(each: Any) -> ColumnElement[bool]:
+    """The stretches of the components asked for that reach into the days shown."""
+    begin = bindparam("begin", type_=UTCDateTime())
+    ids = bindparam("component_ids", expanding=True)
+    return and_(each.component_id.in_(ids), or_(each.to_at.is_(None), each.to_at > begin))
 
 
 @cache

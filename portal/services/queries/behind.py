@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, or_, select, true
 
 from portal.catalogue.models import Holding, HoldingDependency, ServiceDependency
 from portal.extensions import db
-from portal.incidents.models import ImpactInterval, Incident, Maintenance
+from portal.incidents.models import BaseStatus, ImpactInterval, Incident, Maintenance
 from portal.incidents.queries.availability import planned_on
 from portal.incidents.rules import Visibility
 from portal.incidents.rules.availability import COUNTED_AS, Account, Counts, Layer, Terms, Work, account, work_layers
@@ -26,12 +26,12 @@ STATED_AS = {ServiceStatus.INTERMITTENT: Counts.PARTIAL, ServiceStatus.DOWN: Cou
 """What is stated counts as the same of a component does: down in full, intermittent problems as a partial outage."""
 
 Exists = Callable[[Any], ColumnElement[bool]]
-"""Which incidents and which maintenance count: a condition over either table."""
+"""Which incidents, which maintenance and what of what is set by hand count: a condition over either table."""
 
 
 def told_to_customers(row: Any) -> ColumnElement[bool]:
     """What counts in a ledger: what is not private. Whom it hit could see it, and a figure is the same for both."""
-    told: ColumnElement[bool] = row.visibility == Visibility.PUBLIC
+    told: ColumnElement[bool] = true() if row is BaseStatus else row.visibility == Visibility.PUBLIC
     return told
 
 
@@ -49,12 +49,16 @@ class Source(StrEnum):
 
     INCIDENT = "incident"
     MAINTENANCE = "maintenance"
+    COMPONENT = "component"
     STATED = "stated"
     WINDOW = "window"
 
 
 class Cause(NamedTuple):
-    """Something that lay on a holding, by the id of its row: of what is stated, of the update that stated it."""
+    """Something that lay on a holding, by the id of its row: of what is stated, of the update that stated it.
+
+    COMPONENT is what a component was by hand, without an incident.
+    """
 
     source: Source
     id: int
@@ -112,7 +116,7 @@ def held(whose: ColumnElement[bool], begin: datetime, end: datetime) -> Iterator
 
 
 def beneath_services(services: ColumnElement[bool], begin: datetime, end: datetime, exists: Exists) -> Evidence:
-    """What broke and what was worked on beneath services, a condition over ServiceDependency. At most three queries."""
+    """What broke and what was worked on beneath services, a condition over ServiceDependency. At most four queries."""
     dependency = ServiceDependency
     found = _broken(dependency, dependency.service_id, services, (begin, end), exists)
     for service_id, hit in _worked_on(dependency, dependency.service_id, services, (begin, end), exists):
@@ -123,7 +127,7 @@ def beneath_services(services: ColumnElement[bool], begin: datetime, end: dateti
 def on_holdings(whose: ColumnElement[bool], begin: datetime, end: datetime, exists: Exists) -> Evidence:
     """What lay on holdings alone: on what they depend on themselves, what was stated, and scheduled service.
 
-    At most five queries.
+    At most six queries.
     """
     dependency = HoldingDependency
     mine = dependency.holding_id.in_(select(Holding.id).where(whose))
@@ -181,23 +185,29 @@ def merged(*parts: Evidence) -> Evidence:
 def _broken(
     dependency: Any, key: Any, wanted: ColumnElement[bool], span: Span, exists: Exists
 ) -> defaultdict[int, list[Hit]]:
-    """What incidents did to what is depended on, cut to when it was. One query."""
+    """What incidents did to what is depended on, and what that was by hand, cut to when it was. Two queries."""
     begin, end = span
     found: defaultdict[int, list[Hit]] = defaultdict(list)
-    each = ImpactInterval
-    rows = db.session.execute(
-        select(
-            key, each.incident_id, each.severity, each.from_at, each.to_at, dependency.valid_from, dependency.valid_to
+
+    def stretches(each: Any, cause_id: Any) -> Any:
+        return (
+            select(key, cause_id, each.severity, each.from_at, each.to_at, dependency.valid_from, dependency.valid_to)
+            .join(each, each.component_id == dependency.component_id)
+            .where(wanted, each.from_at < end, or_(each.to_at.is_(None), each.to_at > begin))
+            .order_by(each.from_at, each.id)
         )
-        .join(each, each.component_id == dependency.component_id)
-        .join(Incident, Incident.id == each.incident_id)
-        .where(wanted, each.from_at < end, or_(each.to_at.is_(None), each.to_at > begin), exists(Incident))
-        .order_by(each.from_at, each.id)
+
+    of_incidents = (
+        stretches(ImpactInterval, ImpactInterval.incident_id)
+        .join(Incident, Incident.id == ImpactInterval.incident_id)
+        .where(exists(Incident))
     )
-    for owner_id, incident_id, severity, from_at, to_at, valid_from, valid_to in rows:
-        start, stop = max(from_at, valid_from), min(to_at or end, valid_to or end, end)
-        if start < stop and severity in COUNTED_AS:
-            found[owner_id].append(Hit(Cause(Source.INCIDENT, incident_id), start, stop, COUNTED_AS[severity]))
+    by_hand = stretches(BaseStatus, BaseStatus.id).where(exists(BaseStatus))
+    for source, statement in ((Source.INCIDENT, of_incidents), (Source.COMPONENT, by_hand)):
+        for owner_id, cause_id, severity, from_at, to_at, valid_from, valid_to in db.session.execute(statement):
+            start, stop = max(from_at, valid_from), min(to_at or end, valid_to or end, end)
+            if start < stop and severity in COUNTED_AS:
+                found[owner_id].append(Hit(Cause(source, cause_id), start, stop, COUNTED_AS[severity]))
     return found
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from portal.accounts.rules import Viewpoint
 from portal.catalogue.queries import HeldService, components_by_holding, services_held
+from portal.incidents.queries.base import ByHand, by_hand_on
 from portal.incidents.queries.open_now import OpenIncident, OpenWork, concerning, open_work
 from portal.incidents.rules import (
     STATUS_OF_SEVERITY,
@@ -25,9 +26,10 @@ class ServiceLine:
 
     `status` is None where nothing may be said of it: Status is switched off, and staff state nothing. `cause` is what
     the status comes from and `since` when that began; both are None when all is well. `reason` is the title of the
-    incident or maintenance, `incident` the public id of the incident to link to. `notes` (Markdown) and `ticket` are
-    staff's. `until` is when a problem is estimated to be over; of scheduled service, which `window` is the public id
-    of, it is the end, and `starts_at` the start. What the company may not see of these is empty.
+    incident or maintenance, or of the component that staff set by hand, `incident` the public id of the incident to
+    link to. `notes` (Markdown) and `ticket` are staff's. `until` is when a problem is estimated to be over; of
+    scheduled service, which `window` is the public id of, it is the end, and `starts_at` the start. What the company
+    may not see of these is empty.
     """
 
     holding_id: int
@@ -96,7 +98,7 @@ def service_lines(
 
     `shows_incidents` is whether the Status area is open for this company: if not, nothing derived from incidents may
     show through, and a line has a status only where staff state one. `view` is what the company sees of its services,
-    for None what it sees on its home domain. At most fourteen queries.
+    for None what it sees on its home domain. At most fifteen queries.
     """
     if shows_incidents:
         return company_picture(company_id, now, view=view).lines
@@ -108,7 +110,7 @@ def service_lines(
 def company_picture(company_id: int, now: datetime, *, view: View | None = None) -> CompanyPicture:
     """Everything a company's home says of its services, with `view` as for `service_lines`.
 
-    At most fourteen queries, whatever it holds.
+    At most fifteen queries, whatever it holds.
     """
     view = view_at_home(company_id) if view is None else view
     holdings = _shown(company_id, view, now)
@@ -117,7 +119,12 @@ def company_picture(company_id: int, now: datetime, *, view: View | None = None)
     open_now = concerning(company_id, now)
     planned = open_work(Viewpoint(company_id=company_id), now)
     work = [each for each in planned if is_under_way(each, now)]
-    causes = [_cause_of_incident(each) for each in open_now.mine] + [_cause_of_work(each) for each in work]
+    own = frozenset().union(*depends.values())
+    causes = [
+        *(_cause_of_incident(each) for each in open_now.mine),
+        *(_cause_of_work(each) for each in work),
+        *(_cause_by_hand(each) for each in by_hand_on(own, now)),
+    ]
     lines = [
         _line(held, depends.get(held.holding_id, frozenset()), causes, stated.get(held.holding_id), view)
         for held in holdings
@@ -127,7 +134,6 @@ def company_picture(company_id: int, now: datetime, *, view: View | None = None)
         named = cause.statuses.keys()
         return tuple(line for line in lines if depends.get(line.holding_id, frozenset()) & named)
 
-    own = frozenset().union(*depends.values())
     concerns = [Concern(each, _severity(each, own), touched(_cause_of_incident(each))) for each in open_now.mine]
 
     def of_theirs(works: Sequence[OpenWork]) -> list[PlannedWork]:
@@ -183,6 +189,8 @@ def _stated_line(held: HeldService, stated: Stated | None, view: View) -> Servic
 def _kind(cause: Cause | None) -> CauseKind | None:
     if cause is None:
         return None
+    if cause.is_by_hand:
+        return CauseKind.COMPONENT
     return CauseKind.WORK if cause.public_id is None else CauseKind.INCIDENT
 
 
@@ -198,6 +206,10 @@ def _cause_of_incident(incident: OpenIncident) -> Cause:
 def _cause_of_work(maintenance: OpenWork) -> Cause:
     components = (each.component_id for each in maintenance.components)
     return Cause(maintenance.title, maintenance.starts_at, dict.fromkeys(components, ComponentStatus.MAINTENANCE))
+
+
+def _cause_by_hand(each: ByHand) -> Cause:
+    return Cause(each.title, each.since, {each.component_id: STATUS_OF_SEVERITY[each.severity]}, is_by_hand=True)
 
 
 def _severity(incident: OpenIncident, own_components: Collection[int]) -> Severity:

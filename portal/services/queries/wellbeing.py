@@ -9,7 +9,8 @@ from sqlalchemy import select
 from portal.catalogue.models import Holding, HoldingDependency, ServiceDependency
 from portal.catalogue.queries import is_valid
 from portal.extensions import db
-from portal.incidents.models import Incident, IncidentComponent
+from portal.incidents.models import BaseStatus, Incident, IncidentComponent
+from portal.incidents.queries.conditions import stands
 from portal.incidents.rules import Severity, Visibility
 from portal.services.models import ServiceWindow, StatedPeriod, WindowHolding
 from portal.services.queries.stated import is_live
@@ -24,7 +25,8 @@ def well_after(holdings: Sequence[T], now: datetime) -> list[T]:
     """Those of these holdings (by the first of each) of which nothing is stated and that nothing hits.
 
     Left out are those with a stated problem, those in another window under way, and those that depend on what an
-    open incident hits, as far as customers know of it. Four queries for each five thousand.
+    open incident hits, as far as customers know of it, or what is not operational by hand. Four queries for each five
+    thousand.
     """
     ids = [each[0] for each in holdings]
     ailing: set[int] = set()
@@ -34,7 +36,8 @@ def well_after(holdings: Sequence[T], now: datetime) -> list[T]:
 
 
 def hit_now(holding_ids: Sequence[int], now: datetime) -> set[int]:
-    """Those of these holdings that depend on what an open incident hits, as far as customers know of it.
+    """Those of these holdings that depend on what an open incident hits, as far as customers know of it, or what is
+    not operational by hand.
 
     Two queries for each five thousand.
     """
@@ -69,6 +72,7 @@ def _hit(ids: Sequence[int], now: datetime) -> set[int]:
             Incident.visibility == Visibility.PUBLIC,
             IncidentComponent.severity != Severity.NONE,
         )
+        .union(select(BaseStatus.component_id).where(stands(now)))
     )
     found = (
         select(Holding.id)

@@ -366,7 +366,7 @@ def test_the_number_of_queries_does_not_grow(
                 Holding(company_id=company.id, service_id=world.internet.id, reference=f"{number}", valid_from=LONG_AGO)
             )
     events.commit()
-    assert queries_of(client, path) <= few <= 22
+    assert queries_of(client, path) <= few <= 23
     assert quiet <= 18, "one of them asks what is announced, which no other query can know"
 
 
