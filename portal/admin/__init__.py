@@ -78,6 +78,7 @@ def _of_status() -> list[Blueprint]:
     from portal.admin.broadcasts.notices.routes import blueprint as notices
     from portal.admin.broadcasts.routes import blueprint as broadcasts
     from portal.admin.catalogue.components.routes import blueprint as components
+    from portal.admin.catalogue.components.status import blueprint as component_status
     from portal.admin.catalogue.services.routes import blueprint as services
     from portal.admin.incidents import blueprints as incidents
     from portal.admin.maintenances import blueprint as maintenances
@@ -92,6 +93,7 @@ def _of_status() -> list[Blueprint]:
         maintenances,
         announcements,
         components,
+        component_status,
         services,
         service_status,
         service_settings,

@@ -196,3 +196,47 @@ def test_the_status_of_a_holding_is_that_of_what_it_depends_on(root: Machine, ma
     assert told["since"] == incident["started_at"]
     assert told["since"].endswith("Z")
     assert clock.utcnow().isoformat()[:10] in told["since"]
+
+
+def test_a_component_is_set_by_hand(root: Machine, machine: MakeMachine, cast: Cast) -> None:
+    made = root.make("/components", {"title": "North ring"})
+    path = f"/components/{made['id']}/status"
+    assert made["base_status"] == "operational"
+    known = root.read(path)
+    assert (known["status"], known["base_status"], known["since"], known["version"]) == (*["operational"] * 2, None, 0)
+    refusal(root.send("PUT", path, {"base_status": "partial_outage"}), 428)
+    body = {"base_status": "partial_outage", "note": "A card", "until": "2999-01-01T00:00:00Z"}
+    refusal(root.send("PUT", path, body, match=0), 422)
+    changed = root.send("PUT", path, {"base_status": "partial_outage", "note": "A card"}, match=0).json
+    assert changed is not None
+    assert (changed["status"], changed["base_status"], changed["note"]) == (*["partial_outage"] * 2, "A card")
+    refusal(root.send("PUT", path, {"base_status": "operational"}, match=0), 409)
+    named = {"component_id": made["id"], "severity": "major_outage"}
+    machine(Scope.INCIDENTS).make("/incidents", {"title": "Down", "body": "We look.", "components": [named]})
+    found = root.read(f"/components/{made['id']}")
+    assert (found["status"], found["base_status"]) == ("major_outage", "partial_outage")
+    told = machine(Scope.READ, cast.a).read(f"/components/{made['id']}")
+    assert told["status"] == "major_outage"
+    assert "base_status" not in told
+    refusal(machine(Scope.READ, cast.a).send("GET", path), 404)
+    assert root.send("PUT", path, {"base_status": "operational"}, match=changed["version"]).status_code == 200
+    assert root.read(path)["since"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"base_status": "under_maintenance"},
+        {"base_status": "down"},
+        {"base_status": None},
+        {"base_status": "major_outage", "until": "2020-01-01T00:00:00Z"},
+        {"base_status": "major_outage", "until": "2999-01-01"},
+        {"base_status": "major_outage", "note": "x" * 501},
+        {"base_status": "major_outage", "more": 1},
+    ],
+)
+def test_nonsense_sets_nothing_by_hand(root: Machine, body: dict[str, Any]) -> None:
+    made = root.make("/components", {"title": "North ring"})
+    refusal(root.send("PUT", f"/components/{made['id']}/status", body, match="*"), 422)
+    assert root.read(f"/components/{made['id']}")["status"] == "operational"

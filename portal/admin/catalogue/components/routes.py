@@ -15,6 +15,7 @@ from portal.admin.catalogue.components.forms import (
     NewGroupForm,
     OrderForm,
 )
+from portal.admin.catalogue.components.status import status_parts
 from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
 from portal.catalogue import actions
 from portal.catalogue.models import Component, ComponentGroup
@@ -22,9 +23,11 @@ from portal.catalogue.queries import component_by_id, component_groups, group_by
 from portal.catalogue.rules.folding import Fold
 from portal.errors import RuleViolation, StaleEdit
 from portal.fragments import redirect_to, render, wants_fragment
+from portal.incidents import actions as incident_actions
 from portal.incidents import queries as incidents
 from portal.incidents.queries import Filters
 from portal.incidents.queries.availability import weights_now
+from portal.incidents.queries.base import standing_by_hand
 
 blueprint = Blueprint("admin_components", __name__, url_prefix="/admin/catalogue/components")
 access.staff(blueprint, Permission.STAFF_ENTER)
@@ -146,12 +149,14 @@ def archive_component(component_id: int) -> Response:
     if not form.validate_on_submit():
         abort(422)
     still_open = incidents.report_history(Filters(is_open=True, component_id=component_id), 1)
+    now = clock.utcnow()
+    incident_actions.end_base_status(wanted, by=access.actor(), now=now)
     actions.archive_component(
         wanted,
         version=form.version.data or 0,
         open_incidents=[incident.title for incident in still_open.items] if still_open else [],
         by=access.actor(),
-        now=clock.utcnow(),
+        now=now,
     )
     title = wanted.title
     events.commit()
@@ -256,6 +261,7 @@ def _list(status: int = 200, notice: str = "") -> Response:
         in_use=in_use,
         archived=archived,
         statuses=incidents.component_statuses(STAFF, now),
+        by_hand=standing_by_hand(now),
         services=lists.services_by_component([each.id for each in shown], now),
         may_edit=may(access.signed_in().role, Permission.CATALOGUE_EDIT),
     )
@@ -272,7 +278,6 @@ def _component(wanted: Component, status: int = 200, form: DependentsForm | None
         "admin/catalogue/components/_component.html",
         status,
         component=wanted,
-        effective=incidents.component_statuses(STAFF, now).get(wanted.id),
         history=incidents.history_bars([wanted.id], now, STAFF)[wanted.id],
         uptime=incidents.uptimes([wanted], now, STAFF)[wanted.id],
         weights=weights_now(now),
@@ -283,6 +288,7 @@ def _component(wanted: Component, status: int = 200, form: DependentsForm | None
         reports_shown=reported.items[:SHOWN_INCIDENTS] if reported else (),
         form=form,
         may_edit=may(access.signed_in().role, Permission.CATALOGUE_EDIT),
+        **status_parts(wanted, now),
     )
 
 

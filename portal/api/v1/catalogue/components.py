@@ -18,8 +18,11 @@ from portal.catalogue.queries.listings import COMPONENT_ORDERS, component_order,
 from portal.catalogue.queries.lists import list_version
 from portal.domains.rules import Area
 from portal.errors import NotFound
+from portal.incidents import actions as incident_actions
 from portal.incidents.queries import Filters, report_history, statuses_of
-from portal.incidents.rules import ComponentStatus
+from portal.incidents.queries.base import base_of, bases_of
+from portal.incidents.rules import STATUS_OF_SEVERITY, ComponentStatus, Severity
+from portal.incidents.rules.base import NOTE_LENGTH
 from portal.keyset import Piece
 
 blueprint = Resources(
@@ -44,7 +47,14 @@ class ComponentShape(Shape):
         ComponentStatus,
         required=True,
         allow_none=True,
-        metadata={"description": "How it is at this moment; null for an archived one."},
+        metadata={
+            "description": "How it is at this moment: the worst of its base status and of open incidents, and "
+            "maintenance where nothing is worse. Null for an archived one."
+        },
+    )
+    base_status = Word(
+        ComponentStatus,
+        metadata={"description": "What staff set by hand, without an incident. Not for a company’s token."},
     )
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
@@ -71,6 +81,31 @@ class ComponentChange(Shape):
     description = Text(most=2000, allow_none=True)
     group_id = Id(allow_none=True)
     only_if_degraded = Switch(metadata={"description": ONLY_IF_DEGRADED})
+
+
+class BaseShape(Shape):
+    component_id = fields.Integer(required=True)
+    status = Word(
+        ComponentStatus, required=True, allow_none=True, metadata={"description": "As the component has it: effective."}
+    )
+    base_status = Word(ComponentStatus, required=True)
+    since = Moment(required=True, allow_none=True, metadata={"description": "Null while it is operational by hand."})
+    until = Moment(required=True, allow_none=True, metadata={"description": "When it ends by itself."})
+    note = fields.String(required=True)
+    set_by_id = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "The person who set it; null if it was a token."}
+    )
+    version = fields.Integer(required=True, metadata={"description": "Of the base status, not of the component."})
+
+
+class BaseChange(Shape):
+    base_status = Word(
+        ComponentStatus,
+        required=True,
+        metadata={"description": "Any but `under_maintenance`, which is planned.", "example": "degraded_performance"},
+    )
+    until = Moment(allow_none=True, metadata={"description": "Ends by itself then; null or left out: when it is set."})
+    note = Text(most=NOTE_LENGTH, metadata={"description": "Why. Never shown to customers."})
 
 
 class DependentsShape(Shape):
@@ -162,6 +197,38 @@ def change_component(component_id: int, body: dict[str, Any]) -> Answer:
     return Answer(_one(component))
 
 
+@blueprint.reads("/<int:component_id>/status", BaseShape, summary="Read the base status of a component")
+def read_component_status(component_id: int) -> Answer:
+    """What staff set by hand, beside what comes of it."""
+    _for_staff()
+    return Answer(_base(_component(component_id)))
+
+
+@blueprint.sets(
+    "/<int:component_id>/status",
+    BaseChange,
+    BaseShape,
+    summary="Set the base status of a component",
+    of_version=True,
+)
+def set_component_status(component_id: int, body: dict[str, Any]) -> Answer:
+    """Without an incident. Nobody is mailed; status pages and the services that depend on it change at once.
+
+    The same status again changes `until` and `note`, and keeps since when it is so.
+    """
+    component, now = _component(component_id), clock.utcnow()
+    incident_actions.set_base_status(
+        component,
+        body["base_status"],
+        until=body.get("until"),
+        note=body.get("note", ""),
+        version=expected_version(base_of(component.id, now).version),
+        by=access.actor(),
+        now=now,
+    )
+    return Answer(_base(component))
+
+
 @blueprint.reads("/<int:component_id>/services", DependentsShape, summary="Read which services depend on it")
 def read_dependents(component_id: int) -> Answer:
     _for_staff()
@@ -186,6 +253,7 @@ def archive_component(component_id: int) -> Answer:
     version = expected_version(component.version)
     still_open = report_history(Filters(is_open=True, component_id=component.id), 1)
     held = [incident.title for incident in still_open.items] if still_open else []
+    incident_actions.end_base_status(component, by=access.actor(), now=now)
     actions.archive_component(component, version=version, open_incidents=held, by=access.actor(), now=now)
     return Answer(_one(component))
 
@@ -216,6 +284,23 @@ def _dependents(component_id: int) -> dict[str, Any]:
     return {"component_id": component_id, "service_ids": services_reached([component_id], clock.utcnow())}
 
 
+def _base(component: Component) -> dict[str, Any]:
+    now = clock.utcnow()
+    found = base_of(component.id, now)
+    standing = found.standing
+    is_live = component.archived_at is None
+    return {
+        "component_id": component.id,
+        "status": statuses_of([component.id], access.viewpoint(), now)[component.id] if is_live else None,
+        "base_status": found.status,
+        "since": standing.from_at if standing else None,
+        "until": standing.to_at if standing else None,
+        "note": standing.note if standing else "",
+        "set_by_id": standing.set_by_id if standing else None,
+        "version": found.version,
+    }
+
+
 def _one(component: Component) -> dict[str, Any]:
     return _shown([component])[0]
 
@@ -223,8 +308,17 @@ def _one(component: Component) -> dict[str, Any]:
 def _shown(found: Collection[Component]) -> list[dict[str, Any]]:
     names = ["id", "public_id", "title", "description", "group_id", "position", "only_if_degraded"]
     names += ["created_at", "updated_at"]
-    if access.key().company_id is None:
-        names += ["archived_at", "version"]
-    live = [each.id for each in found if each.archived_at is None]
-    statuses = statuses_of(live, access.viewpoint(), clock.utcnow())
-    return [{name: getattr(each, name) for name in names} | {"status": statuses.get(each.id)} for each in found]
+    live, now = [each.id for each in found if each.archived_at is None], clock.utcnow()
+    statuses = statuses_of(live, access.viewpoint(), now)
+    shown = [{name: getattr(each, name) for name in names} | {"status": statuses.get(each.id)} for each in found]
+    if access.key().company_id is not None:
+        return shown
+    by_hand = bases_of([each.id for each in found], now)
+    for told, each in zip(shown, found, strict=True):
+        severity = by_hand[each.id].severity if each.id in by_hand else Severity.NONE
+        told |= {
+            "base_status": STATUS_OF_SEVERITY[severity],
+            "archived_at": each.archived_at,
+            "version": each.version,
+        }
+    return shown
