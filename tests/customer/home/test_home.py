@@ -367,7 +367,7 @@ def test_the_number_of_queries_does_not_grow(
             )
     events.commit()
     assert queries_of(client, path) <= few <= 23
-    assert quiet <= 18, "one of them asks what is announced, which no other query can know"
+    assert quiet <= 19, "one of them asks what is announced, which no other query can know"
 
 
 def test_the_home_works_without_script(cast: Cast, world: World, sign_in: SignIn) -> None:
