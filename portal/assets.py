@@ -22,7 +22,7 @@ blueprint = Blueprint("assets", __name__)
 
 STATIC = Path(__file__).parent / "static"
 HTMX = STATIC / "vendor" / "htmx.js"
-YEAR = 31_536_000
+YEAR, DAY = 31_536_000, 86_400
 STAFF = "staff"
 
 
@@ -85,6 +85,14 @@ def asset(address: str) -> Response:
     if found is None:
         abort(404)
     return _answer(found)
+
+
+@blueprint.get("/favicon.ico")
+def icon() -> Response:
+    """The mark, where browsers look for it beside what cannot name it, such as a feed."""
+    response = _answer(current_app.extensions["assets"]["images/mark.svg"])
+    response.headers["Cache-Control"] = f"public, max-age={DAY}"
+    return response
 
 
 @blueprint.get("/static/brand/<address>")

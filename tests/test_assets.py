@@ -34,6 +34,13 @@ def test_an_asset_may_be_kept_for_ever(cast: Cast, visitor: Visitor, addresses: 
     assert "Set-Cookie" not in answer.headers
 
 
+def test_the_mark_is_where_browsers_look_for_it(cast: Cast, visitor: Visitor) -> None:
+    answer = visitor("a.portal.test").get("/favicon.ico")
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert answer.headers["Cache-Control"] == "public, max-age=86400"
+    assert "Set-Cookie" not in answer.headers
+
+
 @pytest.mark.parametrize("encoding", ["identity", "br", "gzip;q=0", ""])
 def test_whoever_cannot_unpack_gets_it_plain(
     cast: Cast, visitor: Visitor, addresses: Callable[[str], str], encoding: str

@@ -504,6 +504,7 @@ RIGHTS: dict[str, Entry] = {
     "public_links.old_address": Entry(For.ANYONE, **NO_MAILED_LINK),
     "assets.asset": Entry(For.MACHINES, ours={"address": "%portal.css"}, missing={"address": "nothing.css"}),
     "assets.brand": Entry(For.MACHINES, ours={"address": "%brand"}, missing={"address": "999999.0000000000.css"}),
+    "assets.icon": Entry(For.MACHINES),
     "public_domains.check": Entry(For.MACHINES, ours={"nonce": "A" * 32}, missing={"nonce": "short"}),
     # Without a secret set, as here, nothing is taken; tests/security/test_bounces.py has the others.
     "public_inbound.take_bounce": Entry(For.MACHINES, answers=frozenset({404})),

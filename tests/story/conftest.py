@@ -80,9 +80,7 @@ def windows(browser: "Browser", business: Portal) -> Iterator[Visits]:
         visit = Visit(page, business.address(host), [])
 
         def hear(message: "ConsoleMessage") -> None:
-            # Our pages name their icon; a feed cannot, and Chromium guesses an address for it.
-            is_guessed = str(message.location.get("url", "")).endswith("/favicon.ico")
-            if message.type == "error" and not is_guessed and not message.text.startswith(NOT_OVER_HTTP):
+            if message.type == "error" and not message.text.startswith(NOT_OVER_HTTP):
                 visit.complaints.append(f"{message.text} {message.location.get('url', '')} on {page.url}")
 
         page.on("console", hear)
