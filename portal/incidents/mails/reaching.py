@@ -22,7 +22,7 @@ from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
 from portal.filters import DATES
 from portal.incidents.rules.telling import AFFECTED, OTHERS, PRIORITY
-from portal.language import known, zone
+from portal.language import known, zone, zone_word
 from portal.notifications.kinds import Cursor, Listener, Recipient
 from portal.notifications.wishes import Wishes, wishes_of
 
@@ -406,4 +406,4 @@ def written(moment: datetime, language: str, zone_name: str) -> str:
     """A moment in the reader's own zone, with the zone named."""
     local = moment.astimezone(zone(zone_name))
     with force_locale(language):
-        return f"{format_datetime(local, DATES[language][1], rebase=False)} {local.tzname()}"
+        return f"{format_datetime(local, DATES[language][1], rebase=False)} {zone_word(local)}"
