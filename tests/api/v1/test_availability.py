@@ -91,10 +91,15 @@ def test_a_month_is_told_with_its_rule_and_line_by_line(machine: MakeMachine, ca
     share = int((ledger.minutes - down) / ledger.minutes * 100_000) / 1000
     assert (found["availability"], found["worst"], found["holdings"], found["missed"]) == (share, share, 1, 0)
     assert (found["minutes"]["total"], found["minutes"]["measured"]) == (ledger.minutes, ledger.minutes)
-    assert (found["minutes"]["down"], found["minutes"]["partial"]) == (240, 600)
+    assert (found["minutes"]["down"], found["minutes"]["partial_outage"]) == (240, 600)
     assert found["minutes"]["counted_as_down"] == down
     rule = found["rule"]
-    assert (rule["partial"], rule["notice_hours"], rule["counts_maintenance"], rule["target"]) == (30, 48, False, None)
+    assert (rule["partial_outage"], rule["notice_hours"], rule["counts_maintenance"], rule["target"]) == (
+        30,
+        48,
+        False,
+        None,
+    )
     assert "partly down for 30 %" in rule["words"]
     (line,) = reader.all(f"{path}/holdings")
     assert (line["holding_id"], line["service_name"], line["reference"]) == (ledger.holding_a, "Telephony", "T")
@@ -170,7 +175,7 @@ def test_without_its_history_a_company_has_no_months(machine: MakeMachine, cast:
 
 
 def rule(**more: Any) -> dict[str, Any]:
-    usual = {"partial": 50, "performance": 10, "maintenance": 5, "notice_hours": 72}
+    usual = {"partial_outage": 50, "performance_issue": 10, "maintenance": 5, "notice_hours": 72}
     return {**usual, "counts_maintenance": True, "target": 99.9, **more}
 
 
@@ -181,16 +186,16 @@ def agreed(**more: Any) -> dict[str, Any]:
 def test_the_rule_is_read_and_set_from_a_month_on(machine: MakeMachine, cast: Cast) -> None:
     desk = machine(Scope.WRITE)
     usual = desk.read("/availability/rule")
-    assert (usual["partial"], usual["from_month"], usual["known"], usual["version"]) == (30, None, [], 0)
+    assert (usual["partial_outage"], usual["from_month"], usual["known"], usual["version"]) == (30, None, [], 0)
     refusal(desk.send("PUT", "/availability/rule", rule()), 428)
     found = desk.send("PUT", "/availability/rule", rule(), match=0).json
     assert found is not None
-    named = ("partial", "performance", "maintenance", "notice_hours", "counts_maintenance", "target")
+    named = ("partial_outage", "performance_issue", "maintenance", "notice_hours", "counts_maintenance", "target")
     assert {name: found[name] for name in named} == rule()
     assert (found["from_month"], found["version"]) == (f"{clock.utcnow():%Y-%m}", 1)
     assert [each["target"] for each in found["known"]] == [99.9]
     assert "Maintenance counts as down." in found["words"]
-    refusal(desk.send("PUT", "/availability/rule", rule(partial=60), match=0), 409)
+    refusal(desk.send("PUT", "/availability/rule", rule(partial_outage=60), match=0), 409)
     later = str(Month.of(clock.utcnow(), ZoneInfo("UTC")).moved(2))
     ahead = desk.send("PUT", "/availability/rule", rule(from_month=later, target=None), match=1).json
     assert ahead is not None
@@ -205,7 +210,7 @@ def test_the_rule_is_read_and_set_from_a_month_on(machine: MakeMachine, cast: Ca
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [
-        ({"performance": 60}, "/performance"),
+        ({"performance_issue": 60}, "/performance_issue"),
         ({"notice_hours": 90 * 24 + 1}, "/notice_hours"),
         ({"target": 0.0001}, "/target"),
         ({"target": 101}, "/target"),

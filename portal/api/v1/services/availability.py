@@ -46,7 +46,7 @@ blueprint = Resources(
     ),
 )
 
-MONTH = "/<int:company_id>/<string(length=7):month>"
+MONTH = "/<int:company_id>/<string(maxlength=40):month>"
 
 RULES_SHOWN = 24
 
@@ -61,6 +61,9 @@ SUMMARY_ORDERS = {
 }
 HOLDING_ORDERS = {"holding_id": Order((_column("holding_id"),))}
 
+FIELDS = {"partial": "partial_outage", "performance": "performance_issue", "notice": "notice_hours"}
+"""What the parts of a rule are called here."""
+
 PERCENT = {"description": "In percent, to the thousandth."}
 
 
@@ -68,8 +71,10 @@ class TermsShape(Shape):
     """By which rule something is counted."""
 
     words = fields.String(required=True, metadata={"description": "The rule as it stands beside the figures."})
-    partial = fields.Integer(required=True, metadata={"description": "For how many percent a partial outage counts."})
-    performance = fields.Integer(
+    partial_outage = fields.Integer(
+        required=True, metadata={"description": "For how many percent a partial outage counts."}
+    )
+    performance_issue = fields.Integer(
         required=True, metadata={"description": "For how many percent a performance issue counts."}
     )
     counts_maintenance = fields.Boolean(
@@ -105,8 +110,8 @@ class AvailabilityRuleToSet(Shape):
     from_month = Text(
         least=7, most=7, metadata={"description": "From a year back to three ahead; this month.", "example": "2026-11"}
     )
-    partial = Number(required=True, least=0, most=100)
-    performance = Number(required=True, least=0, most=100, metadata={"example": 0})
+    partial_outage = Number(required=True, least=0, most=100)
+    performance_issue = Number(required=True, least=0, most=100, metadata={"example": 0})
     maintenance = Number(required=True, least=0, most=100, metadata={"example": 0})
     notice_hours = Number(required=True, least=0, most=NOTICE_AT_MOST, metadata={"example": 48})
     counts_maintenance = Switch(required=True)
@@ -131,7 +136,7 @@ class AccountShape(Shape):
     left_out = fields.Float(required=True, metadata={"description": "Agreed maintenance, which is not measured."})
     measured = fields.Float(required=True)
     down = fields.Float(required=True)
-    partial = fields.Float(required=True)
+    partial_outage = fields.Float(required=True)
     performance_issue = fields.Float(required=True)
     maintenance = fields.Float(required=True, metadata={"description": "Maintenance that is not left out."})
     counted_as_down = fields.Float(required=True)
@@ -224,7 +229,7 @@ def set_availability_rule(body: dict[str, Any]) -> Answer:
     this = this_month(now)
     version = expected_version(rule_in(this).version)
     terms = Terms(
-        Weights(body["partial"], body["performance"], body["maintenance"]),
+        Weights(body["partial_outage"], body["performance_issue"], body["maintenance"]),
         timedelta(hours=body["notice_hours"]),
         body["counts_maintenance"],
         thousandths(body["target"]),
@@ -232,8 +237,7 @@ def set_availability_rule(body: dict[str, Any]) -> Answer:
     try:
         change_rule(terms, month_from(body, this), version=version, by=access.actor(), now=now)
     except RuleViolation as violation:
-        field = "notice_hours" if violation.field == "notice" else violation.field
-        raise RuleViolation(violation.sentence, field) from None
+        raise RuleViolation(violation.sentence, FIELDS.get(violation.field or "", violation.field)) from None
     return Answer(_rule())
 
 
@@ -295,8 +299,8 @@ def shown_terms(terms: Terms) -> dict[str, Any]:
     words = get_template_attribute("availability/rule.html", "contract_rule")(terms)
     return {
         "words": " ".join(unescape(str(words)).split()),
-        "partial": terms.weights.partial,
-        "performance": terms.weights.performance,
+        "partial_outage": terms.weights.partial,
+        "performance_issue": terms.weights.performance,
         "counts_maintenance": terms.counts_maintenance,
         "notice_hours": terms.notice_hours,
         "target": percent(terms.target),
@@ -375,7 +379,7 @@ def _minutes(account: Any) -> dict[str, float]:
         "left_out": _in_minutes(account.of(Counts.LEFT_OUT)),
         "measured": _in_minutes(account.measured),
         "down": _in_minutes(account.of(Counts.DOWN)),
-        "partial": _in_minutes(account.of(Counts.PARTIAL)),
+        "partial_outage": _in_minutes(account.of(Counts.PARTIAL)),
         "performance_issue": _in_minutes(account.of(Counts.PERFORMANCE_ISSUE)),
         "maintenance": _in_minutes(account.of(Counts.WORK)),
         "counted_as_down": _in_minutes(account.down),
