@@ -50,7 +50,7 @@ def test_another_time_is_asked_for_and_given(visit: Visits, business: Portal, sm
     assert flaws(customer) == []
 
     staff.goto(business.address(STAFF) + "/admin/maintenances")
-    staff.get_by_role("link", name=re.compile("^Other slots")).click()
+    staff.get_by_role("link", name=re.compile("^Slots asked for")).click()
     staff.get_by_role("link", name=f"Goathland Outdoor Supplies: {TITLE}").click()
     expect(staff.locator("main")).to_contain_text(WISH)
     later = clock.utcnow() + timedelta(days=41)

@@ -35,7 +35,7 @@ def tabs(current: str, now: datetime) -> list[tuple[str, str, bool, int | None]]
         ("Ahead", url_for("admin_maintenances.index", show=AHEAD), current == AHEAD, counted.ahead),
         ("Under way", url_for("admin_maintenances.index", show=UNDER_WAY), current == UNDER_WAY, counted.under_way),
         ("Past", url_for("admin_maintenances.index", show=PAST), current == PAST, None),
-        ("Other slots", url_for("admin_maintenances.requests"), current == REQUESTS, counted.requests),
+        ("Slots asked for", url_for("admin_maintenances.requests"), current == REQUESTS, counted.requests),
         ("Freezes", url_for("admin_maintenances.freezes"), current == FREEZES, counted.freezes),
     ]
 
