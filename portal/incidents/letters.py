@@ -1,7 +1,7 @@
 """What a mail about planned work says: the wordings of a broadcast, and what in them is each reader's own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from functools import lru_cache
@@ -16,6 +16,7 @@ from portal.config import Settings
 from portal.filters import DATES, markdown
 from portal.incidents.calendars import IMPACT, RESCHEDULED, STATUS, Note, sequence_of
 from portal.incidents.rules import MaintenanceState
+from portal.incidents.rules.languages import Texts, subject_in, subjects_after, told_in
 from portal.incidents.rules.maintenance import Notice, WorkImpact
 from portal.language import current, zone, zone_word
 from portal.notifications.compose import OWN_LINES
@@ -43,6 +44,7 @@ _END_OF_ENTRY = "END:VEVENT\r\n"
 class Work:
     """What there is to tell of planned work. `body` is what was written for it, Markdown, or "".
 
+    `titles` and `bodies` are both in other languages, `subjects` what the mails of it are called (`rules.languages`).
     `before` is the window it was told with before, where that was another; `lasted` is from when to when it really was
     done, once it is. `told_at` is when this is told.
     """
@@ -61,6 +63,9 @@ class Work:
     before: tuple[datetime, datetime] | None = None
     lasted: tuple[datetime, datetime] | None = None
     is_late: bool = False
+    titles: Texts = field(default_factory=dict)
+    bodies: Texts = field(default_factory=dict)
+    subjects: Texts = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -84,9 +89,9 @@ class Work:
 
 def content_of(work: Work) -> Content:
     """The wordings in every language, with the calendar. What differs per reader stays a variable."""
-    html = markdown(work.body)
     content = render_wordings(
         "maintenance",
+        in_language=lambda language: _seen(work, language),
         work=work,
         for_subscribers=True,
         heading=heading,
@@ -95,13 +100,19 @@ def content_of(work: Work) -> Content:
         tone=TONES.get(work.notice, "planned"),
         tells_impact=work.notice in AHEAD,
         path=f"{PATH}{work.public_id}",
-        body_text=plaintext.from_html(html),
-        body_html=html,
     )
     for key, wording in content.items():
         with force_locale(language_of(key)):
             wording["calendar"] = calendar_wording(work)
     return content
+
+
+def _seen(work: Work, language: str) -> dict[str, str]:
+    """What the templates show of it in one language."""
+    html = markdown(told_in(language, work.body, work.bodies))
+    title = told_in(language, work.title, work.titles)
+    subject = subject_in(language, subjects_after(work.subjects, work.title, work.titles))
+    return {"title": title, "subject_title": subject, "body_text": plaintext.from_html(html), "body_html": html}
 
 
 def calendar_wording(work: Work) -> str:
@@ -117,7 +128,10 @@ def calendar_wording(work: Work) -> str:
     )
     parts = [lead(work.notice, is_late=False), *described(work)]
     event = event_of(
-        entry, summary=summary(work.title), description="\n\n".join(filter(None, parts)), language=current()
+        entry,
+        summary=summary(told_in(current(), work.title, work.titles)),
+        description="\n\n".join(filter(None, parts)),
+        language=current(),
     )
     # No line that people wrote begins with this: theirs stand behind a name, or a blank.
     head, _end, tail = calendar_of([event]).rpartition(f"\r\n{_END_OF_ENTRY}")
@@ -129,7 +143,7 @@ def described(work: Work) -> list[str]:
     return [
         "" if work.is_over else impact_sentence(work.impact),
         _("What is worked on: %(components)s.", components=", ".join(work.components)) if work.components else "",
-        plaintext.from_html(markdown(work.body)),
+        plaintext.from_html(markdown(told_in(current(), work.body, work.bodies))),
     ]
 
 

@@ -17,20 +17,23 @@ from portal.audit.rules import SYSTEM
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.incidents import actions, exports
+from portal.incidents.actions import maintenance as work
 from portal.incidents.actions.languages import clean_texts
 from portal.incidents.actions.postmortems import publish_postmortem, write_postmortem
 from portal.incidents.actions.templates import fill_translations
 from portal.incidents.actions.wordings import edit_wordings
 from portal.incidents.actions.writing import clean_title
 from portal.incidents.mails import incidents as mails
-from portal.incidents.models import Incident, IncidentRevision, IncidentUpdate
-from portal.incidents.queries import open_incidents, recently_fixed, visible_incident
+from portal.incidents.models import Incident, IncidentRevision, IncidentUpdate, Maintenance
+from portal.incidents.queries import open_incidents, open_maintenance, recently_fixed, visible_incident
+from portal.incidents.queries.calendars import planned_work
 from portal.incidents.queries.listings import update as update_named
+from portal.incidents.queries.maintenance import visible_maintenance
 from portal.incidents.queries.months import began_between
-from portal.incidents.queries.open_now import concerning, open_now
+from portal.incidents.queries.open_now import concerning, open_now, open_work
 from portal.incidents.queries.postmortems import postmortem_of
 from portal.incidents.queries.search import search_incidents
-from portal.incidents.queries.whole import whole_incidents
+from portal.incidents.queries.whole import whole_incidents, whole_maintenance
 from portal.incidents.rules import Severity, State
 from portal.incidents.rules.languages import (
     subject_in,
@@ -39,6 +42,7 @@ from portal.incidents.rules.languages import (
     translations_of,
 )
 from portal.incidents.rules.languages import texts_of as texts_beside
+from portal.incidents.rules.maintenance import Plan
 from portal.incidents.rules.revisions import Revised
 from portal.incidents.rules.wordings import Wording
 from portal.notifications.kinds import Listener
@@ -363,3 +367,86 @@ def test_variables_are_filled_in_the_words_of_each_language(world: World) -> Non
     assert refused.value.field == "translations"
     with pytest.raises(RuleViolation, match="Deutsch: Fill in the blank"):
         fill_translations({"de": {"body": "Um [Uhrzeit]."}}, {}, **given)
+
+
+# Maintenance
+
+
+def plan(world: World, **changes: Any) -> Maintenance:
+    now = clock.utcnow()
+    given: dict[str, Any] = {
+        "title": "Cards are replaced",
+        "body": "planned-english",
+        "component_ids": frozenset([world.trunk.id]),
+        "starts_at": now + timedelta(days=3),
+        "ends_at": now + timedelta(days=3, hours=1),
+        "zone": "UTC",
+        "translations": {"de": {"title": "Karten werden getauscht", "body": "geplant-deutsch"}},
+    } | changes
+    made = work.plan(Plan(**given), by=SYSTEM, author_id=None, now=now, idempotency_key="planned")
+    events.commit()
+    return made
+
+
+def test_maintenance_is_read_in_the_language_of_the_reader(world: World, cast: Cast, app: Flask) -> None:
+    made, at = plan(world), clock.utcnow()
+    said = {"en": ("Cards are replaced", "planned-english"), "de": ("Karten werden getauscht", "geplant-deutsch")}
+    for viewpoint, language in product((SIGNED_OUT, Viewpoint(company_id=cast.a.id), STAFF), said):
+        expected = said["en" if viewpoint.is_staff else language]
+        with force_locale(language):
+            db.session.expire_all()
+            (as_row,) = open_work(viewpoint, at)
+            (as_entity,) = open_maintenance(viewpoint, at)
+            (whole,) = whole_maintenance(viewpoint, at, limit=5)
+            single = visible_maintenance(viewpoint, made.public_id, at)
+            (entry,) = planned_work(viewpoint, at)
+            assert single is not None
+            assert [(each.title, each.updates[0].body) for each in (as_row, as_entity, whole, single)] == [expected] * 4
+            assert (entry.title, entry.body) == expected
+    assert not db.session.dirty
+    db.session.expire_all()
+    mail = db.session.scalars(select(Broadcast)).one()
+    for language, (title, body) in said.items():
+        other = said["de" if language == "en" else "en"]
+        wording = mail.content[language]
+        assert wording["subject"].endswith(title)
+        for part in ("text", "html", "calendar"):
+            unfolded = wording[part].replace("\r\n ", "")
+            assert (title in unfolded, body in unfolded) == (True, True), (language, part)
+            assert not {text for text in other if text in unfolded}, (language, part)
+    client = client_on(app, cast.domain_a.host)
+    for language, (title, body) in said.items():
+        for address in ("/status", f"/maintenances/{made.public_id}", "/status/maintenance.ics", "/status/feed.atom"):
+            shown = client.get(f"{address}?lang={language}").text.replace("\r\n ", "")
+            assert (title in shown, body in shown) == (True, True), address
+            assert said["de" if language == "en" else "en"][0] not in shown, address
+
+
+def test_steps_of_maintenance_say_it_in_both_and_keep_the_conversation(world: World, cast: Cast) -> None:
+    made = plan(world, translations={})
+    given: dict[str, Any] = {"notify": True, "by": SYSTEM, "author_id": None, "now": clock.utcnow()}
+    changed = {name: getattr(made, name) for name in ("impact", "visibility", "audience", "notify", "owner_id")}
+    work.edit(
+        made,
+        **changed,
+        title=made.title,
+        body="planned-english",
+        translations={"de": {"title": "Karten", "body": "geplant"}},
+        component_ids=[world.trunk.id],
+        reminders=(),
+        starts_itself=True,
+        ends_itself=True,
+        version=made.version,
+        by=SYSTEM,
+        now=given["now"],
+    )
+    noted = work.add_note(
+        made, "A word.", bodies={"de": "Ein Wort."}, version=made.version, idempotency_key="note", **given
+    )
+    assert noted.bodies == {"de": "Ein Wort."}
+    cancelled = work.cancel(made, "Off.", bodies={"de": "Aus."}, version=made.version, idempotency_key="off", **given)
+    assert cancelled.bodies == {"de": "Aus."}
+    (first, *later) = db.session.scalars(select(Broadcast).order_by(Broadcast.id)).all()
+    assert {each.content["de"]["subject"] for each in later} == {first.content["de"]["subject"]}
+    assert "Ein Wort." in later[0].content["de"]["text"]
+    assert "Karten" in later[0].content["de"]["text"]

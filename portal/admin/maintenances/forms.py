@@ -19,12 +19,14 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from portal.admin.broadcasts.notices.forms import IdsField
 from portal.admin.forms import VersionedForm, VersionField, choices_of
+from portal.admin.incidents.forms import TranslationsField
 from portal.admin.maintenances.repeating import DAY_NAMES, DAYS, PLACES, Ending, Repeat, Rhythm
 from portal.admin.services.forms import TimesForm
 from portal.errors import RuleViolation
 from portal.incidents.actions.series import SeriesPlan
 from portal.incidents.models import Maintenance, MaintenanceSeries
 from portal.incidents.rules import Audience, Visibility
+from portal.incidents.rules.languages import Texts, translations_of
 from portal.incidents.rules.maintenance import Plan, WorkImpact
 from portal.localtime import Reading, readings
 
@@ -114,6 +116,7 @@ class PlanForm(WhenForm):
         "What is done, and what customers notice",
         [InputRequired("Say what customers should know."), Length(max=LONGEST_TYPED)],
     )
+    translations = TranslationsField("In other languages")
     components = IdsField("Components")
     impact = RadioField("What it does to their services", choices=IMPACTS, default=WorkImpact.DEGRADED.value)
     starts_itself = BooleanField("Starts by the clock", default=True)
@@ -129,6 +132,7 @@ class PlanForm(WhenForm):
         return Plan(
             title=self.title.data or "",
             body=self.body.data or "",
+            translations=self.translations.data,
             component_ids=frozenset(self.components.data),
             starts_at=starts_at,
             ends_at=ends_at,
@@ -142,8 +146,9 @@ class PlanForm(WhenForm):
             ends_itself=bool(self.ends_itself.data),
         )
 
-    def show_words(self, planned: Maintenance | MaintenanceSeries, body: str) -> None:
+    def show_words(self, planned: Maintenance | MaintenanceSeries, body: str, bodies: Texts) -> None:
         """Fill in what is planned already, but for its times."""
+        self.translations.data = translations_of(title=planned.titles, body=bodies)
         self.version.data, self.title.data, self.body.data = planned.version, planned.title, body
         self.components.data = [part.component_id for part in planned.components]
         self.impact.data, self.audience.data = planned.impact.value, planned.audience.value
@@ -199,6 +204,7 @@ class SeriesForm(PlanForm):
         return SeriesPlan(
             title=once.title,
             body=once.body,
+            translations=once.translations,
             component_ids=once.component_ids,
             rule=rule,
             starts_on=once.starts_at.astimezone(ZoneInfo(once.zone)).replace(tzinfo=None),
@@ -226,6 +232,7 @@ class StepForm(WhenForm):
     key = _key()
     version = VersionField(validators=[InputRequired()])
     body = TextAreaField("What customers should know", [Length(max=LONGEST_TYPED)])
+    translations = TranslationsField("In other languages")
     notify = BooleanField("Tell them by mail", default=True)
 
 

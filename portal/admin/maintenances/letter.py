@@ -55,6 +55,8 @@ def letter_of_plan(form: PlanForm, preview: Preview, now: datetime) -> Letter | 
         components=titles,
         body=form.body.data or "",
         told_at=now,
+        titles=form.translations.texts("title"),
+        bodies=form.translations.texts("body"),
     )
     return _letter(work, form.components.data, preview.audience, now)
 
@@ -86,6 +88,9 @@ def letter_of_step(
         body=form.body.data or "",
         told_at=now,
         sequence=maintenance.sequence,
+        titles=maintenance.titles,
+        bodies=form.translations.texts("body"),
+        subjects=maintenance.subjects,
         before=(maintenance.starts_at, maintenance.ends_at) if is_moved else None,
         lasted=(min(maintenance.started_at or starts_at, now), now) if notice is Notice.COMPLETED else None,
     )

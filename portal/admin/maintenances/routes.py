@@ -26,7 +26,7 @@ from portal.incidents.actions import maintenance as acts
 from portal.incidents.actions.series import plan_series
 from portal.incidents.models import Maintenance
 from portal.incidents.queries.maintenance import MaintenanceFilters, maintenance_page
-from portal.incidents.queries.planning import announced_text, open_requests_counted
+from portal.incidents.queries.planning import announced_text, announced_texts, open_requests_counted
 from portal.incidents.queries.whole import Which
 from portal.incidents.rules import MaintenanceState, Visibility
 from portal.incidents.rules.maintenance import state_of
@@ -143,7 +143,7 @@ def edit(maintenance_id: int) -> Response:
     found, form, now = found_maintenance(maintenance_id), PlanForm(), clock.utcnow()
     form.show(found.starts_at, found.ends_at, found.zone if found.zone in dict(TIME_ZONES) else "UTC")
     if not form.is_submitted():
-        form.show_words(found, announced_text(found))
+        form.show_words(found, announced_text(found), announced_texts(found))
         return _edit_page(found, form, now)
     if not form.validate():
         return _edit_page(found, form, now, 422)
@@ -153,6 +153,7 @@ def edit(maintenance_id: int) -> Response:
             found,
             title=wanted.title,
             body=wanted.body,
+            translations=wanted.translations,
             component_ids=wanted.component_ids,
             impact=wanted.impact,
             visibility=wanted.visibility,

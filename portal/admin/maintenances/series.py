@@ -145,7 +145,7 @@ def _edit_page(found: MaintenanceSeries, form: SeriesForm, now: datetime, status
 
 
 def _fill_in(form: SeriesForm, found: MaintenanceSeries) -> None:
-    form.show_words(found, found.body)
+    form.show_words(found, found.body, found.bodies)
     starts_at = moment_of(_first(found), found.zone)
     form.show(starts_at, starts_at + timedelta(minutes=found.duration), found.zone)
     rhythm = rhythm_of(found.rule, ZoneInfo(found.zone))

@@ -111,6 +111,7 @@ def _do(maintenance_id: int, name: str, act: Act) -> Response:
         "author_id": access.signed_in().person_id,
         "now": now,
         "idempotency_key": f"form:{form.key.data}",
+        "bodies": form.translations.texts("body"),
     }
     try:
         act(found, form, form.body.data or "", said, now)

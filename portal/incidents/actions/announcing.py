@@ -13,7 +13,7 @@ from portal.catalogue.models import Component
 from portal.catalogue.queries import company_reached_select
 from portal.extensions import db
 from portal.filters import markdown
-from portal.incidents.actions.telling import LISTED_AT_MOST
+from portal.incidents.actions.telling import LISTED_AT_MOST, begin_conversation, in_languages
 from portal.incidents.letters import Work, content_of, note_of
 from portal.incidents.models import Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.queries import broadcasts_to_stop
@@ -53,6 +53,7 @@ def tell(maintenance: Maintenance, update: MaintenanceUpdate, *, by: Actor, now:
         .order_by(Component.title_key, Component.id)
     )
     titles: dict[int, str] = dict(rows.all())
+    begin_conversation(maintenance)
     work = work_of(maintenance, update, list(titles.values()), now)
     broadcast = notifications.queue_broadcast(
         KIND,
@@ -114,6 +115,9 @@ def work_of(maintenance: Maintenance, update: MaintenanceUpdate, components: lis
         before=_told_before(update, starts_at, ends_at) if update.kind in OF_NEW_TIMES else None,
         lasted=lasted,
         is_late=update.is_late,
+        titles=maintenance.titles,
+        bodies=update.bodies,
+        subjects=maintenance.subjects,
     )
 
 
@@ -148,6 +152,7 @@ def _selector(
         "moments": {name: moment.isoformat() for name, moment in work.moments.items()},
         "note": asdict(note_of(work.public_id, work.state, work.impact, is_moved=update.kind is Notice.MOVED)),
         "facts": _facts(update, work),
+        **in_languages(maintenance.titles, update.bodies),
     }
 
 

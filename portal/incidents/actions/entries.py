@@ -14,10 +14,12 @@ from portal.catalogue.models import OWN
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.incidents.actions import announcing
+from portal.incidents.actions.languages import clean_translations
 from portal.incidents.actions.telling import ring_customers
 from portal.incidents.actions.writing import check_components, clean_body, clean_title
 from portal.incidents.models import Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.rules import Audience, MaintenanceState, Visibility, public_id_for
+from portal.incidents.rules.languages import NO_TEXTS, Texts, texts_of, translations_of
 from portal.incidents.rules.maintenance import (
     REMINDER_AT_LEAST,
     REMINDER_AT_MOST,
@@ -56,6 +58,7 @@ def create(
         public_id=public_id_for(idempotency_key),
         source=OWN,
         title=wanted.title,
+        titles=texts_of(wanted.translations, "title"),
         state=state,
         visibility=wanted.visibility,
         audience=wanted.audience,
@@ -148,8 +151,12 @@ def write(
     now: datetime,
     public_id: str,
     at: datetime | None = None,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
-    """The next entry of the timeline, flushed, with the state and the times the maintenance has by now."""
+    """The next entry of the timeline, flushed, with the state and the times the maintenance has by now.
+
+    `bodies` are its text in other languages, as they are stored.
+    """
     is_told = maintenance.visibility is Visibility.PUBLIC and not maintenance.is_backfill
     made = MaintenanceUpdate(
         maintenance_id=maintenance.id,
@@ -157,6 +164,7 @@ def write(
         kind=kind,
         state=maintenance.state,
         body=body,
+        bodies=dict(bodies),
         posted_at=at or _after_last(maintenance.id, now),
         starts_at=maintenance.starts_at,
         ends_at=maintenance.ends_at,
@@ -226,6 +234,7 @@ def facts(maintenance: Maintenance) -> dict[str, Any]:
     """The maintenance as the trail keeps it."""
     return {
         "title": maintenance.title,
+        "titles": dict(maintenance.titles),
         "state": maintenance.state,
         "starts_at": maintenance.starts_at.isoformat(),
         "ends_at": maintenance.ends_at.isoformat(),
@@ -271,6 +280,7 @@ def clean(wanted: Plan, *, known: Collection[int] = ()) -> Plan:
         raise RuleViolation(f"There are at most {REMINDERS_AT_MOST} reminders.", "reminders")
     if any(not REMINDER_AT_LEAST <= each <= REMINDER_AT_MOST for each in wanted.reminders):
         raise RuleViolation("A reminder comes between five minutes and 30 days before the start.", "reminders")
+    titles, bodies = clean_translations(wanted.translations)
     return Plan(
         title=clean_title(wanted.title),
         body=clean_body(wanted.body),
@@ -285,6 +295,7 @@ def clean(wanted: Plan, *, known: Collection[int] = ()) -> Plan:
         reminders=wanted.reminders,
         starts_itself=wanted.starts_itself,
         ends_itself=wanted.ends_itself,
+        translations=translations_of(title=titles, body=bodies),
     )
 
 

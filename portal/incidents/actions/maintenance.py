@@ -37,8 +37,11 @@ from portal.incidents.actions.entries import (
     update_with,
     write,
 )
+from portal.incidents.actions.languages import clean_texts
+from portal.incidents.actions.writing import clean_body
 from portal.incidents.models import Maintenance, MaintenanceUpdate
 from portal.incidents.rules import OPEN_MAINTENANCE, Audience, MaintenanceState, Visibility, public_id_for
+from portal.incidents.rules.languages import NO_TEXTS, Texts, Translations, texts_of, translations_of
 from portal.incidents.rules.maintenance import Notice, Plan, WorkImpact, reminders_past, state_of
 
 OVER = (MaintenanceState.COMPLETED, MaintenanceState.CANCELLED)
@@ -63,6 +66,7 @@ def plan(plan: Plan, *, by: Actor, author_id: int | None, now: datetime, idempot
         made,
         Notice.ANNOUNCED,
         wanted.body,
+        bodies=texts_of(wanted.translations, "body"),
         notify=wanted.notify,
         author_id=author_id,
         now=now,
@@ -99,6 +103,7 @@ def backfill(plan: Plan, *, by: Actor, author_id: int | None, now: datetime, ide
         made,
         Notice.COMPLETED,
         wanted.body,
+        bodies=texts_of(wanted.translations, "body"),
         notify=False,
         author_id=author_id,
         now=now,
@@ -123,6 +128,7 @@ def move(
     author_id: int | None,
     now: datetime,
     idempotency_key: str,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
     """Give it other times. One under way keeps its start; one that the clock has ended goes on.
 
@@ -131,7 +137,7 @@ def move(
     known, public_id = _begin(maintenance, version, idempotency_key)
     if known:
         return _same(known, starts_at=starts_at, ends_at=ends_at)
-    text = clean_text(body)
+    text, texts = clean_text(body), clean_texts(bodies, clean_body)
     if maintenance.state is MaintenanceState.CANCELLED or _is_completed_by_hand(maintenance):
         raise RuleViolation("This maintenance is over. Plan a new one.")
     has_begun = state_of(maintenance, now) is not MaintenanceState.SCHEDULED
@@ -153,7 +159,9 @@ def move(
     else:
         give_times(maintenance, now)
     kind = Notice.EXTENDED if has_begun and is_longer else Notice.MOVED
-    update = write(maintenance, kind, text, notify=notify, author_id=author_id, now=now, public_id=public_id)
+    update = write(
+        maintenance, kind, text, bodies=texts, notify=notify, author_id=author_id, now=now, public_id=public_id
+    )
     announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
     note("move", maintenance, by=by, now=now, before=before, after=facts(maintenance) | {"notify": update.notify})
     tell(maintenance, update, by=by, now=now)
@@ -170,12 +178,13 @@ def begin(
     author_id: int | None,
     now: datetime,
     idempotency_key: str,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
     """Say that the work has begun, before its window too."""
     known, public_id = _begin(maintenance, version, idempotency_key)
     if known:
         return _same(known, kind=Notice.STARTED)
-    text = clean_text(body)
+    text, texts = clean_text(body), clean_texts(bodies, clean_body)
     if state_of(maintenance, now) is not MaintenanceState.SCHEDULED:
         raise RuleViolation("It has begun already, or is over.")
     if maintenance.ends_itself and maintenance.ends_at <= now:
@@ -185,6 +194,7 @@ def begin(
         maintenance,
         Notice.STARTED,
         text,
+        texts,
         notify=notify,
         by=by,
         author_id=author_id,
@@ -203,12 +213,13 @@ def verify(
     author_id: int | None,
     now: datetime,
     idempotency_key: str,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
     """Say that the work is done and looked over."""
     known, public_id = _begin(maintenance, version, idempotency_key)
     if known:
         return _same(known, kind=Notice.VERIFYING)
-    text = clean_text(body)
+    text, texts = clean_text(body), clean_texts(bodies, clean_body)
     if state_of(maintenance, now) is not MaintenanceState.IN_PROGRESS:
         raise RuleViolation("Only work in progress can be verified.")
     maintenance.started_at = maintenance.started_at or maintenance.starts_at
@@ -217,6 +228,7 @@ def verify(
         maintenance,
         Notice.VERIFYING,
         text,
+        texts,
         notify=notify,
         by=by,
         author_id=author_id,
@@ -235,12 +247,13 @@ def complete(
     author_id: int | None,
     now: datetime,
     idempotency_key: str,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
     """Say that it is done: its components are under maintenance no more."""
     known, public_id = _begin(maintenance, version, idempotency_key)
     if known:
         return _same(known, kind=Notice.COMPLETED)
-    text = clean_text(body)
+    text, texts = clean_text(body), clean_texts(bodies, clean_body)
     if state_of(maintenance, now) in OVER:
         raise RuleViolation("This maintenance is over already.")
     if maintenance.state is MaintenanceState.SCHEDULED and maintenance.starts_at > now:
@@ -251,6 +264,7 @@ def complete(
         maintenance,
         Notice.COMPLETED,
         text,
+        texts,
         notify=notify,
         by=by,
         author_id=author_id,
@@ -269,12 +283,13 @@ def cancel(
     author_id: int | None,
     now: datetime,
     idempotency_key: str,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
     """Call it off, ahead or under way. Reminders that still wait to be sent are called off with it."""
     known, public_id = _begin(maintenance, version, idempotency_key)
     if known:
         return _same(known, kind=Notice.CANCELLED)
-    text = clean_text(body)
+    text, texts = clean_text(body), clean_texts(bodies, clean_body)
     if state_of(maintenance, now) in OVER:
         raise RuleViolation("This maintenance is over; there is nothing left to cancel.")
     maintenance.state = MaintenanceState.CANCELLED
@@ -283,6 +298,7 @@ def cancel(
         maintenance,
         Notice.CANCELLED,
         text,
+        texts,
         notify=notify,
         by=by,
         author_id=author_id,
@@ -301,19 +317,22 @@ def add_note(
     author_id: int | None,
     now: datetime,
     idempotency_key: str,
+    bodies: Texts = NO_TEXTS,
 ) -> MaintenanceUpdate:
     """Write something into the timeline; everything else stays as it is."""
     known, public_id = _begin(maintenance, version, idempotency_key)
     if known:
         return _same(known, kind=Notice.NOTE)
-    text = clean_text(body)
+    text, texts = clean_text(body), clean_texts(bodies, clean_body)
     if not text:
         raise RuleViolation("Say what customers should know.", "body")
     state = state_of(maintenance, now)
-    update = write(maintenance, Notice.NOTE, text, notify=notify, author_id=author_id, now=now, public_id=public_id)
+    update = write(
+        maintenance, Notice.NOTE, text, bodies=texts, notify=notify, author_id=author_id, now=now, public_id=public_id
+    )
     update.state = state
     db.session.flush()
-    note("add_note", maintenance, by=by, now=now, after={"body": text, "notify": update.notify})
+    note("add_note", maintenance, by=by, now=now, after={"body": text, "bodies": texts, "notify": update.notify})
     tell(maintenance, update, by=by, now=now)
     return update
 
@@ -323,6 +342,7 @@ def edit(
     *,
     title: str,
     body: str,
+    translations: Translations | None = None,
     component_ids: Collection[int],
     impact: WorkImpact,
     visibility: Visibility,
@@ -338,9 +358,10 @@ def edit(
 ) -> int:
     """Change what it says, what it is worked on, who sees it and what the clock does. The same again is no change.
 
-    `body` corrects the text it was announced with. It mails nobody: add a note for that. What becomes private
-    disappears for customers at once, and mails about it that still wait are cancelled; what was for everyone and
-    becomes for the affected does so for the others. Returns how many messages that were.
+    `body` corrects the text it was announced with; `translations` are that and the title in other languages, None
+    leaves them as they are. It mails nobody: add a note for that. What becomes private disappears for customers at
+    once, and mails about it that still wait are cancelled; what was for everyone and becomes for the affected does so
+    for the others. Returns how many messages that were.
     """
     db.session.refresh(maintenance, with_for_update={"of": Maintenance})
     if maintenance.version != version:
@@ -357,16 +378,18 @@ def edit(
             ends_at=maintenance.ends_at,
             zone=maintenance.zone,
             reminders=tuple(reminders),
+            translations=_translated(maintenance, announcement) if translations is None else translations,
         ),
         known=had,
     )
     before = _as_edited(maintenance, announcement, had)
     _switch(maintenance, starts_itself, ends_itself, now)
     maintenance.title, maintenance.impact, maintenance.audience = wanted.title, impact, audience
+    maintenance.titles = texts_of(wanted.translations, "title")
     maintenance.visibility, maintenance.notify, maintenance.owner_id = visibility, notify, owner_id
     _remind_at(maintenance, wanted.reminders, now)
     if announcement is not None:
-        announcement.body = wanted.body
+        announcement.body, announcement.bodies = wanted.body, texts_of(wanted.translations, "body")
     after = _as_edited(maintenance, announcement, wanted.component_ids)
     changed = sorted(name for name in after if after[name] != before[name])
     if not changed:
@@ -400,7 +423,13 @@ def _as_edited(
         "components": sorted(component_ids),
         "owner_id": maintenance.owner_id,
         "body": announcement.body if announcement else "",
+        "bodies": dict(announcement.bodies) if announcement else {},
     }
+
+
+def _translated(maintenance: Maintenance, announcement: MaintenanceUpdate | None) -> Translations:
+    """Its texts in other languages, as they are."""
+    return translations_of(title=maintenance.titles, body=announcement.bodies if announcement else {})
 
 
 def _switch(maintenance: Maintenance, starts_itself: bool, ends_itself: bool, now: datetime) -> None:
@@ -442,6 +471,7 @@ def _go_on(
     maintenance: Maintenance,
     kind: Notice,
     body: str,
+    bodies: Texts,
     *,
     notify: bool,
     by: Actor,
@@ -452,11 +482,14 @@ def _go_on(
     """Write down that it has come to its next state, and tell of it."""
     maintenance.asked = 0
     reckon(maintenance)
-    update = write(maintenance, kind, body, notify=notify, author_id=author_id, now=now, public_id=public_id)
+    update = write(
+        maintenance, kind, body, bodies=bodies, notify=notify, author_id=author_id, now=now, public_id=public_id
+    )
     if kind is Notice.CANCELLED:
         announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
     verb = {Notice.STARTED: "begin", Notice.VERIFYING: "verify", Notice.COMPLETED: "complete"}.get(kind, "cancel")
-    note(verb, maintenance, by=by, now=now, after={"state": maintenance.state, "body": body, "notify": update.notify})
+    after = {"state": maintenance.state, "body": body, "bodies": dict(bodies), "notify": update.notify}
+    note(verb, maintenance, by=by, now=now, after=after)
     tell(maintenance, update, by=by, now=now)
     return update
 

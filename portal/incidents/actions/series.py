@@ -5,7 +5,7 @@ not announced by mail, as nobody wants eight mails at once: the first one is, an
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from flask import current_app
@@ -44,6 +44,7 @@ from portal.incidents.models import (
     MaintenanceUpdate,
 )
 from portal.incidents.rules import Audience, MaintenanceState, Visibility, public_id_for
+from portal.incidents.rules.languages import Translations, texts_of, translations_of
 from portal.incidents.rules.maintenance import Notice, Plan, WorkImpact, state_of
 from portal.incidents.rules.recurrence import RuleError, checked_rule, happens, moment_of, occurrences
 
@@ -69,6 +70,7 @@ class SeriesPlan:
     reminders: tuple[timedelta, ...] = (timedelta(hours=24), timedelta(hours=1))
     starts_itself: bool = True
     ends_itself: bool = True
+    translations: Translations = field(default_factory=dict)
 
 
 def plan_series(
@@ -215,6 +217,7 @@ def _occur(
         made,
         Notice.ANNOUNCED,
         wanted.body,
+        bodies=texts_of(wanted.translations, "body"),
         notify=notify,
         author_id=series.created_by_id,
         now=now,
@@ -266,6 +269,7 @@ def _become(
     is_moved = (maintenance.starts_at, maintenance.ends_at) != (plan.starts_at, plan.ends_at)
     maintenance.occurs_at = moment
     maintenance.title, maintenance.impact = plan.title, plan.impact
+    maintenance.titles = texts_of(plan.translations, "title")
     maintenance.visibility, maintenance.audience, maintenance.notify = plan.visibility, plan.audience, plan.notify
     maintenance.starts_at, maintenance.ends_at, maintenance.zone = plan.starts_at, plan.ends_at, plan.zone
     maintenance.starts_itself, maintenance.ends_itself = plan.starts_itself, plan.ends_itself
@@ -282,7 +286,7 @@ def _become(
         .limit(1)
     ).one_or_none()
     if announcement is not None:
-        announcement.body = plan.body
+        announcement.body, announcement.bodies = plan.body, texts_of(plan.translations, "body")
     db.session.flush()
     called_off = call_off(maintenance, was_public=was_public, was_for=audience, by=by, now=now)
     if is_moved:
@@ -365,6 +369,7 @@ def _checked(plan: SeriesPlan, now: datetime, *, known: Collection[int] = ()) ->
         plan,
         title=cleaned.title,
         body=cleaned.body,
+        translations=cleaned.translations,
         component_ids=cleaned.component_ids,
         rule=rule,
         starts_on=first,
@@ -374,6 +379,7 @@ def _checked(plan: SeriesPlan, now: datetime, *, known: Collection[int] = ()) ->
 
 def _fill(series: MaintenanceSeries, wanted: SeriesPlan) -> None:
     series.title, series.body, series.rule = wanted.title, wanted.body, wanted.rule
+    series.titles, series.bodies = (texts_of(wanted.translations, each) for each in ("title", "body"))
     series.starts_on = wanted.starts_on.isoformat(timespec="minutes")
     series.duration = int(wanted.duration / timedelta(minutes=1))
     series.zone, series.impact = wanted.zone, wanted.impact
@@ -386,6 +392,7 @@ def _plan_of(series: MaintenanceSeries) -> SeriesPlan:
     return SeriesPlan(
         title=series.title,
         body=series.body,
+        translations=translations_of(title=series.titles, body=series.bodies),
         component_ids=_components_of(series.id),
         rule=series.rule,
         starts_on=datetime.fromisoformat(series.starts_on),
@@ -405,6 +412,7 @@ def _plan_at(wanted: SeriesPlan, moment: datetime) -> Plan:
     return Plan(
         title=wanted.title,
         body=wanted.body,
+        translations=wanted.translations,
         component_ids=wanted.component_ids,
         starts_at=moment,
         ends_at=moment + wanted.duration,
@@ -444,7 +452,7 @@ def _planned_with(idempotency_key: str) -> MaintenanceSeries | None:
 
 def _facts(series: MaintenanceSeries, component_ids: Collection[int]) -> dict[str, object]:
     names = ("title", "body", "rule", "starts_on", "duration", "zone", "impact", "visibility", "audience", "notify")
-    switches = ("reminders", "starts_itself", "ends_itself")
+    switches = ("titles", "bodies", "reminders", "starts_itself", "ends_itself")
     return {name: getattr(series, name) for name in (*names, *switches)} | {"components": sorted(component_ids)}
 
 

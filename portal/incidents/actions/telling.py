@@ -17,7 +17,7 @@ from portal.extensions import db
 from portal.filters import markdown
 from portal.incidents.actions.following import followed, tell_followers
 from portal.incidents.actions.writing import standing_of
-from portal.incidents.models import Incident, IncidentUpdate
+from portal.incidents.models import Incident, IncidentUpdate, Maintenance
 from portal.incidents.queries import broadcast_keys, broadcasts_to_stop, notify_key
 from portal.incidents.queries.wordings import wordings_of
 from portal.incidents.rules import (
@@ -119,14 +119,14 @@ def plain(text: str) -> str:
     return plaintext.from_html(markdown(text)) if text else ""
 
 
-def begin_conversation(incident: Incident) -> None:
-    """Note what the mails about an incident are called, before one is written: the conversation keeps these titles."""
+def begin_conversation(incident: Incident | Maintenance) -> None:
+    """Note what the mails about it are called, before one is written: the conversation keeps these titles."""
     subjects = subjects_after(incident.subjects, incident.title, incident.titles)
     if subjects != incident.subjects:
         # Past the version: nobody has written anything, so whoever has the report open may still save it.
         db.session.execute(
-            sql_update(Incident)
-            .where(Incident.id == incident.id)
+            sql_update(type(incident))
+            .where(type(incident).id == incident.id)
             .values(subjects=subjects)
             .execution_options(synchronize_session=False)
         )

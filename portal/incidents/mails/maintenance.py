@@ -26,7 +26,9 @@ from portal.incidents.mails.reaching import (
     muted_among,
     reaches_more,
 )
+from portal.incidents.mails.wordings import facts_in
 from portal.incidents.queries.calendars import account_numbers
+from portal.language import known
 from portal.notifications.compose import OWN_LINES
 from portal.notifications.kinds import Cursor, Kind, Listener, Published, Recipient, Told, register
 from portal.notifications.topics import Source, Topic
@@ -58,13 +60,18 @@ def tell(selector: dict[str, Any], listeners: Sequence[Listener], now: datetime)
     """
     wanted = Selection.read(selector, SUBJECT)
     facts: Mapping[str, Any] = selector["facts"]
+    languages = {each.id: known(each.language) for each in listeners}
     return {
         listener_id: Told(
             company_ids=reader.company_ids,
             values=_values(reader, wanted.moments, wanted),
             path=f"{PATH}{facts['maintenance']['id']}",
             event=f"maintenance.{facts['update']['kind']}",
-            data={**facts, "is_affected": reader.is_hit, "services": reader.services},
+            data={
+                **facts_in(selector, facts, "maintenance", languages[listener_id]),
+                "is_affected": reader.is_hit,
+                "services": reader.services,
+            },
             about=about,
             priority=priority,
         )

@@ -85,3 +85,10 @@ def announced_text(maintenance: Maintenance) -> str:
     told = sorted(maintenance.updates, key=lambda update: update.id)
     announcements = [update for update in told if update.kind is Notice.ANNOUNCED]
     return next((update.body for update in announcements or told), "")
+
+
+def announced_texts(maintenance: Maintenance) -> dict[str, str]:
+    """The same in other languages."""
+    told = sorted(maintenance.updates, key=lambda update: update.id)
+    announcements = [update for update in told if update.kind is Notice.ANNOUNCED]
+    return next((dict(update.bodies) for update in announcements or told), {})

@@ -5,7 +5,7 @@ wrong state. `next_step` is about the notices.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +17,7 @@ from portal.incidents.rules import (
     Visibility,
     maintenance_state,
 )
+from portal.incidents.rules.languages import Translations
 
 
 class WorkImpact(StrEnum):
@@ -67,7 +68,9 @@ NOTICE_OF_STATE: dict[MaintenanceState, Notice] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """Planned work as somebody enters it. `reminders` are how long before the start customers are told again."""
+    """Planned work as somebody enters it. `reminders` are how long before the start customers are told again,
+    `translations` title and text in other languages.
+    """
 
     title: str
     body: str
@@ -82,6 +85,7 @@ class Plan:
     reminders: tuple[timedelta, ...] = (timedelta(hours=24), timedelta(hours=1))
     starts_itself: bool = True
     ends_itself: bool = True
+    translations: Translations = field(default_factory=dict)
 
 
 class Timed(Protocol):

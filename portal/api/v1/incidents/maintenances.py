@@ -11,6 +11,14 @@ from marshmallow import fields, validate
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
 from portal.api.v1.fields import InAddress, Moment, Number, Switch, SwitchInAddress, Text, Word, ids
+from portal.api.v1.incidents.languages import (
+    BodyIn,
+    TextsIn,
+    TitleIn,
+    texts_meant,
+    translations_read,
+    translations_to_set,
+)
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
@@ -20,6 +28,7 @@ from portal.incidents.actions import maintenance as actions
 from portal.incidents.models import Maintenance, MaintenanceUpdate
 from portal.incidents.queries.listings import MAINTENANCE_SORTS, maintenance, maintenance_orders, maintenances
 from portal.incidents.rules import Audience, MaintenanceState, Visibility
+from portal.incidents.rules.languages import translations_of
 from portal.incidents.rules.maintenance import REMINDERS_AT_MOST, Notice, Plan, WorkImpact, state_of
 from portal.keyset import Piece
 
@@ -49,6 +58,7 @@ class MaintenanceUpdateShape(Shape):
     body = fields.String(
         required=True, metadata={"description": "Markdown; empty where nobody wrote a text, and `kind` says it all."}
     )
+    translations = translations_read(BodyIn)
     posted_at = Moment(required=True)
     notify = fields.Boolean(metadata=STAFF_ONLY)
     is_late = fields.Boolean(
@@ -60,6 +70,7 @@ class MaintenanceShape(Shape):
     id = fields.Integer(metadata=STAFF_ONLY)
     public_id = fields.String(required=True)
     title = fields.String(required=True)
+    translations = translations_read(TitleIn)
     state = Word(MaintenanceState, required=True, metadata={"description": "By the clock, unless moved by hand."})
     impact = Word(WorkImpact, required=True, metadata={"description": "What those who use it will notice."})
     visibility = Word(Visibility, metadata=STAFF_ONLY)
@@ -99,6 +110,7 @@ def _reminders(**rest: Any) -> fields.List[Any]:
 class NewMaintenance(Shape):
     title = Text(required=True, least=1, most=200, metadata={"example": "North exchange: cards are replaced"})
     body = Text(required=True, least=1, most=20_000, metadata={"description": "Markdown."})
+    translations = translations_to_set(TextsIn, load_default=dict)
     component_ids = ids(
         required=True,
         metadata={"description": "What is worked on; empty says that it names none and concerns everyone."},
@@ -127,6 +139,7 @@ class NewMaintenance(Shape):
 class MaintenanceChange(Shape):
     title = Text(least=1, most=200)
     body = Text(least=1, most=20_000, metadata={"description": "Corrects the text it was announced with."})
+    translations = translations_to_set(TextsIn)
     component_ids = ids()
     impact = Word(WorkImpact)
     visibility = Word(Visibility)
@@ -141,6 +154,7 @@ class MaintenanceRemark(Shape):
     """What is said of an act on planned work."""
 
     body = Text(most=20_000, load_default="", metadata={"description": "Markdown, for customers."})
+    translations = translations_to_set(BodyIn, load_default=dict)
     notify = Switch(load_default=True, metadata={"description": "Tell customers by mail."})
 
 
@@ -180,6 +194,7 @@ def plan_maintenance(body: dict[str, Any]) -> Answer:
     wanted_plan = Plan(
         title=body["title"],
         body=body["body"],
+        translations=body["translations"],
         component_ids=frozenset(body["component_ids"]),
         starts_at=body["starts_at"],
         ends_at=body["ends_at"],
@@ -214,6 +229,7 @@ def change_maintenance(maintenance_id: str, body: dict[str, Any]) -> Answer:
             found,
             title=body.get("title", found.title),
             body=body.get("body") or (announced[-1] if announced else ""),
+            translations=body.get("translations"),
             component_ids=body.get("component_ids", [each.component_id for each in found.components]),
             impact=body.get("impact", found.impact),
             visibility=body.get("visibility", found.visibility),
@@ -240,6 +256,7 @@ def move_maintenance(maintenance_id: str, body: dict[str, Any]) -> Answer:
         body["ends_at"],
         body.get("zone") or found.zone,
         body["body"],
+        bodies=texts_meant(body, "body") or {},
         notify=body["notify"],
         version=expected_version(found.version),
         by=access.actor(),
@@ -281,6 +298,7 @@ def _go_on(maintenance_id: str, body: dict[str, Any], act: Callable[..., Mainten
     act(
         found,
         body["body"],
+        bodies=texts_meant(body, "body") or {},
         notify=body["notify"],
         version=expected_version(found.version),
         by=access.actor(),
@@ -329,6 +347,7 @@ def _shown(found: Maintenance, now: datetime) -> dict[str, Any]:
     shown = {
         "public_id": found.public_id,
         "title": found.title,
+        "translations": translations_of(title=found.titles),
         "state": state_of(found, now),
         "impact": found.impact,
         "components": [
@@ -353,4 +372,5 @@ def _shown(found: Maintenance, now: datetime) -> dict[str, Any]:
 
 def _shown_update(update: MaintenanceUpdate, *, is_staff: bool) -> dict[str, Any]:
     names = ("public_id", "kind", "state", "body", "posted_at", "is_late")
-    return {name: getattr(update, name) for name in (*names, *(("notify",) if is_staff else ()))}
+    shown = {name: getattr(update, name) for name in (*names, *(("notify",) if is_staff else ()))}
+    return shown | {"translations": translations_of(body=update.bodies)}
