@@ -87,6 +87,7 @@ HOLDING = {**COMPANY, "holding_id": "#holding_internet"}
 BROADCAST = {"broadcast_id": "#broadcast"}
 RELAY = {"relay_id": "#relay"}
 MONITOR = {"monitor_id": "#monitor"}
+METRIC = {"metric_id": "#metric"}
 NOTICE = {"notice_id": "#notice"}
 WORDS = {"name": "outage_system_down", "language": "de"}
 NO_WORDS = {"name": "nothing", "language": "en"}
@@ -130,6 +131,7 @@ API_IDS = {
     "template_id": "#incident_template",
     "announcement_id": "#announcement",
     "subscriber_id": "#subscriber",
+    "metric_id": "#metric",
     "month": "@month",
 }
 """What stands in the paths of API v1. Its answers to tokens are tests/security/test_api.py's; no session opens it."""
@@ -490,6 +492,18 @@ RIGHTS: dict[str, Entry] = {
     **api("jobs", of_work("job")),
     **api("quotes", {**of_work("quote"), **dict.fromkeys(("set_quote_lines", "take_back_answer"), "quote_number")}),
     **api("work_statuses", {"list_work_statuses": "", "read_work_status": "work_status_id"}),
+    **api(
+        "metrics",
+        {"list_metrics": "", "add_metric": ""}
+        | dict.fromkeys(
+            (
+                *("read_metric", "change_metric", "archive_metric", "restore_metric"),
+                *("list_samples", "add_samples", "read_series"),
+            ),
+            "metric_id",
+        ),
+    ),
+    **api("samples", {"add_samples_of_several": ""}),
     **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
@@ -536,6 +550,15 @@ RIGHTS: dict[str, Entry] = {
     "public_status.status": Entry(For.READERS),
     "public_status.history": Entry(For.READERS),
     "public_status.month": Entry(For.READERS, ours={"written": "@month"}, missing={"written": "1999-01"}),
+    "public_metrics.metric": Entry(
+        For.READERS, {"key": "@metric"}, {"key": "no-such"}, hidden=({"key": "@metric_a"}, {"key": "@metric_b"})
+    ),
+    "public_metrics.metric_over": Entry(
+        For.READERS,
+        {"key": "@metric", "span": "week"},
+        {"key": "no-such", "span": "week"},
+        hidden=({"key": "@metric_a", "span": "week"}, {"key": "@metric_b", "span": "week"}),
+    ),
     "public_status.announcement": Entry(
         For.READERS,
         ours={"public_id": "@announcement"},
@@ -891,6 +914,13 @@ RIGHTS: dict[str, Entry] = {
     "admin_tokens.revoke": staff(For.ADMINS, {"token_id": "#token"}),
     "admin_search.search": staff(For.STAFF, query="q=canary"),
     "admin_search.options": staff(For.STAFF, query="q=canary"),
+    "admin_metrics.metric_list": staff(For.PUBLISHERS),
+    "admin_metrics.new_metric": staff(For.PUBLISHERS),
+    "admin_metrics.metric_page": staff(For.PUBLISHERS, METRIC),
+    "admin_metrics.edit_metric": staff(For.PUBLISHERS, METRIC),
+    "admin_metrics.archive_metric": staff(For.PUBLISHERS, METRIC),
+    "admin_metrics.restore_metric": staff(For.PUBLISHERS, METRIC),
+    "admin_metrics.upload_samples": staff(For.PUBLISHERS, METRIC),
     "admin_announcements.announcement_list": staff(For.PUBLISHERS),
     "admin_announcements.new_announcement": staff(For.PUBLISHERS),
     "admin_announcements.announcement": staff(For.PUBLISHERS, ANNOUNCEMENT),
@@ -930,6 +960,8 @@ RIGHTS: dict[str, Entry] = {
     "admin_past_incidents.new": staff(For.PUBLISHERS),
     "admin_incidents.new": staff(For.PUBLISHERS),
     "admin_incidents.preview": staff(For.PUBLISHERS),
+    "admin_incidents.mail_of_report": staff(For.PUBLISHERS),
+    "admin_incidents.mail_of_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),
     "admin_incidents.incident": staff(For.STAFF, {"incident_id": "#private"}),
     "admin_incidents.post_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),
     "admin_incidents.preview_update": staff(For.PUBLISHERS, {"incident_id": "#public"}),

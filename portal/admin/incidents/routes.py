@@ -18,6 +18,7 @@ from portal.admin.delays import done, saved
 from portal.admin.forms import page_wanted, text_wanted
 from portal.admin.incidents.beside import REACHED_WORDS, beside_of
 from portal.admin.incidents.forms import SEVERITIES, EditForm, ReportForm, TextForm, UpdateForm, rows_of
+from portal.admin.incidents.letter import letter_of
 from portal.admin.incidents.preview import VERBS, Preview, Shown, Texts, preview_of, shown_after
 from portal.admin.incidents.preview import texts_of as preview_texts
 from portal.catalogue.queries import all_components
@@ -182,6 +183,27 @@ def preview() -> Response:
     access.require(Permission.INCIDENTS_PUBLISH)
     _only_read()
     return _preview_answer(preview_of_report(ReportForm(), clock.utcnow()))
+
+
+@blueprint.post("/mail")
+def mail_of_report() -> Response:
+    """The mail that publishing the form as it stands would send, as one of its readers gets it."""
+    access.require(Permission.INCIDENTS_PUBLISH)
+    _only_read()
+    form, now = ReportForm(), clock.utcnow()
+    letter = letter_of(form, preview_of_report(form, now), list(form.components.data), now)
+    return render("admin/incidents/letter.html", "admin/incidents/letter.html", letter=letter)
+
+
+@blueprint.post("/<int:incident_id>/mail")
+def mail_of_update(incident_id: int) -> Response:
+    """The mail that posting the update as it stands would send, as one of its readers gets it."""
+    access.require(Permission.INCIDENTS_PUBLISH)
+    _only_read()
+    found, form, now = _incident(incident_id), UpdateForm(), clock.utcnow()
+    components = {each.component_id for each in found.components} | set(form.components.data)
+    letter = letter_of(form, _preview_of_update(found, form, now), sorted(components), now, found)
+    return render("admin/incidents/letter.html", "admin/incidents/letter.html", letter=letter)
 
 
 @blueprint.get("/<int:incident_id>")

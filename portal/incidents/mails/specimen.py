@@ -9,11 +9,13 @@ from typing import Any
 from flask import current_app
 from markupsafe import Markup
 
+from portal.catalogue.queries.hearing import TOPIC
 from portal.config import Settings
 from portal.filters import mail_html
 from portal.incidents.calendars import Note
-from portal.incidents.mails import maintenance
+from portal.incidents.mails import incidents, maintenance
 from portal.incidents.mails.reaching import Reader, Selection, expand
+from portal.incidents.mails.wordings import in_own_words
 from portal.language import LANGUAGES
 from portal.notifications.actions import values_of
 from portal.notifications.kinds import Content, Recipient, wording_for
@@ -66,8 +68,36 @@ def letter_about_work(
     return _letter(wanted, content, fill, maintenance.WORK, reader_id=reader_id, language=language)
 
 
+def letter_about_incident(
+    selector: Mapping[str, Any], content: Content, *, reader_id: int | None, language: str
+) -> Letter | None:
+    """The same of the mail about an incident, in the wording its reader gets. At most twenty-four queries."""
+    wanted = Selection.read(selector, incidents.SUBJECT)
+
+    def fill(reader: Reader) -> Mapping[str, str]:
+        [values] = incidents.values_for(wanted)([reader])
+        return values
+
+    return _letter(
+        wanted,
+        content,
+        fill,
+        TOPIC,
+        reader_id=reader_id,
+        language=language,
+        worded=lambda found: in_own_words(selector, found),
+    )
+
+
 def _letter(
-    wanted: Selection, content: Content, fill: Fill, topic: str, *, reader_id: int | None, language: str
+    wanted: Selection,
+    content: Content,
+    fill: Fill,
+    topic: str,
+    *,
+    reader_id: int | None,
+    language: str,
+    worded: Callable[[Sequence[Recipient]], Sequence[Recipient]] = list,
 ) -> Letter | None:
     seen: list[Reader] = []
 
@@ -76,7 +106,7 @@ def _letter(
         return [{} for _ in readers]
 
     found, _place = expand(wanted, None, OFFERED, only_seen)
-    told = [(recipient, reader) for recipient, reader in zip(found, seen, strict=True) if recipient.is_wanted]
+    told = [(recipient, reader) for recipient, reader in zip(worded(found), seen, strict=True) if recipient.is_wanted]
     if not told:
         return None
     recipient, reader = next((pair for pair in told if pair[0].person_id == reader_id), told[0])
