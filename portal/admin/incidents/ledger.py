@@ -64,7 +64,8 @@ def reach(incident_id: int) -> Response:
     """Companies, the worst first, 50 a page; `show` narrows it to those who stand alike."""
     found, now = incident_or_404(incident_id), clock.utcnow()
     wanted = _wanted()
-    lines = ledger_page(found, wanted, page_wanted(), now)
+    summary = summary_of(found, now)
+    lines = ledger_page(found, wanted, page_wanted(), now, summary=summary)
     if lines is None:
         abort(404)
     return render(
@@ -72,7 +73,7 @@ def reach(incident_id: int) -> Response:
         "admin/incidents/_reach.html",
         incident=found,
         lines=lines,
-        summary=summary_of(found, now),
+        summary=summary,
         wanted=wanted,
         kinds=Reached,
         words=REACHED_WORDS,

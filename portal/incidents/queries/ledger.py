@@ -125,12 +125,20 @@ def summary_of(incident: Incident, now: datetime) -> Summary:
     return Summary(found, sum(found.values()), len(told))
 
 
-def ledger_page(incident: Incident, wanted: Reached | None, page: int, now: datetime) -> Page[CompanyLine] | None:
-    """Companies, the worst first, 50 a page; None for a page that does not exist. Five queries."""
+def ledger_page(
+    incident: Incident, wanted: Reached | None, page: int, now: datetime, *, summary: Summary | None = None
+) -> Page[CompanyLine] | None:
+    """Companies, the worst first, 50 a page; None for a page that does not exist. Five queries.
+
+    Whoever has the `summary` of this moment hands it in, and what is costly with many messages is not counted twice.
+    """
     told = broadcast_ids(incident)
     lines = _lines(incident, told, now).subquery()
     condition = lines.c.rank == wanted.rank if wanted else true()
-    total = db.session.scalar(select(func.count()).select_from(lines).where(condition)) or 0
+    if summary is not None:
+        total = summary.companies.get(wanted, 0) if wanted else summary.total
+    else:
+        total = db.session.scalar(select(func.count()).select_from(lines).where(condition)) or 0
     pages = max(1, -(-total // PER_PAGE))
     if not 1 <= page <= pages:
         return None
