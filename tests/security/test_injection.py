@@ -582,7 +582,7 @@ def test_a16_links_in_mails_lead_to_the_stored_address_whatever_host_was_asked(
     row = db.session.scalars(select(Broadcast).order_by(Broadcast.id.desc())).first()
     assert row is not None
     values = [each.values for each in db.session.scalars(select(Delivery).where(Delivery.broadcast_id == row.id))]
-    assert len(values) == 5, "three people, the webhook of one company, and a subscriber"
+    assert len(values) == 6, "three people, the webhook of one company, a subscriber and the webhook of another"
     everything = f"{row.content} {row.selector} {values}"
     assert "evil.test" not in everything
     assert ":99" not in everything
