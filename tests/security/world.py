@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flask import Flask
@@ -86,6 +87,9 @@ from portal.services.actions.starters import keep as keep_starter
 from portal.services.models import ServiceUpdate, ServiceView, ServiceWindow
 from portal.services.rules import Scope as StatusScope
 from portal.services.rules import ServiceStatus, Wanted
+from portal.usage.actions import Wanted as WantedMetric
+from portal.usage.actions import add_metric, take_samples
+from portal.usage.rules import Sample
 from tests.conftest import STAFF_HOST, Cast, client_on
 from tests.support.cases import case
 
@@ -129,6 +133,7 @@ def plant(cast: Cast) -> World:
         canary(STAFF_ONLY, "tokenname"), Scope.READ, company=cast.a, by=SYSTEM, now=clock.utcnow()
     )[0].id
     _plant_monitor(world)
+    _plant_metrics(world)
     db.session.flush()
     _plant_relay()
     _plant_people(world)
@@ -317,7 +322,7 @@ def _plant_people(world: World) -> None:
     for kind, row in (("session", Session), ("suppression", Suppression), ("subscriber", Subscriber)):
         world.ids[kind] = db.session.scalars(select(row.id).order_by(row.id.desc())).first() or 0
     room = f"https://hooks.test/{canary(STAFF_ONLY, 'roomofasubscriber')}"
-    chosen = {"language": "en", "consent": canary(STAFF_ONLY, "consentofaroom"), "by": SYSTEM, "now": now}
+    chosen: Any = {"language": "en", "consent": canary(STAFF_ONLY, "consentofaroom"), "by": SYSTEM, "now": now}
     world.ids["room"] = add_room(world.cast.domain_a.id, SubscriberKind.WEBHOOK, room, ["incidents"], **chosen)[0].id
 
 
@@ -377,6 +382,20 @@ def _plant_notice(world: World) -> None:
     chosen = Chosen.of(companies=[world.cast.a.id])
     draft = notices.write({"en": words}, chosen, by=SYSTEM, author_id=None, now=clock.utcnow())
     world.ids["notice"] = draft.id
+
+
+def _plant_metrics(world: World) -> None:
+    """One for everybody, shown on both portal domains, and one of each company, which staff alone see."""
+    now, cast = clock.utcnow(), world.cast
+    both = frozenset({cast.domain_a.id, cast.domain_b.id})
+    for name, wanted in {
+        "metric": WantedMetric("delay", "Delay", "ms", domain_ids=both),
+        "metric_a": WantedMetric("calls-a", canary(STAFF_ONLY, "metrica"), "calls", company_id=cast.a.id),
+        "metric_b": WantedMetric("calls-b", canary(STAFF_ONLY, "metricb"), "calls", company_id=cast.b.id),
+    }.items():
+        made = add_metric(wanted, by=SYSTEM, now=now)
+        take_samples([(made.id, Sample(now - timedelta(minutes=5 * each), Decimal(40 + each))) for each in (0, 1)], now)
+        world.ids[name], world.public_ids[name] = made.id, made.key
 
 
 def _plant_monitor(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app
 from markupsafe import Markup
 
-from portal.catalogue.queries.hearing import TOPIC
+from portal.catalogue.queries.hearing import TOPIC, WORK
 from portal.config import Settings
 from portal.filters import mail_html
 from portal.incidents.calendars import Note
@@ -65,7 +65,7 @@ def letter_about_work(
         [values] = maintenance.values_of([reader], wanted.moments, note, wanted)
         return values
 
-    return _letter(wanted, content, fill, maintenance.WORK, reader_id=reader_id, language=language)
+    return _letter(wanted, content, fill, WORK, reader_id=reader_id, language=language)
 
 
 def letter_about_incident(

@@ -143,7 +143,7 @@ def _content(told: Announcement, own: str) -> Content:
 
 
 def _nobody(
-    _selector: dict[str, Any], _after: Cursor | None, _limit: int, _now: datetime
+    selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime
 ) -> tuple[Sequence[Recipient], Cursor | None]:
     """Of those who sign in nobody: they find it on their home, and are not mailed."""
     return [], None

@@ -1,5 +1,7 @@
 """What the forms of maintenance say before anything is sent: subscribers beside people, and who is not reached."""
 
+from typing import Any
+
 import pytest
 
 from portal.audit.rules import SYSTEM
@@ -68,7 +70,7 @@ def test_subscribers_are_counted_by_what_they_chose_as_they_will_be_told(
 def test_who_is_not_reached_is_told_apart_from_who_chose_not_to_hear(world: World, cast: Cast, sign_in: SignIn) -> None:
     client = sign_in(cast.ada)
     notifications.unsubscribe(cast.alice.email, "maintenance", cast.alice.id, now=NOW)
-    stopped = {"detail": "Left", "until": None, "by_person_id": None, "by": SYSTEM, "now": NOW}
+    stopped: Any = {"detail": "Left", "until": None, "by_person_id": None, "by": SYSTEM, "now": NOW}
     notifications.suppress_by_hand(cast.bob.email, EVERY_TOPIC, **stopped)
     db.session.commit()
     work = planned("Switch", [world.trunk.id], notify=True)

@@ -2,7 +2,7 @@
 
 import re
 from email import message_from_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, select
@@ -140,7 +140,7 @@ def test_from_the_public_page_to_a_mail_and_out_again(
 @pytest.mark.usefixtures("parts")
 def test_an_announcement_is_mailed_with_the_way_out_of_its_own_list(outbox: Outbox, smtp_sink: SmtpSink) -> None:
     domain = db.session.scalars(select(PortalDomain).where(PortalDomain.brand == "Acme")).one()
-    chosen = {"language": "de", "is_shared": False, "consent": "Am Telefon", "by": SYSTEM, "now": outbox.now()}
+    chosen: Any = {"language": "de", "is_shared": False, "consent": "Am Telefon", "by": SYSTEM, "now": outbox.now()}
     actions.add(domain.id, "rita@reader.test", ["incidents", "announcements"], **chosen)
     words = {
         "en": {"title": "We move", "body": "To Leeds."},
