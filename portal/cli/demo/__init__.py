@@ -15,7 +15,7 @@ from portal.catalogue.models import Component, Service
 from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.rules import Chosen
 from portal.catalogue.rules.services import Details
-from portal.cli.demo import business, doors, history, maintenance, statuses, work
+from portal.cli.demo import business, desk, doors, history, maintenance, statuses, work
 from portal.domains import actions as domains
 from portal.domains.announcements import actions as announcements
 from portal.domains.models import PortalDomain
@@ -84,6 +84,8 @@ def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -
     work.do_it(list(staff.values()), now)
     progress("who comes in by which door")
     doors.open_them(portals, services, staff, dice, now)
+    progress("what waits for the status staff")
+    desk.lay_out(components, portals, admin, status, now)
 
 
 def _drafts(
