@@ -56,7 +56,7 @@ def test_it_is_set_in_one_step_and_the_part_comes_back(cast: Cast, carrier: Comp
     client = sign_in(cast.ada)
     status, part = send(client, carrier.id, note="The second line")
     assert status == 200
-    assert part.startswith('<section class="base-status" id="status">')
+    assert part.startswith('<section class="base-status stack" id="status">')
     assert "nobody was mailed" in part
     assert "The second line" in part
     assert cast.ada.name in part
