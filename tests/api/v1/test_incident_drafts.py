@@ -95,10 +95,23 @@ def test_what_is_left_open_is_said_and_refused_until_it_is_filled(desk: Machine,
     assert update["body"] == "We look at Pier 4."
 
 
+def test_what_it_says_in_other_languages_is_published_with_it(desk: Machine, ring: int) -> None:
+    german = {"title": "Nordring", "body": "Wir suchen bei {{place}}."}
+    made = desk.make("/incident-drafts", report(ring, body="We look.", translations={"de": german}))
+    path = f"/incident-drafts/{made['id']}"
+    assert (made["translations"], "{{place}}" in made["unfilled"]) == ({"de": german}, True)
+    refusal(desk.send("POST", f"{path}/publish", match="*"), 422)
+    assert desk.send("PATCH", path, {"values": {"place": "Pier 4"}}, match="*").status_code == 200
+    found = desk.send("POST", f"{path}/publish", match="*").json
+    assert found is not None
+    (update,) = desk.all(f"/incidents/{found['incident_id']}/updates")
+    assert update["translations"] == {"de": {"body": "Wir suchen bei Pier 4."}}
+
+
 def test_it_is_published_once_with_what_some_are_told_apart(desk: Machine, ring: int, cast: Cast) -> None:
     own = {"company_id": cast.a.id, "text": "Your line is hit."}
     made = desk.make("/incident-drafts", report(ring, body="We look.", wordings=[own]))
-    assert made["wordings"] == [{**own, "portal_id": None, "name": cast.a.name}]
+    assert made["wordings"] == [{**own, "portal_id": None, "name": cast.a.name, "translations": {}}]
     path = f"/incident-drafts/{made['id']}"
     refusal(desk.send("POST", f"{path}/publish"), 428)
     refusal(desk.send("POST", f"{path}/publish", match=made["version"] + 1), 409)

@@ -86,6 +86,21 @@ def test_it_is_filled_into_what_can_be_published(desk: Machine, ring: int) -> No
     assert [each["severity"] for each in published["components"]] == ["major_outage"]
 
 
+def test_it_is_filled_in_each_language_it_has(desk: Machine, ring: int) -> None:
+    german = {"de": {"body": "Am {{date}} bei {{ort}}."}}
+    made = desk.make("/incident-templates", cut(ring, title="", body="Cut.", translations=german))
+    assert (made["translations"], made["fields_to_fill"]) == (german, ["ort"])
+    path = f"/incident-templates/{made['id']}"
+    refusal(desk.send("POST", f"{path}/fill", {}), 422)
+    wanted = {"values": {"ort": "Pier 4"}, "started_at": "2026-11-20T12:00:00Z"}
+    filled = desk.send("POST", f"{path}/fill", wanted).json
+    assert filled is not None
+    assert filled["translations"] == {"de": {"body": "Am 20. November 2026 bei Pier 4."}}
+    kept = desk.send("PATCH", path, {"name": "Cut"}, match=made["version"]).json
+    assert kept is not None
+    assert kept["translations"] == german
+
+
 @pytest.mark.parametrize(
     ("body", "values", "said"),
     [

@@ -68,7 +68,8 @@ class TestWordings:
         made = desk.make("/incidents", report(ring))
         path = path_of(desk, made)
         assert desk.read(path) == {"wordings": [], "version": made["version"]}
-        words = [{"company_id": None, "portal_id": cast.domain_a.id, "text": "At A it is well."}]
+        words: list[dict[str, Any]] = [{"company_id": None, "portal_id": cast.domain_a.id, "text": "At A it is well."}]
+        words[0]["translations"] = {"de": {"body": "Bei A ist alles gut."}}
         refusal(desk.send("PUT", path, {"wordings": words}), 428)
         refusal(desk.send("PUT", path, {"wordings": words}, match=made["version"] + 1), 409)
         found = desk.send("PUT", path, {"wordings": words}, match=made["version"]).json

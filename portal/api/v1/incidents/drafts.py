@@ -11,13 +11,14 @@ from portal import access, clock
 from portal.accounts.rules.tokens import Resource
 from portal.api.v1.fields import Moment, Number, Switch, SwitchInAddress, Text, Word
 from portal.api.v1.incidents.incidents import NamedComponent, NewIncident, severities_of
+from portal.api.v1.incidents.languages import TextsIn, translations_read, translations_to_set
 from portal.api.v1.incidents.words import WordingShape, meant, shown, wordings_to_set
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
 from portal.errors import NotFound, RuleViolation
 from portal.incidents.actions.drafts import discard_draft, edit_draft, publish_draft, save_draft
-from portal.incidents.actions.templates import fill
+from portal.incidents.actions.templates import fill, fill_translations
 from portal.incidents.models import IncidentDraft
 from portal.incidents.queries.concerned import NAMED_AT_MOST, concerned_by
 from portal.incidents.queries.drafts import DRAFT_ORDERS, draft_by_id, drafts
@@ -39,6 +40,12 @@ blueprint = Resources(
 NAME = "/<int:draft_id>"
 
 VALUES_AT_MOST = 4 * FIELDS_AT_MOST
+
+SAID = (
+    *("title", "body", "state", "audience", "visibility", "notify", "mail_affected_only", "started_at", "values"),
+    "translations",
+)
+"""What a request says of a report, and an answer shows, as the draft keeps it."""
 
 
 class SeverityShape(Shape):
@@ -70,6 +77,7 @@ class IncidentDraftShape(Shape):
         required=True,
         metadata={"description": "What fills the variables of its texts.", "example": {"ticket": "T-17"}},
     )
+    translations = translations_read(TextsIn)
     publish_at = Moment(required=True, allow_none=True, metadata={"description": "When the clock publishes it."})
     zone = fields.String(required=True, metadata={"description": "The time zone its dates and times are written in."})
     trouble = fields.String(required=True, metadata={"description": "Why the clock could not publish it; else empty."})
@@ -206,6 +214,7 @@ class IncidentDraftChange(Shape):
     started_at = Moment(allow_none=True)
     values = values_to_fill()
     wordings = wordings_to_set()
+    translations = translations_to_set(TextsIn)
     publish_at = Moment(allow_none=True, metadata={"description": "Null has the clock leave it alone."})
     zone = zone_of_texts()
 
@@ -324,8 +333,7 @@ def _check_whole(content: DraftContent, publish_at: datetime | None) -> None:
 
 def _content(before: DraftContent, body: dict[str, Any]) -> DraftContent:
     """What a draft holds with what a request names changed."""
-    names = ("title", "body", "state", "audience", "visibility", "notify", "mail_affected_only", "started_at", "values")
-    changes = {name: body[name] for name in names if name in body}
+    changes = {name: body[name] for name in SAID if name in body}
     if len(changes.get("values", {})) > VALUES_AT_MOST:
         raise RuleViolation(f"At most {VALUES_AT_MOST} values.", "values")
     if "components" in body:
@@ -344,11 +352,10 @@ def _line(found: IncidentDraft, content: DraftContent) -> dict[str, Any]:
         *("id", "stage", "publish_at", "zone", "trouble", "origin", "origin_name", "signals", "first_signal"),
         *("last_signal", "signalled_at", "incident_id", "created_at", "saved_at", "version"),
     )
-    said = ("title", "body", "state", "audience", "visibility", "notify", "mail_affected_only", "started_at", "values")
     named = content.severities
     return {
         **{name: getattr(found, name) for name in own},
-        **{name: getattr(content, name) for name in said},
+        **{name: getattr(content, name) for name in SAID},
         "components": None
         if named is None
         else [{"component_id": each, "severity": severity} for each, severity in sorted(named.items())],
@@ -368,16 +375,20 @@ def _shown(found: IncidentDraft) -> dict[str, Any]:
 
 
 def _unfilled(content: DraftContent, zone: str, now: datetime) -> str:
+    of_report: dict[str, Any] = {
+        "component_ids": list(content.severities or ()),
+        "began_at": content.started_at or now,
+        "zone": zone,
+    }
     try:
         fill(
             content.title,
             content.body,
             content.wordings,
             content.values,
-            component_ids=list(content.severities or ()),
-            began_at=content.started_at or now,
-            zone=zone,
+            **of_report,
         )
+        fill_translations(content.translations, content.values, **of_report)
     except RuleViolation as open_yet:
         return open_yet.sentence
     return ""

@@ -7,6 +7,7 @@ from marshmallow import fields
 from portal import access, clock
 from portal.api.v1.fields import Moment, Switch, Text
 from portal.api.v1.incidents.incidents import NAME, STAFF_ONLY, blueprint, incident_here, incident_of_staff
+from portal.api.v1.incidents.languages import BodyIn, texts_meant, translations_read, translations_to_set
 from portal.api.v1.operations import Answer
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import Shape
@@ -15,6 +16,7 @@ from portal.incidents import actions
 from portal.incidents.actions.writing import BODY_LENGTH
 from portal.incidents.models import Incident, Postmortem
 from portal.incidents.queries.postmortems import postmortem_for_staff, postmortem_mail, postmortem_of
+from portal.incidents.rules.languages import translations_of
 
 RULE = f"{NAME}/postmortem"
 
@@ -22,6 +24,7 @@ RULE = f"{NAME}/postmortem"
 class PostmortemShape(Shape):
     public_id = fields.String(required=True)
     body = fields.String(required=True, metadata={"description": "Markdown."})
+    translations = translations_read(BodyIn)
     published_at = Moment(required=True, allow_none=True, metadata={"description": "Null while only staff see it."})
     changed_at = Moment(required=True)
     notify = fields.Boolean(metadata=STAFF_ONLY)
@@ -39,6 +42,7 @@ class PostmortemChange(Shape):
         most=BODY_LENGTH,
         metadata={"description": "Markdown.", "example": "A fibre was cut. It is now led another way."},
     )
+    translations = translations_to_set(BodyIn)
 
 
 class PostmortemPublication(Shape):
@@ -69,6 +73,7 @@ def write_postmortem(incident_id: str, body: dict[str, Any]) -> Answer:
     written = actions.write_postmortem(
         found,
         body["body"],
+        bodies=texts_meant(body, "body"),
         version=expected_version(known.version if known else 0),
         by=access.actor(),
         author_id=None,
@@ -106,7 +111,8 @@ def _written(found: Incident) -> Postmortem:
 
 def _shown(written: Postmortem) -> dict[str, Any]:
     names = ("public_id", "body", "published_at", "changed_at")
-    shown = {name: getattr(written, name) for name in names}
+    shown: dict[str, Any] = {name: getattr(written, name) for name in names}
+    shown["translations"] = translations_of(body=written.bodies)
     if access.viewpoint().is_staff:
         told = postmortem_mail(written.incident_id) if written.notify else None
         shown |= {"notify": written.notify, "version": written.version, "broadcast_id": told.id if told else None}

@@ -10,6 +10,7 @@ from portal.accounts.rules.tokens import Resource
 from portal.api.v1.fields import Moment, Number, Switch, SwitchInAddress, Text, Word
 from portal.api.v1.incidents.drafts import SeverityShape, values_to_fill, zone_of_texts
 from portal.api.v1.incidents.incidents import named_components, severities_of
+from portal.api.v1.incidents.languages import TextsIn, translations_read, translations_to_set
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
@@ -20,6 +21,7 @@ from portal.incidents.actions.templates import (
     archive_template,
     edit_template,
     fill,
+    fill_translations,
     keep_template,
     move_template,
     restore_template,
@@ -28,6 +30,7 @@ from portal.incidents.models import IncidentTemplate
 from portal.incidents.queries.templates import TEMPLATE_ORDERS, template_by_id, templates
 from portal.incidents.queries.templates import severities_of as severities_in
 from portal.incidents.rules import Audience, Severity, State
+from portal.incidents.rules.languages import translations_of
 from portal.incidents.rules.templates import KNOWN, own_fields
 from portal.keyset import Piece
 
@@ -56,6 +59,7 @@ class IncidentTemplateShape(Shape):
     next_update_minutes = fields.Integer(
         required=True, allow_none=True, metadata={"description": "0: no promise. Null: it says nothing of one."}
     )
+    translations = translations_read(TextsIn)
     fields_to_fill = fields.List(
         fields.String(), required=True, metadata={"description": "The variables that whoever uses it fills."}
     )
@@ -70,6 +74,7 @@ class TemplateQuery(ListQuery):
 
 
 class _TemplateWords(Shape):
+    translations = translations_to_set(TextsIn)
     state = Word(State, allow_none=True)
     audience = Word(Audience, allow_none=True)
     components = named_components()
@@ -118,6 +123,7 @@ class FilledTemplateShape(Shape):
 
     title = fields.String(required=True)
     body = fields.String(required=True, metadata={"description": "Markdown."})
+    translations = translations_read(TextsIn)
     state = Word(State, required=True, allow_none=True)
     audience = Word(Audience, required=True, allow_none=True)
     components = fields.List(fields.Nested(SeverityShape), required=True)
@@ -193,19 +199,26 @@ def fill_incident_template(template_id: int, body: dict[str, Any]) -> Answer:
     if found.archived_at is not None:
         raise RuleViolation("This template was archived: nobody is to use it any more.")
     named = {**severities_in(found), **severities_of(body["components"])}
+    of_report: dict[str, Any] = {
+        "component_ids": list(named),
+        "began_at": body["started_at"] or clock.utcnow(),
+        "zone": body["zone"],
+    }
     title, text, _wordings = fill(
         found.title,
         found.body,
         (),
         body["values"],
-        component_ids=list(named),
-        began_at=body["started_at"] or clock.utcnow(),
-        zone=body["zone"],
+        **of_report,
+    )
+    translations = fill_translations(
+        translations_of(title=found.titles, body=found.bodies), body["values"], **of_report
     )
     return Answer(
         {
             "title": title,
             "body": text,
+            "translations": translations,
             "components": _components(named),
             "next_update_minutes": found.promise or None,
             **{name: getattr(found, name) for name in ("state", "audience", "notify")},
@@ -239,5 +252,6 @@ def _shown(found: IncidentTemplate) -> dict[str, Any]:
         **{name: getattr(found, name) for name in names},
         "components": _components(kept),
         "next_update_minutes": found.promise,
-        "fields_to_fill": own_fields(found.title, found.body),
+        "fields_to_fill": own_fields(found.title, found.body, *found.titles.values(), *found.bodies.values()),
+        "translations": translations_of(title=found.titles, body=found.bodies),
     }

@@ -6,10 +6,12 @@ from typing import Any
 from marshmallow import fields, validate
 
 from portal.api.v1.fields import Id, Text
+from portal.api.v1.incidents.languages import BodyIn, texts_meant, translations_read, translations_to_set
 from portal.api.v1.schemas import Shape
 from portal.errors import RuleViolation
 from portal.incidents.actions.writing import BODY_LENGTH
 from portal.incidents.queries.wordings import audience_names
+from portal.incidents.rules.languages import translations_of
 from portal.incidents.rules.wordings import WORDINGS_AT_MOST, Wording
 
 
@@ -18,6 +20,7 @@ class WordingShape(Shape):
     portal_id = fields.Integer(required=True, allow_none=True)
     name = fields.String(required=True, metadata={"description": "Whom it is for, in words."})
     text = fields.String(required=True, metadata={"description": "Markdown."})
+    translations = translations_read(BodyIn)
 
 
 class OwnWording(Shape):
@@ -26,6 +29,7 @@ class OwnWording(Shape):
     company_id = Id(load_default=None, allow_none=True)
     portal_id = Id(load_default=None, allow_none=True)
     text = Text(required=True, least=1, most=BODY_LENGTH, metadata={"description": "Markdown."})
+    translations = translations_to_set(BodyIn, load_default=dict)
 
 
 def wordings_to_set(**rest: Any) -> fields.List[Any]:
@@ -36,7 +40,10 @@ def wordings_to_set(**rest: Any) -> fields.List[Any]:
 def meant(given: Iterable[dict[str, Any]]) -> tuple[Wording, ...]:
     """The wordings of a request; RuleViolation at `wordings` where one is for nobody, or for two."""
     try:
-        return tuple(Wording(each["text"], each["company_id"], each["portal_id"]) for each in given)
+        return tuple(
+            Wording(each["text"], each["company_id"], each["portal_id"], texts_meant(each, "body") or {})
+            for each in given
+        )
     except ValueError:
         raise RuleViolation("A wording is for exactly one of company_id and portal_id.", "wordings") from None
 
@@ -51,6 +58,7 @@ def shown(wordings: Iterable[Wording]) -> list[dict[str, Any]]:
             "portal_id": each.domain_id,
             "name": names.get(each.key, ""),
             "text": each.text,
+            "translations": translations_of(body=each.texts),
         }
         for each in found
     ]
