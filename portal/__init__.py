@@ -123,11 +123,19 @@ def _make_known() -> None:
     import portal.notifications.forgetting
     import portal.notifications.subscribers.actions
     import portal.notifications.templates.models
-    import portal.records.forgetting
+    import portal.records.forgetting  # noqa: F401
+
+    _make_services_known()
+
+
+def _make_services_known() -> None:
+    """The same of services, and of what is measured."""
     import portal.services.asking
     import portal.services.exports
     import portal.services.forgetting
     import portal.services.models
-    import portal.services.topics  # noqa: F401
+    import portal.services.topics
+    import portal.usage.exports
+    import portal.usage.forgetting  # noqa: F401
     from portal.notifications.subscribers import announcing, records  # noqa: F401 (they too)
     from portal.services import mails, merging  # noqa: F401 (and they)

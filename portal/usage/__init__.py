@@ -1,0 +1,1 @@
+"""What was measured: metrics, their samples, and the figures made of them."""

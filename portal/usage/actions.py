@@ -1,0 +1,433 @@
+"""The only writer of metrics, samples and figures.
+
+Samples and the figures made of them are one transaction, and one metric is written by one transaction at a time: what
+a chart shows is always what the kept samples come to. A batch that comes twice changes nothing the second time.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm.attributes import flag_modified
+
+from portal import events
+from portal.accounts.models import Company
+from portal.accounts.rules import one_line
+from portal.audit import actions as audit
+from portal.audit.rules import Actor
+from portal.catalogue.models import Service
+from portal.database import Base
+from portal.domains.models import PortalDomain
+from portal.errors import RuleViolation, StaleEdit
+from portal.extensions import db
+from portal.usage.models import Metric, MetricFigure, MetricPortal, MetricSample
+from portal.usage.queries import days_kept, domains_showing, is_key_taken
+from portal.usage.rules import (
+    BATCH_AT_MOST,
+    DECIMALS_AT_MOST,
+    KEY,
+    KEY_LENGTH,
+    LONGEST_INTERVAL,
+    NAME_LENGTH,
+    SHORTEST_INTERVAL,
+    UNIT_LENGTH,
+    Figure,
+    Line,
+    Sample,
+    Step,
+    coarser,
+    gathered,
+    read_lines,
+    refusal,
+    taken_from,
+)
+
+METRICS_AT_MOST = 10_000
+LARGEST_POSITION = 100_000
+WRONG_AT_MOST = 50
+"""Samples of a batch, or lines of a file, that are named when they are refused."""
+
+RUNS_AT_ONCE = 200
+"""Stretches of time read by one statement."""
+
+FORGET_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a metric should be. Without a company it is for everybody, and shown on these portal domains."""
+
+    key: str
+    name: str
+    unit: str = ""
+    decimals: int = 0
+    interval: int = 60
+    position: int = 0
+    company_id: int | None = None
+    service_id: int | None = None
+    domain_ids: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a batch: samples that were new or had another value before, and those that were there already."""
+
+    taken: int
+    known: int
+
+
+class BadSamplesError(Exception):
+    """Samples of a batch that cannot be taken, by their place in it, each with a sentence. Nothing was taken."""
+
+    def __init__(self, sentences: Mapping[int, str]) -> None:
+        super().__init__(f"{len(sentences)} samples cannot be taken")
+        self.sentences = sentences
+
+
+# Metrics
+
+
+def add_metric(wanted: Wanted, *, by: Actor, now: datetime) -> Metric:
+    """Have something measured from now on."""
+    if (db.session.scalar(select(func.count(Metric.id))) or 0) >= METRICS_AT_MOST:
+        raise RuleViolation(f"There are {METRICS_AT_MOST:,} metrics already.")
+    checked = _checked(wanted, None)
+    metric = Metric(**_columns(checked), created_at=now, portals=_portals(checked.domain_ids))
+    db.session.add(metric)
+    db.session.flush()
+    _ring(checked.domain_ids)
+    _record("metric.add", metric, by=by, now=now, after=_facts(metric))
+    return metric
+
+
+def edit_metric(metric: Metric, wanted: Wanted, *, version: int, by: Actor, now: datetime) -> None:
+    """Change a metric: every field as it should be. What it is about stays: its samples are somebody's."""
+    if metric.version != version:
+        raise StaleEdit
+    checked = _checked(wanted, metric.id)
+    if checked.company_id != metric.company_id:
+        raise RuleViolation("A metric stays with whom it is about. Make another one instead.", "company")
+    before, shown_before = _facts(metric), {each.domain_id for each in metric.portals}
+    for name, value in _columns(checked).items():
+        setattr(metric, name, value)
+    if shown_before != checked.domain_ids:
+        metric.portals[:] = [each for each in metric.portals if each.domain_id in checked.domain_ids]
+        metric.portals.extend(_portals(checked.domain_ids - shown_before))
+    after = _facts(metric)
+    if after == before:
+        return
+    # A row of its own may be all that changed, and whoever has the form open must notice that too.
+    if shown_before != checked.domain_ids:
+        flag_modified(metric, "name")
+    db.session.flush()
+    _ring(shown_before | checked.domain_ids)
+    _record("metric.edit", metric, by=by, now=now, before=before, after=after)
+
+
+def archive_metric(metric: Metric, *, version: int, by: Actor, now: datetime) -> None:
+    """Take no more samples of it and show it nowhere; what was measured is kept as long as anything is."""
+    _put(metric, now, "metric.archive", version=version, by=by, now=now)
+
+
+def restore_metric(metric: Metric, *, version: int, by: Actor, now: datetime) -> None:
+    """Have it measured again, and shown where it was."""
+    _put(metric, None, "metric.restore", version=version, by=by, now=now)
+
+
+def _put(metric: Metric, archived_at: datetime | None, action: str, *, version: int, by: Actor, now: datetime) -> None:
+    if metric.version != version:
+        raise StaleEdit
+    if (metric.archived_at is None) == (archived_at is None):
+        return
+    metric.archived_at = archived_at
+    db.session.flush()
+    _ring(domains_showing(metric.id))
+    _record(action, metric, by=by, now=now, after={"name": metric.name})
+
+
+# Samples
+
+
+def take_samples(batch: Sequence[tuple[int, Sample]], now: datetime) -> Taken:
+    """Take samples of one metric or several, all of them or none. Of one moment the one that comes last stands.
+
+    RuleViolation for a batch that is too large, BadSamplesError for samples that cannot be taken: of no metric there
+    is, of an archived one, of a moment ahead or too long ago.
+    """
+    if len(batch) > BATCH_AT_MOST:
+        raise RuleViolation(f"At most {BATCH_AT_MOST:,} samples are taken at once.", "samples")
+    metrics = _held({metric_id for metric_id, _sample in batch})
+    days = days_kept()
+    earliest = {each.id: taken_from(now, days, each.whole_from) for each in metrics.values()}
+    wrong: dict[int, str] = {}
+    for place, (metric_id, sample) in enumerate(batch):
+        if sentence := _refusal(metrics.get(metric_id), sample.at, now, earliest):
+            wrong[place] = sentence
+            if len(wrong) == WRONG_AT_MOST:
+                break
+    if wrong:
+        raise BadSamplesError(wrong)
+    kept = {(metric_id, sample.at): sample.value for metric_id, sample in batch}
+    changed = _store(kept)
+    for metric_id, moments in changed.items():
+        _gather(metric_id, moments)
+    taken = sum(len(moments) for moments in changed.values())
+    return Taken(taken, len(batch) - taken)
+
+
+def take_file(metric: Metric, rows: Iterable[Sequence[str]], *, by: Actor, now: datetime) -> tuple[Taken, list[Line]]:
+    """Take what is right in a file of times and values; what is wrong is told line by line."""
+    earliest = taken_from(now, days_kept(), metric.whole_from)
+    found, wrong = read_lines(rows, now, earliest)
+    if len(found) > BATCH_AT_MOST:
+        raise RuleViolation(f"A file has at most {BATCH_AT_MOST:,} samples. Take it in parts.", "file")
+    if not found and not wrong:
+        raise RuleViolation("There is no sample in this file.", "file")
+    taken = take_samples([(metric.id, each) for each in found], now)
+    _record(
+        "metric.upload", metric, by=by, now=now, after={"taken": taken.taken, "known": taken.known, "wrong": len(wrong)}
+    )
+    return taken, wrong
+
+
+def _refusal(metric: Metric | None, at: datetime, now: datetime, earliest: Mapping[int, datetime]) -> str | None:
+    if metric is None:
+        return "There is no such metric."
+    if metric.archived_at is not None:
+        return "This metric is archived."
+    return refusal(at, now, earliest[metric.id])
+
+
+def _held(metric_ids: Iterable[int]) -> dict[int, Metric]:
+    """These metrics, for this transaction alone: two would each gather without the samples of the other."""
+    found = db.session.scalars(
+        select(Metric)
+        .where(Metric.id.in_(set(metric_ids)))
+        .order_by(Metric.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {each.id: each for each in found}
+
+
+def _store(kept: Mapping[tuple[int, datetime], Decimal]) -> dict[int, list[datetime]]:
+    """Write samples; returns the moments that are new or changed, by metric."""
+    if not kept:
+        return {}
+    insert = _upsert(MetricSample)
+    statement = insert.on_conflict_do_update(
+        index_elements=["metric_id", "at"],
+        set_={"value": insert.excluded.value},
+        where=MetricSample.value != insert.excluded.value,
+    ).returning(MetricSample.metric_id, MetricSample.at)
+    rows = [{"metric_id": metric_id, "at": at, "value": value} for (metric_id, at), value in kept.items()]
+    changed: dict[int, list[datetime]] = {}
+    for metric_id, at in db.session.execute(statement, rows):
+        changed.setdefault(metric_id, []).append(at)
+    return changed
+
+
+def _gather(metric_id: int, moments: Iterable[datetime]) -> None:
+    """Make anew the figures of every step that holds one of these moments: the finest of samples, each of the finer."""
+    begun = sorted({Step.FIVE_MINUTES.begin(at) for at in moments})
+    made = gathered(_samples_in(metric_id, begun), Step.FIVE_MINUTES)
+    _write(metric_id, Step.FIVE_MINUTES, made)
+    for finer, step in ((Step.FIVE_MINUTES, Step.HOUR), (Step.HOUR, Step.DAY)):
+        begun = sorted({step.begin(at) for at in begun})
+        _write(metric_id, step, coarser(_figures_in(metric_id, finer, step, begun), step))
+
+
+def _samples_in(metric_id: int, begun: Sequence[datetime]) -> Iterator[Sample]:
+    """What is kept of the five minutes that begin at these moments."""
+    for some in _runs(begun, Step.FIVE_MINUTES):
+        within = [and_(MetricSample.at >= begin, MetricSample.at < end) for begin, end in some]
+        rows = db.session.execute(
+            select(MetricSample.at, MetricSample.value).where(MetricSample.metric_id == metric_id, or_(*within))
+        )
+        for at, value in rows:
+            yield Sample(at, value)
+
+
+def _figures_in(metric_id: int, finer: Step, step: Step, begun: Sequence[datetime]) -> Iterator[Figure]:
+    """The finer figures of the steps that begin at these moments."""
+    for some in _runs(begun, step):
+        within = [and_(MetricFigure.at >= begin, MetricFigure.at < end) for begin, end in some]
+        rows = db.session.execute(
+            select(
+                MetricFigure.at,
+                MetricFigure.count,
+                MetricFigure.total,
+                MetricFigure.least,
+                MetricFigure.most,
+                MetricFigure.last,
+                MetricFigure.last_at,
+            ).where(MetricFigure.metric_id == metric_id, MetricFigure.step == finer, or_(*within))
+        )
+        for row in rows:
+            yield Figure(*row)
+
+
+def _runs(begun: Sequence[datetime], step: Step) -> Iterator[list[tuple[datetime, datetime]]]:
+    """Steps as stretches of time, neighbours as one, so many at once."""
+    length = timedelta(seconds=step.seconds)
+    found: list[tuple[datetime, datetime]] = []
+    for at in begun:
+        if found and found[-1][1] == at:
+            found[-1] = found[-1][0], at + length
+        else:
+            found.append((at, at + length))
+    for start in range(0, len(found), RUNS_AT_ONCE):
+        yield found[start : start + RUNS_AT_ONCE]
+
+
+def _write(metric_id: int, step: Step, figures: Iterable[Figure]) -> None:
+    rows = [{"metric_id": metric_id, "step": step, **vars(each)} for each in figures]
+    if not rows:
+        return
+    insert = _upsert(MetricFigure)
+    names = ("count", "total", "least", "most", "last", "last_at")
+    db.session.execute(
+        insert.on_conflict_do_update(
+            index_elements=["metric_id", "step", "at"], set_={name: insert.excluded[name] for name in names}
+        ),
+        rows,
+    )
+
+
+def _upsert(model: type[Base]) -> Any:
+    # The table itself: rows of this kind are never held by the session.
+    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return insert(cast(Any, model.__table__))
+
+
+# What is kept
+
+
+def forget_samples(before: datetime, limit: int) -> int:
+    """Forget some of what was kept sample by sample on days of UTC that were over before this moment."""
+    return _forget(MetricSample.__table__.c, (), before, limit)
+
+
+def forget_figures(step: Step, before: datetime, limit: int) -> int:
+    """Forget some figures of a step, of days that were over before this moment."""
+    columns = MetricFigure.__table__.c
+    return _forget(columns, (columns.step == step,), before, limit)
+
+
+def _forget(columns: Any, conditions: Sequence[Any], before: datetime, limit: int) -> int:
+    """Forget the oldest rows of one metric that has some. From then on no late sample is counted of those days."""
+    cut = Step.DAY.begin(before)
+    old = (*conditions, columns.at < cut)
+    of_metric = select(columns.at).where(columns.metric_id == Metric.id, *old).exists()
+    metric_id = db.session.scalar(select(Metric.id).where(of_metric).order_by(Metric.id).limit(1))
+    if metric_id is None:
+        return 0
+    mine = (columns.metric_id == metric_id, *old)
+    last = db.session.scalar(
+        select(func.max(select(columns.at).where(*mine).order_by(columns.at).limit(limit).subquery().c.at))
+    )
+    # Past the version: whoever has the form open may still save it.
+    db.session.execute(
+        update(Metric)
+        .where(Metric.id == metric_id, or_(Metric.whole_from.is_(None), Metric.whole_from < cut))
+        .values(whole_from=cut)
+        .execution_options(synchronize_session=False)
+    )
+    gone: Any = db.session.execute(delete(columns.at.table).where(*mine, columns.at <= last))
+    return int(gone.rowcount)
+
+
+# Small steps
+
+
+def _checked(wanted: Wanted, own_id: int | None) -> Wanted:
+    key, name, unit = wanted.key.strip(), one_line(wanted.name), one_line(wanted.unit)
+    if len(key) > KEY_LENGTH or not KEY.fullmatch(key):
+        raise RuleViolation("A key is made of small letters, digits, points, dashes and underscores.", "key")
+    if is_key_taken(key, own_id):
+        raise RuleViolation(f"There is a metric with the key {key} already.", "key")
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise RuleViolation(f"Give the metric a name of at most {NAME_LENGTH} characters.", "name")
+    if len(unit) > UNIT_LENGTH:
+        raise RuleViolation(f"A unit has at most {UNIT_LENGTH} characters.", "unit")
+    _check_numbers(wanted)
+    _check_known(wanted)
+    return Wanted(
+        key,
+        name,
+        unit,
+        wanted.decimals,
+        wanted.interval,
+        wanted.position,
+        wanted.company_id,
+        wanted.service_id,
+        wanted.domain_ids,
+    )
+
+
+def _check_numbers(wanted: Wanted) -> None:
+    if not 0 <= wanted.decimals <= DECIMALS_AT_MOST:
+        raise RuleViolation(f"Between 0 and {DECIMALS_AT_MOST} digits stand behind the point.", "decimals")
+    if not SHORTEST_INTERVAL <= wanted.interval <= LONGEST_INTERVAL:
+        raise RuleViolation("A sample is due between once a second and once a day (86,400 seconds).", "interval")
+    if not 0 <= wanted.position <= LARGEST_POSITION:
+        raise RuleViolation(f"The place is a number from 0 to {LARGEST_POSITION:,}.", "position")
+
+
+def _check_known(wanted: Wanted) -> None:
+    if wanted.company_id is not None:
+        if wanted.domain_ids:
+            raise RuleViolation("A metric of one company stands on no public page.", "portals")
+        company = db.session.get(Company, wanted.company_id)
+        if company is None or company.archived_at is not None:
+            raise RuleViolation("There is no such company.", "company")
+    if wanted.service_id is not None and db.session.get(Service, wanted.service_id) is None:
+        raise RuleViolation("There is no such service.", "service")
+    known = select(func.count(PortalDomain.id)).where(PortalDomain.id.in_(wanted.domain_ids))
+    if wanted.domain_ids and db.session.scalar(known) != len(wanted.domain_ids):
+        raise RuleViolation("There is no such portal domain.", "portals")
+
+
+def _columns(wanted: Wanted) -> dict[str, Any]:
+    return {name: value for name, value in vars(wanted).items() if name != "domain_ids"}
+
+
+def _portals(domain_ids: Iterable[int]) -> list[MetricPortal]:
+    return [MetricPortal(domain_id=each) for each in sorted(domain_ids)]
+
+
+def _ring(domain_ids: Iterable[int]) -> None:
+    events.ring(events.STAFF, *(events.public_topic(each) for each in domain_ids))
+
+
+def _facts(metric: Metric) -> dict[str, Any]:
+    names = ("key", "name", "unit", "decimals", "interval", "position", "company_id", "service_id")
+    return {
+        **{name: getattr(metric, name) for name in names},
+        "portals": sorted(each.domain_id for each in metric.portals),
+    }
+
+
+def _record(
+    action: str,
+    metric: Metric,
+    *,
+    by: Actor,
+    now: datetime,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    audit.record(
+        action,
+        object_kind="metric",
+        object_id=metric.id,
+        by=by,
+        now=now,
+        company_id=metric.company_id,
+        before=before,
+        after=after,
+    )

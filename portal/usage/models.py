@@ -1,0 +1,113 @@
+"""Metrics, their samples, and the figures samples were gathered into."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, Dialect, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from portal.accounts.models import Company
+from portal.catalogue.models import Service
+from portal.database import Base, Versioned
+from portal.usage.rules import KEY_LENGTH, NAME_LENGTH, UNIT_LENGTH, Step
+
+MILLION = 1_000_000
+
+
+class Amount(TypeDecorator[Decimal]):
+    """An exact amount to the millionth, stored as a whole number of them: SQLite has no decimals of its own."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value.scaleb(6))
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value).scaleb(-6)
+
+
+class Total(TypeDecorator[Decimal]):
+    """A sum of amounts, as text: a day of large ones is beyond what any whole number of a database holds."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else f"{value:f}"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class Metric(Versioned, Base):
+    """Something that is measured again and again, for everybody (no company) or about one company.
+
+    A sample is due every `interval` seconds. `decimals` is how many digits people read behind the point. `whole_from`
+    is where what is kept sample by sample begins, as far as something was forgotten.
+    """
+
+    __tablename__ = "metric"
+    __table_args__ = (
+        Index("ix_metric_company_id", "company_id"),
+        Index("ix_metric_service_id", "service_id"),
+        Index("ix_metric_position_id", "position", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(KEY_LENGTH), unique=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    unit: Mapped[str] = mapped_column(String(UNIT_LENGTH), default="")
+    decimals: Mapped[int] = mapped_column(default=0)
+    interval: Mapped[int] = mapped_column(default=60)
+    position: Mapped[int] = mapped_column(default=0)
+    company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
+    service_id: Mapped[int | None] = mapped_column(ForeignKey("service.id", ondelete="SET NULL"))
+    whole_from: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+    company: Mapped[Company | None] = relationship(lazy="raise_on_sql")
+    service: Mapped[Service | None] = relationship(lazy="raise_on_sql")
+    portals: Mapped[list["MetricPortal"]] = relationship(
+        lazy="raise_on_sql", order_by="MetricPortal.domain_id", cascade="all, delete-orphan"
+    )
+
+
+class MetricPortal(Base):
+    """A portal domain whose status page shows a metric."""
+
+    __tablename__ = "metric_portal"
+    __table_args__ = (Index("ix_metric_portal_domain_id", "domain_id"),)
+
+    metric_id: Mapped[int] = mapped_column(ForeignKey("metric.id", ondelete="CASCADE"), primary_key=True)
+    domain_id: Mapped[int] = mapped_column(ForeignKey("portal_domain.id", ondelete="CASCADE"), primary_key=True)
+
+
+class MetricSample(Base):
+    """One amount of a metric at one moment, of which there is one."""
+
+    __tablename__ = "metric_sample"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    metric_id: Mapped[int] = mapped_column(ForeignKey("metric.id", ondelete="CASCADE"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    value: Mapped[Decimal] = mapped_column(Amount())
+
+
+class MetricFigure(Base):
+    """What the samples of one step came to: always what is kept of them says, written with them."""
+
+    __tablename__ = "metric_figure"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    metric_id: Mapped[int] = mapped_column(ForeignKey("metric.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[Step] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    total: Mapped[Decimal] = mapped_column(Total())
+    least: Mapped[Decimal] = mapped_column(Amount())
+    most: Mapped[Decimal] = mapped_column(Amount())
+    last: Mapped[Decimal] = mapped_column(Amount())
+    last_at: Mapped[datetime]
