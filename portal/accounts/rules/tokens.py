@@ -37,6 +37,7 @@ class Scope(StrEnum):
     BROADCASTS = "broadcasts"
     WEBHOOKS = "webhooks"
     WORK = "work"
+    METRICS = "metrics"
     AUDIT = "audit"
 
 
@@ -66,6 +67,8 @@ class Resource(StrEnum):
     JOBS = "jobs"
     QUOTES = "quotes"
     WORK_STATUSES = "work-statuses"
+    METRICS = "metrics"
+    SAMPLES = "samples"
     AUDIT = "audit"
 
 
@@ -82,11 +85,13 @@ _STATUS = (Resource.INCIDENTS, Resource.MAINTENANCES, Resource.SERVICE_UPDATES, 
 _PREPARED = (Resource.INCIDENT_DRAFTS, Resource.INCIDENT_TEMPLATES, Resource.ANNOUNCEMENTS)
 """What on screen only they see who publish: it may be unfinished, or not be meant for anybody yet."""
 
+_USAGE = (Resource.METRICS, Resource.SAMPLES)
 _WORK = (Resource.JOBS, Resource.QUOTES)
 _PLAIN = (
     *_CATALOGUE,
     *_STATUS,
     *_WORK,
+    *_USAGE,
     Resource.QUESTIONS,
     Resource.WORK_STATUSES,
     Resource.COMPANIES,
@@ -109,7 +114,7 @@ def _writes(*resources: Resource) -> dict[Resource, Right]:
 MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.READ: _reads(*_PLAIN),
     Scope.WRITE: _reads(*_PLAIN)
-    | _writes(*_CATALOGUE, *_STATUS, *_PREPARED, Resource.BROADCASTS, Resource.AVAILABILITY),
+    | _writes(*_CATALOGUE, *_STATUS, *_PREPARED, *_USAGE, Resource.BROADCASTS, Resource.AVAILABILITY),
     Scope.ADMIN: _writes(*Resource),
     Scope.INCIDENTS: _reads(*_CATALOGUE) | _writes(*_STATUS, *_PREPARED),
     Scope.CATALOGUE: _reads(Resource.COMPANIES) | _writes(*_CATALOGUE),
@@ -119,6 +124,7 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.BROADCASTS: _reads(Resource.DELIVERIES) | _writes(Resource.BROADCASTS, Resource.SUBSCRIBERS),
     Scope.WEBHOOKS: _reads(Resource.COMPANIES) | _writes(Resource.WEBHOOKS),
     Scope.WORK: _reads(*_CATALOGUE, Resource.COMPANIES, Resource.WORK_STATUSES) | _writes(*_WORK),
+    Scope.METRICS: _reads(Resource.COMPANIES, Resource.SERVICES) | _writes(*_USAGE),
     Scope.AUDIT: _reads(Resource.AUDIT),
 }
 """What each scope may do with each resource; what is not named it may not touch."""
@@ -127,7 +133,7 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.READ: "Reads everything but drafts, templates, announcements, people, deliveries, subscribers, webhooks and "
     "the audit trail, so no e-mail address.",
     Scope.WRITE: "Reads the same; changes incidents, drafts, templates, announcements, service statuses, the catalogue "
-    "and how availability is counted, sends and steers broadcasts.",
+    "and metrics, and how availability is counted, sends and steers broadcasts.",
     Scope.ADMIN: "Everything, addresses and the audit trail too.",
     Scope.INCIDENTS: "Incidents with drafts and templates, maintenance, announcements and service statuses; reads "
     "components, services and holdings.",
@@ -138,6 +144,7 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.BROADCASTS: "Broadcasts, their deliveries and subscribers, addresses too.",
     Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
     Scope.WORK: "Jobs and quotes with their messages and files; reads work statuses, companies, services and holdings.",
+    Scope.METRICS: "Metrics and their samples, for what measures; reads companies and services.",
     Scope.AUDIT: "Reads the audit trail.",
 }
 

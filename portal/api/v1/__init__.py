@@ -42,6 +42,8 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.services.availability import blueprint as availability
     from portal.api.v1.services.updates import blueprint as service_updates
     from portal.api.v1.services.windows import blueprint as service_windows
+    from portal.api.v1.usage.metrics import blueprint as metrics
+    from portal.api.v1.usage.samples import blueprint as samples
 
     return [
         incidents,
@@ -67,5 +69,7 @@ def resources() -> list[Blueprint]:
         jobs,
         quotes,
         work_statuses,
+        metrics,
+        samples,
         audit,
     ]
