@@ -264,6 +264,9 @@ def init_app(app: Flask) -> None:
         currency=currency,
         quantity=quantity,
         uptime=uptime,
+        amount=amount,
+        axis_amount=axis_amount,
+        axis_time=axis_time,
     )
     env.globals.update(
         look=look,
@@ -348,6 +351,26 @@ def uptime(thousandths: int) -> str:
     """A share of time from thousandths of a percent, always with three places, so that the figures of a column
     compare at a glance: `99.890 %`."""
     return str(format_decimal(Decimal(thousandths).scaleb(-3), "0.000")) + "\u202f%"
+
+
+def amount(value: Decimal, decimals: int, unit: str = "") -> str:
+    """What was measured, with so many places and its unit: `1,204.5 ms`."""
+    places = f".{'0' * decimals}" if decimals else ""
+    shown = str(format_decimal(value, f"#,##0{places}"))
+    return f"{shown}\u202f{unit}" if unit else shown
+
+
+def axis_amount(value: Decimal) -> str:
+    """A round amount at an axis, with no more places than it has."""
+    return str(format_decimal(value, "#,##0.######"))
+
+
+def axis_time(moment: datetime, span: str) -> str:
+    """A moment at the axis of a chart over a day, week, month or year, by the reader's clock and in few letters."""
+    local = moment.astimezone(reader_zone()).replace(tzinfo=None)
+    if span == "day":
+        return f"{local:%H:%M}"
+    return str(format_date(local.date(), {"week": "EEE", "month": "d MMM", "year": "LLL"}[span], rebase=False))
 
 
 def file_size(size: int) -> str:

@@ -82,6 +82,7 @@ def _of_status() -> list[Blueprint]:
     from portal.admin.catalogue.services.routes import blueprint as services
     from portal.admin.incidents import blueprints as incidents
     from portal.admin.maintenances import blueprint as maintenances
+    from portal.admin.metrics.routes import blueprint as metrics
     from portal.admin.monitors.routes import blueprint as monitors
     from portal.admin.services import blueprint as service_status
     from portal.admin.services.settings import blueprint as service_settings
@@ -98,6 +99,7 @@ def _of_status() -> list[Blueprint]:
         service_status,
         service_settings,
         *availability(),
+        metrics,
         monitors,
         broadcasts,
         notices,

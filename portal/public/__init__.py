@@ -19,6 +19,7 @@ def blueprints() -> list[Blueprint]:
     from portal.public.incidents.routes import blueprint as incidents
     from portal.public.live.routes import blueprint as live
     from portal.public.maintenances.routes import blueprint as maintenances
+    from portal.public.metrics.routes import blueprint as metrics
     from portal.public.status.routes import blueprint as status
     from portal.public.subscribe.routes import blueprint as subscribe
     from portal.public.unsubscribe.routes import blueprint as unsubscribe
@@ -37,6 +38,7 @@ def blueprints() -> list[Blueprint]:
         links,
         live,
         maintenances,
+        metrics,
         monitors,
         own_calendar,
         status,

@@ -53,6 +53,10 @@ REACHED = {
         "/admin/maintenances/series/…/edit",
         "/admin/maintenances/…",
         "/admin/maintenances/…/edit",
+        "/admin/metrics",
+        "/admin/metrics/new",
+        "/admin/metrics/…",
+        "/admin/metrics/…/edit",
         "/admin/settings/monitors",
         "/admin/settings/monitors/new",
         "/admin/settings/portals/…/public-page",
@@ -133,6 +137,7 @@ REACHED = {
         "/status",
         "/status/history",
         "/status/history/…",
+        "/status/metrics/post-dial-delay",
     },
 }
 """Kinds of pages that must be among those found, so that no link to them is lost unseen."""

@@ -42,6 +42,8 @@ from portal.services.queries import company_picture
 from portal.services.queries.everybody import stated_for_all
 from portal.services.queries.settings import view_of
 from portal.services.rules import PROBLEMS, ServiceStatus
+from portal.usage.queries import shown_metrics
+from portal.usage.rules import Span
 
 PLACE = "\0"
 """What stands for the living part in the frame of the page: no text of ours, and none that anybody can send, has it."""
@@ -189,9 +191,15 @@ def announcements_view(domain: PortalDomain, now: datetime) -> dict[str, Any]:
     }
 
 
+def charts_view(domain: PortalDomain, now: datetime) -> dict[str, Any]:
+    """What is measured for everybody and shown on this portal domain. At most two queries."""
+    return {"charts": shown_metrics(domain.id, Span.DAY, now, reader_zone())}
+
+
 def everybody_view(domain: PortalDomain, now: datetime) -> dict[str, Any]:
-    """What everybody signed out is told beside incidents: announcements, and how the services are that all have."""
-    told = announcements_view(domain, now)
+    """What everybody signed out is told beside incidents: announcements, figures, and how the services are that all
+    have."""
+    told = announcements_view(domain, now) | charts_view(domain, now)
     return told | {"global_services": stated_for_all(domain.id, now)} if domain.shows_global_services else told
 
 

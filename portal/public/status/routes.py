@@ -28,7 +28,8 @@ access.status_readers(blueprint)
 def status() -> Response:
     viewpoint, domain, now = access.status_viewpoint(), access.portal(), clock.utcnow()
     if not viewpoint.is_signed_out:
-        view = pages.status_view(viewpoint, now) | pages.announcements_view(domain, now)
+        view = pages.status_view(viewpoint, now)
+        view |= pages.announcements_view(domain, now) | pages.charts_view(domain, now)
         if viewpoint.company_id is not None and Area.SERVICES in access.areas():
             view |= pages.services_view(viewpoint.company_id, domain.id, now)
         return render("public/status/status.html", "public/status/_status.html", **view)
