@@ -200,7 +200,7 @@ def _told(each: Any, seen_by: ColumnElement[str]) -> ColumnElement[str]:
 def _within(each: Any) -> ColumnElement[bool]:
     """The stretches of the components asked for that reach into the days shown."""
     begin = bindparam("begin", type_=UTCDateTime())
-    ids = bindparam("component_ids", expanding=True)
+    ids: Any = bindparam("component_ids", expanding=True)
     return and_(each.component_id.in_(ids), or_(each.to_at.is_(None), each.to_at > begin))
 
 

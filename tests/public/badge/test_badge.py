@@ -10,6 +10,7 @@ from portal import events
 from portal.audit.rules import SYSTEM
 from portal.brand import contrast
 from portal.catalogue import actions as catalogue
+from portal.incidents import actions as incidents
 from portal.incidents.rules import Audience, ComponentStatus, Severity, Visibility
 from portal.public.badge.drawing import GROUND, TONES, drawing_of
 from tests.api.v2.conftest import StatusPage, publish
@@ -93,3 +94,23 @@ def test_names_are_escaped_cut_and_held_to_their_room(cast: Cast, visitor: Visit
 def test_white_words_can_be_read_on_every_ground() -> None:
     assert all(contrast("#ffffff", ground) >= 4.5 for ground in (GROUND, *TONES.values()))
     assert len(ComponentStatus) == len(TONES)
+
+
+def test_what_is_set_by_hand_is_on_the_badge_the_page_and_in_v2_at_once(
+    cast: Cast, status_page: StatusPage, visitor: Visitor
+) -> None:
+    assert words(visitor(A), f"{BADGE}?component={status_page.core.public_id}")[1] == TONES["good"]
+    incidents.set_base_status(
+        status_page.core, ComponentStatus.MAJOR_OUTAGE, note="SECRET", version=0, by=SYSTEM, now=NOW
+    )
+    events.commit()
+    assert words(visitor(A), f"{BADGE}?component={status_page.core.public_id}")[1] == TONES["bad"]
+    assert words(visitor(A)) == ("Northline status: Some systems are down", TONES["bad"])
+    summary = visitor(A).get("/api/v2/summary.json")
+    told = {each["id"]: each["status"] for each in summary.get_json()["components"]}
+    assert told[status_page.core.public_id] == "major_outage"
+    assert told[status_page.trunks.public_id] == "operational"
+    assert summary.get_json()["status"]["indicator"] == "major"
+    page = visitor(A).get("/status").get_data(as_text=True)
+    assert "Some systems are down" in page
+    assert "SECRET" not in page + summary.get_data(as_text=True)
