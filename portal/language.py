@@ -22,6 +22,9 @@ from flask_login import current_user
 from portal.extensions import babel
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
+
+IN_ENGLISH = {"en": "English", "de": "German"}
+"""What staff, whose screens are English, read of them."""
 DEFAULT = "en"
 
 TIME_ZONES = [
@@ -66,7 +69,7 @@ def init_app(app: Flask) -> None:
     )
     babel.domain_instance = Catalogues()
     app.jinja_env.globals["language"] = current
-    app.jinja_env.globals["language_names"] = LANGUAGES
+    app.jinja_env.globals["language_names"] = IN_ENGLISH
     app.after_request(_remember)
 
 

@@ -139,7 +139,7 @@ def test_what_is_no_language_and_what_is_too_long_is_refused() -> None:
     with pytest.raises(RuleViolation) as refused:
         clean_texts({"fr": "Panne"}, clean_title)
     assert refused.value.field == "translations"
-    with pytest.raises(RuleViolation, match="Deutsch: A title has at most"):
+    with pytest.raises(RuleViolation, match="German: A title has at most"):
         clean_texts({"de": "x" * 201}, clean_title)
 
 
@@ -159,7 +159,7 @@ def test_every_reading_is_in_the_language_of_the_reader(told: Incident, cast: Ca
             month = began_between(viewpoint, at - timedelta(days=1), at, 1, at)
             assert month is not None
             hits = search_incidents(viewpoint, body, 5, at).items
-            found = [as_row, as_entity, whole, single]
+            found: list[Any] = [as_row, as_entity, whole, single]
             assert [each.title for each in [*found, *month.items, *hits]] == [title] * 6, (viewpoint, language)
             assert [each.updates[0].body for each in found] == [body] * 4, (viewpoint, language)
             if viewpoint.company_id == cast.a.id:
@@ -362,10 +362,10 @@ def test_variables_are_filled_in_the_words_of_each_language(world: World) -> Non
     filled = fill_translations(text, {"ticket": "T1"}, **given)["de"]
     assert filled["body"] == "5. März 2026, 09:30 MEZ: T1"
     assert " und " in filled["title"]
-    with pytest.raises(RuleViolation, match="Deutsch: Nobody has filled") as refused:
+    with pytest.raises(RuleViolation, match="German: Nobody has filled") as refused:
         fill_translations(text, {}, **given)
     assert refused.value.field == "translations"
-    with pytest.raises(RuleViolation, match="Deutsch: Fill in the blank"):
+    with pytest.raises(RuleViolation, match="German: Fill in the blank"):
         fill_translations({"de": {"body": "Um [Uhrzeit]."}}, {}, **given)
 
 

@@ -138,7 +138,7 @@ class WordingsField(Field):
         self.data = []
         for number, each in enumerate(zip(*parts, strict=False)):
             texts = {code: sent[number] for code, sent in others.items() if number < len(sent) and sent[number].strip()}
-            row = WordingRow(*each, texts)
+            row = WordingRow(*each, texts=texts)
             if not row.is_empty:
                 self.data.append(row)
 

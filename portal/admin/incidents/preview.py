@@ -23,7 +23,7 @@ from portal.incidents.rules.languages import NO_TRANSLATIONS, Translations
 from portal.incidents.rules.telling import AFFECTED, OTHERS, PRIORITY
 from portal.incidents.rules.templates import filled, still_open
 from portal.incidents.rules.wordings import WORDINGS_AT_MOST
-from portal.language import LANGUAGES
+from portal.language import IN_ENGLISH
 from portal.notifications.arrival import Arrival
 from portal.notifications.kinds import kind_named
 from portal.notifications.outlook import arrival
@@ -114,7 +114,7 @@ def _in_languages(
             told = fill_translations({code: said}, values, **given)[code]
         except RuleViolation as violation:
             trouble = violation.sentence
-        found.append(Variant(LANGUAGES[code], told.get("body", ""), trouble, told.get("title", "")))
+        found.append(Variant(IN_ENGLISH[code], told.get("body", ""), trouble, told.get("title", "")))
     return found
 
 

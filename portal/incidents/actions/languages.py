@@ -11,7 +11,7 @@ from portal.incidents.actions.writing import clean_body, clean_title
 from portal.incidents.models import Incident
 from portal.incidents.rules.languages import Translations
 from portal.incidents.rules.revisions import Revised
-from portal.language import LANGUAGES
+from portal.language import IN_ENGLISH, LANGUAGES
 
 FIELD = "translations"
 """Where a form or a request is told what is wrong with them."""
@@ -29,7 +29,7 @@ def clean_texts(texts: Mapping[str, str], clean: Callable[[str], str]) -> dict[s
         try:
             found[code] = clean(text)
         except RuleViolation as violation:
-            raise RuleViolation(f"{LANGUAGES[code]}: {violation.sentence}", FIELD) from violation
+            raise RuleViolation(f"{IN_ENGLISH[code]}: {violation.sentence}", FIELD) from violation
     return found
 
 

@@ -33,7 +33,7 @@ from portal.incidents.rules.templates import (
     still_open,
 )
 from portal.incidents.rules.wordings import Wording
-from portal.language import DEFAULT, LANGUAGES, known, zone_word
+from portal.language import DEFAULT, IN_ENGLISH, known, zone_word
 from portal.language import zone as zone_of
 
 NAME_LENGTH = 100
@@ -219,7 +219,7 @@ def fill_translations(
     }
     for code, said in told.items():
         if sentence := still_open(said.values()):
-            raise RuleViolation(f"{LANGUAGES.get(code, code)}: {sentence}", "translations")
+            raise RuleViolation(f"{IN_ENGLISH.get(code, code)}: {sentence}", "translations")
     return told
 
 

@@ -43,7 +43,7 @@ def body_for_kind(kind: Viewpoint) -> ColumnElement[str]:
 
 def text_for(viewpoint: Viewpoint, original: Any, texts: Any, language: Any = None) -> ColumnElement[str]:
     """What a text without wordings, such as a title, says to this viewpoint in the language that is spoken."""
-    return original if viewpoint.is_staff else _in(current() if language is None else language, original, texts)  # type: ignore[no-any-return]
+    return original if viewpoint.is_staff else _in(current() if language is None else language, original, texts)
 
 
 def text_for_kind(kind: Viewpoint, original: Any, texts: Any) -> ColumnElement[str]:
@@ -76,7 +76,7 @@ def worded(updates: Iterable[IncidentUpdate], viewpoint: Viewpoint) -> None:
         return
     language = current()
     for each in updates:
-        own = [(each.own_words, {})] if each.own_words is not None else []
+        own: list[tuple[str, dict[str, str]]] = [(each.own_words, {})] if each.own_words is not None else []
         set_committed_value(each, "body", told_in(language, each.body, each.bodies, own))
 
 

@@ -10,7 +10,7 @@ from portal.audit.rules import SYSTEM
 from portal.domains import actions as domains
 from portal.domains.models import PortalDomain
 from portal.extensions import db
-from portal.incidents.models import Incident, IncidentUpdate
+from portal.incidents.models import Incident, IncidentDraft, IncidentUpdate
 from portal.incidents.rules import Audience, State, Visibility
 from portal.notifications.models import Broadcast, Delivery
 from tests.admin.incidents.conftest import fields_of, post, soup
@@ -223,7 +223,7 @@ def test_only_who_may_publish_does(world: World, cast: Cast, sign_in: SignIn, vi
     assert office.post("/admin/incidents/preview", data=token).status_code == 403
     assert office.get("/admin/incidents").status_code == 200
     assert sign_in(cast.alice).get(NEW).status_code == 404
-    assert visitor(STAFF_HOST).get(NEW).status_code == 302
+    assert visitor(STAFF_HOST).get(NEW).status_code == 303
 
 
 def test_user_text_is_shown_and_never_run(world: World, cast: Cast, sign_in: SignIn) -> None:
@@ -239,3 +239,48 @@ def test_user_text_is_shown_and_never_run(world: World, cast: Cast, sign_in: Sig
     assert "<img" not in page
     assert "<b>x" not in page
     assert soup(answer).select('[hx-get="/x"]') == []
+
+
+def test_a_report_is_published_in_two_languages(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    cast.alice.language = "de"
+    events.commit()
+    german = {"translations-de-title": "Anrufe scheitern", "translations-de-body": "Wir sehen nach, {{wer}}."}
+    fields = filled(client, world, **german)
+    shown = soup(post(client, "/admin/incidents/preview", fields))
+    readers, language = shown.find(id="preview-readers"), shown.find(id="preview-language-1")
+    assert readers is not None
+    assert language is not None
+    assert "read English" in readers.text
+    assert "1 reads German" in readers.text
+    assert "Nobody has filled {{wer}} yet" in language.text
+    refused = post(client, NEW, fields)
+    assert refused.status_code == 422
+    form = soup(refused).find(id="translations-de")
+    assert form is not None
+    assert "German: Nobody has filled {{wer}} yet" in form.text
+    assert form.has_attr("open")
+    assert "Anrufe scheitern" in str(form)
+    assert post(client, NEW, fields | {"values-wer": "die Technik"}).status_code == 303
+    made = db.session.scalars(select(Incident)).one()
+    assert made.titles == {"de": "Anrufe scheitern"}
+    update = db.session.scalars(select(IncidentUpdate)).one()
+    assert update.bodies == {"de": "Wir sehen nach, die Technik."}
+    page = client.get(f"/admin/incidents/{made.id}").get_data(as_text=True)
+    assert "In German" in page
+    assert "Anrufe scheitern" in page
+
+
+def test_a_draft_keeps_what_is_written_in_another_language(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    german = {"translations-de-title": "Anrufe scheitern", "translations-de-body": "Seit {{time}}."}
+    assert post(client, NEW, filled(client, world, **german) | {"do": "draft"}).status_code == 303
+    draft = db.session.scalars(select(IncidentDraft)).one()
+    path = f"/admin/incidents/drafts/{draft.id}"
+    again = fields_of(client, path, "report-form")
+    assert {name: again[name] for name in german} == german
+    assert post(client, path, again | {"do": "publish"}).status_code == 303
+    assert db.session.scalars(select(Incident)).one().titles == {"de": "Anrufe scheitern"}
+    (body,) = db.session.scalars(select(IncidentUpdate)).one().bodies.values()
+    assert body.startswith("Seit ")
+    assert "{{" not in body

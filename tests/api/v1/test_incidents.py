@@ -186,3 +186,25 @@ def test_maintenance_is_read_with_its_state_by_the_clock(desk: Machine, ring: in
     assert desk.all("/maintenances?open=false") == []
     refusal(desk.get("/maintenances/2147483000"), 404)
     assert db.session.scalar(select(func.count(Component.id))) == 1
+
+
+def test_texts_in_other_languages_are_read_and_written(desk: Machine, ring: int, app: Flask, cast: Cast) -> None:
+    german = {"de": {"title": "Der Nordring ist langsam", "body": "Wir sehen nach."}}
+    made = desk.make("/incidents", report(ring, translations=german))
+    path = f"/incidents/{made['id']}"
+    assert made["translations"] == {"de": {"title": "Der Nordring ist langsam"}}
+    assert desk.all(f"{path}/updates")[0]["translations"] == {"de": {"body": "Wir sehen nach."}}
+    page = client_on(app, cast.domain_a.host).get(f"/incidents/{made['public_id']}?lang=de").get_data(as_text=True)
+    assert "Der Nordring ist langsam" in page
+    assert "Wir sehen nach." in page
+    told = desk.make(f"{path}/updates", {"body": "More.", "translations": {"de": {"body": "Mehr."}}})
+    assert told["translations"] == {"de": {"body": "Mehr."}}
+    # What is not sent stays; what is sent replaces all there is.
+    match = desk.get(path).headers["ETag"]
+    changed = desk.send("PATCH", path, {"title": "North ring is slower"}, match=match)
+    assert changed.get_json()["translations"] == made["translations"]
+    match = desk.get(path).headers["ETag"]
+    assert desk.send("PATCH", path, {"translations": {}}, match=match).get_json()["translations"] == {}
+    refusal(desk.send("POST", "/incidents", report(ring, translations={"fr": {"title": "Anneau"}})), 422)
+    refusal(desk.send("POST", "/incidents", report(ring, translations={"de": {"title": "x" * 201}})), 422)
+    refusal(desk.send("POST", f"{path}/updates", {"body": "x", "translations": {"de": {"title": "x"}}}), 422)
