@@ -223,7 +223,7 @@ def test_only_who_may_publish_does(world: World, cast: Cast, sign_in: SignIn, vi
     assert office.post("/admin/incidents/preview", data=token).status_code == 403
     assert office.get("/admin/incidents").status_code == 200
     assert sign_in(cast.alice).get(NEW).status_code == 404
-    assert visitor(STAFF_HOST).get(NEW).status_code == 303
+    assert visitor(STAFF_HOST).get(NEW).status_code == 302
 
 
 def test_user_text_is_shown_and_never_run(world: World, cast: Cast, sign_in: SignIn) -> None:
