@@ -152,6 +152,10 @@ LOOKS: tuple[Look, ...] = (
 """Both schemes at both widths. What is not about colours is the same in both schemes, so it is asked once a width."""
 
 
+KNOWN = LOOKS[:2]
+"""Looks at a kind of page that another visitor has had in all of them."""
+
+
 @dataclass(frozen=True)
 class Visitor:
     """Who looks, where they begin, and in which looks a page is held against axe."""
@@ -171,7 +175,7 @@ VISITORS = (
     Visitor("north.localhost", "customer@harewood-travel.example", ("/",)),
     Visitor("north.localhost", None, ("/status", "/sign-in", "/reset")),
     # The same kinds of pages in German and other colours.
-    Visitor("south.localhost", "customer@baeckerei-huber.example", ("/",), LOOKS[:2]),
+    Visitor("south.localhost", "customer@baeckerei-huber.example", ("/",), KNOWN),
 )
 """The one at Harewood Travel acts for two companies."""
 

@@ -29,7 +29,7 @@ from portal.jobs.models import WorkItem, WorkNotice
 from portal.jobs.rules import Role, WorkKind, written_number
 from portal.jobs.rules.amounts import LineGiven
 from tests.story.conftest import PHONE, Visit, Visits, windows
-from tests.story.test_every_page import KNOWN, LOOKS, flaws
+from tests.story.test_every_page import KNOWN, flaws
 from tests.support import databases
 from tests.support.processes import wait_until
 from tests.support.product import Portal
@@ -446,7 +446,7 @@ def _window(visit: Visits, host: str, email: str, path: str, **options: bool) ->
 def _look_at(page: Page) -> None:
     """Nothing is wrong with it, wide and light or narrow and dark; then it is as it was."""
     size = page.viewport_size
-    assert flaws(page, LOOKS[:KNOWN]) == []
+    assert flaws(page, KNOWN) == []
     page.emulate_media(color_scheme="light")
     if size:
         page.set_viewport_size(size)

@@ -121,7 +121,7 @@ class WordingRow:
 
     @property
     def is_empty(self) -> bool:
-        return not self.company.strip() and not self.text.strip()
+        return not self.company.strip() and not self.text.strip() and not self.texts
 
 
 class WordingsField(Field):
@@ -136,9 +136,9 @@ class WordingsField(Field):
         parts = [formdata.getlist(f"{self.name}-{part}")[: WORDINGS_AT_MOST + 1] for part in ("to", "company", "text")]
         others = {code: formdata.getlist(f"{self.name}-text-{code}") for code in LANGUAGES}
         self.data = []
-        for number, each in enumerate(zip(*parts, strict=False)):
+        for number, (to, company, text) in enumerate(zip(*parts, strict=False)):
             texts = {code: sent[number] for code, sent in others.items() if number < len(sent) and sent[number].strip()}
-            row = WordingRow(*each, texts=texts)
+            row = WordingRow(to, company, text, texts)
             if not row.is_empty:
                 self.data.append(row)
 

@@ -93,7 +93,7 @@ def test_what_each_update_moved_and_the_postmortem_come_out_as_they_came_in(app:
     """The given history says neither; pages that do are of the same kind."""
     core, web = ({"id": each, "name": each.title()} for each in ("core", "web"))
     up, slow, part, down = (each.value for each in STATUS_OF_SEVERITY.values())
-    courses = (
+    courses: tuple[tuple[str, str, bool, list[tuple[str, str, str]] | None], ...] = (
         ("investigating", "We look.", True, [("core", up, down)]),
         ("monitoring", "A card.", False, [("core", down, part), ("web", up, slow)]),
         ("resolved", "Replaced.", True, [("core", part, up), ("web", slow, up)]),
