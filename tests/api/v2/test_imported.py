@@ -109,8 +109,9 @@ def test_what_each_update_moved_and_the_postmortem_come_out_as_they_came_in(app:
             "updated_at": f"2025-05-01T{10 + number}:00:00.000Z",
             "display_at": f"2025-05-01T{10 + number}:00:00.000Z",
             "deliver_notifications": is_told,
-            "affected_components": moves
-            and [
+            "affected_components": None
+            if moves is None
+            else [
                 {"code": code, "name": code.title(), "old_status": old, "new_status": new} for code, old, new in moves
             ],
         }
