@@ -43,6 +43,7 @@ from portal.incidents.models import (
 )
 from portal.incidents.rules import Severity
 from portal.jobs.models import QuoteAnswer, QuoteLine, SavedView, WorkItem, WorkMove, WorkStatus
+from portal.language import LANGUAGES
 from portal.messages.models import Message
 from portal.notifications.bounces.models import BounceMailbox, BounceReport
 from portal.notifications.models import Broadcast, ContactChannel, Delivery, Outbound, Relay, Suppression
@@ -52,6 +53,7 @@ from portal.notifications.templates.models import MailTemplate
 from portal.operation.models import MailAlarm
 from portal.records.models import ExportRun, ImportPart, ImportRun
 from portal.services.models import ServiceUpdate, ServiceWindow, StarterNote
+from portal.usage.models import Metric
 from tests.conftest import token_in
 from tests.security.rights import RIGHTS, address, routes
 from tests.security.world import ROLES, World, client_of, publish
@@ -115,6 +117,7 @@ FIELDS: dict[type[Any], list[str]] = {
     ServiceWindow: ["notes", "ticket"],
     StarterNote: ["title", "body"],
     MailTemplate: ["subject", "text", "html"],
+    Metric: ["name", "unit"],
 }
 
 NESTED: dict[type[Any], list[str]] = {
@@ -126,6 +129,18 @@ NESTED: dict[type[Any], list[str]] = {
     ImportPart: ["rows"],
 }
 """Columns whose canaries lie within lists and mappings."""
+
+IN_LANGUAGES: dict[type[Any], list[str]] = {
+    Incident: ["titles"],
+    IncidentUpdate: ["bodies"],
+    IncidentWording: ["texts"],
+    IncidentTemplate: ["titles", "bodies"],
+    Postmortem: ["bodies"],
+    Maintenance: ["titles"],
+    MaintenanceUpdate: ["bodies"],
+    MaintenanceSeries: ["titles", "bodies"],
+}
+"""Columns that say it in other languages beside the original."""
 
 
 IN_FRAMES = {"admin_notices.mail", "admin_templates.mail"}
@@ -222,6 +237,10 @@ def _plant_nested() -> None:
         for row in db.session.scalars(select(model)):
             for column in columns:
                 setattr(row, column, _with_markup(getattr(row, column)))
+    for model, columns in IN_LANGUAGES.items():
+        for row in db.session.scalars(select(model)):
+            for column in columns:
+                setattr(row, column, dict.fromkeys(LANGUAGES, MARKUP))
     for run in db.session.scalars(select(ImportRun)):
         run.headers = [MARKUP for _ in run.headers]
 
