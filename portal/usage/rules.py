@@ -200,6 +200,9 @@ class Span(StrEnum):
 WIDTH, HEIGHT = 1000, 100
 """The units a chart is drawn in. It is stretched to whatever room there is; lines keep their thickness."""
 
+SHARE_FROM_NOTHING = Decimal("0.7")
+"""Of the largest amount: where the least is below that, the axis begins at nothing."""
+
 
 class Tick(NamedTuple):
     """A place on an axis: `share` of its length, 0 to 100, and what stands there."""
@@ -252,7 +255,7 @@ def chart(figures: Iterable[Figure], span: Span, now: datetime, zone: tzinfo, in
         return f"{WIDTH * middle / span.length.total_seconds():.0f}"
 
     def y(value: Decimal) -> str:
-        return f"{HEIGHT * (1 - (float(value) - bottom) / (top - bottom)):.1f}".removesuffix(".0")
+        return f"{HEIGHT * (1 - float((value - bottom) / (top - bottom))):.1f}".removesuffix(".0")
 
     pieces = _pieces(points, span.point_seconds, interval)
     lines = ["M" + "L".join(f"{x(each.at)} {y(each.mean)}" for each in piece) for piece in pieces]
@@ -300,29 +303,29 @@ def _pieces(points: Sequence[Figure], seconds: int, interval: int) -> list[list[
     return pieces
 
 
-def _scale(points: Sequence[Figure]) -> tuple[float, float, list[Tick]]:
+def _scale(points: Sequence[Figure]) -> tuple[Decimal, Decimal, list[Tick]]:
     """From where to where the axis of amounts goes, and what stands at it: three to six round amounts.
 
     It begins at nothing unless all amounts are far from it, so that a small change does not look like a large one.
+    Exact: floats have no room between large amounts that differ by little.
     """
     if not points:
-        return 0.0, 1.0, []
-    least, most = float(min(each.least for each in points)), float(max(each.most for each in points))
-    if least > 0 and least < 0.7 * most:
-        least = 0.0
-    if most < 0 and most > 0.7 * least:
-        most = 0.0
+        return Decimal(), Decimal(1), []
+    least, most = min(each.least for each in points), max(each.most for each in points)
+    if least > 0 and least < most * SHARE_FROM_NOTHING:
+        least = Decimal()
+    if most < 0 and most > least * SHARE_FROM_NOTHING:
+        most = Decimal()
     if most == least:
-        apart = abs(most) * 0.1 or 1.0
-        least, most = (0.0 if least == 0 else least - apart), most + apart
-    room = _round_step((most - least) / 4)
-    first, last = math.floor(least / float(room)), math.ceil(most / float(room))
-    bottom, top = first * float(room), last * float(room)
+        apart = abs(most) / 10 or Decimal(1)
+        least, most = (Decimal() if least == 0 else least - apart), most + apart
+    room = _round_step(float(most - least) / 4)
+    first, last = math.floor(least / room), math.ceil(most / room)
     ticks = [
         Tick(round(100 * (1 - (number - first) / (last - first)), 2), number * room)
         for number in range(first, last + 1)
     ]
-    return bottom, top, ticks
+    return first * room, last * room, ticks
 
 
 def _round_step(wanted: float) -> Decimal:

@@ -184,6 +184,20 @@ class TestCharts:
         drawn = chart(_figures(Span.DAY, [True]), Span.DAY, NOW, UTC, 60)
         assert drawn.lines == ("M2 50h0",)
 
+    @given(AMOUNTS, st.integers(-300, 300))
+    def test_large_amounts_that_differ_by_little_have_an_axis(self, value: Decimal, millionths: int) -> None:
+        other = min(max(value + Decimal(millionths).scaleb(-6), -LARGEST), LARGEST)
+        drawn = chart(
+            gathered([Sample(NOW, value), Sample(NOW - timedelta(hours=1), other)], Step.FIVE_MINUTES),
+            Span.DAY,
+            NOW,
+            UTC,
+            60,
+        )
+        assert drawn.ticks[0].value <= min(value, other)
+        assert drawn.ticks[-1].value >= max(value, other)
+        assert len(drawn.ticks) <= 7
+
     def test_nothing_measured_draws_nothing(self) -> None:
         drawn = chart([], Span.WEEK, NOW, UTC, 60)
         assert (drawn.lines, drawn.bands, drawn.ticks, drawn.whole) == ((), (), (), None)
