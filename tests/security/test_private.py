@@ -191,7 +191,7 @@ def test_t07_the_same_in_public_does_leave_one(app: Flask, world: World, frozen:
         events.public_topic(world.cast.domain_b.id),
         events.service_topic(world.ids["service_internet"]),
     }
-    assert count(Delivery) == mails + 5, "three people, a subscriber, and the webhook of one company"
+    assert count(Delivery) == mails + 6, "three people, a subscriber, the webhook of one company and of a subscriber"
 
 
 def test_t07_what_is_for_the_affected_is_invisible_to_everybody_else(
