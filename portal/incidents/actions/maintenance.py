@@ -4,10 +4,10 @@ Every act is idempotent by its key, refuses a stale `version`, writes the next e
 mail about it in the same transaction. Arithmetic is in UTC: three hours stay three hours over a change of the clocks.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import select
 
@@ -45,6 +45,14 @@ from portal.incidents.rules.languages import NO_TEXTS, Texts, Translations, text
 from portal.incidents.rules.maintenance import Notice, Plan, WorkImpact, reminders_past, state_of
 
 OVER = (MaintenanceState.COMPLETED, MaintenanceState.CANCELLED)
+
+VERBS = {
+    Notice.STARTED: "begin",
+    Notice.VERIFYING: "verify",
+    Notice.COMPLETED: "complete",
+    Notice.CANCELLED: "cancel",
+}
+"""What the audit trail calls an act, by the notice it makes."""
 
 SENT_BEFORE = "This form was sent already. Open it anew."
 
@@ -168,143 +176,68 @@ def move(
     return update
 
 
-def begin(
-    maintenance: Maintenance,
-    body: str,
-    *,
-    notify: bool,
-    version: int,
-    by: Actor,
-    author_id: int | None,
-    now: datetime,
-    idempotency_key: str,
-    bodies: Texts = NO_TEXTS,
-) -> MaintenanceUpdate:
+class Told(TypedDict):
+    """How an act is told: whether it is mailed, the version it was made on, by whom and when, the key that keeps the
+    same form from counting twice, and its words in other languages."""
+
+    notify: bool
+    version: int
+    by: Actor
+    author_id: int | None
+    now: datetime
+    idempotency_key: str
+    bodies: NotRequired[Texts]
+
+
+def begin(maintenance: Maintenance, body: str, **told: Unpack[Told]) -> MaintenanceUpdate:
     """Say that the work has begun, before its window too."""
-    known, public_id = _begin(maintenance, version, idempotency_key)
-    if known:
-        return _same(known, kind=Notice.STARTED)
-    text, texts = clean_text(body), clean_texts(bodies, clean_body)
-    if state_of(maintenance, now) is not MaintenanceState.SCHEDULED:
-        raise RuleViolation("It has begun already, or is over.")
-    if maintenance.ends_itself and maintenance.ends_at <= now:
-        raise RuleViolation("Its window is over, and it ends by itself. Move it first.")
-    maintenance.state, maintenance.started_at = MaintenanceState.IN_PROGRESS, now
-    return _go_on(
-        maintenance,
-        Notice.STARTED,
-        text,
-        texts,
-        notify=notify,
-        by=by,
-        author_id=author_id,
-        now=now,
-        public_id=public_id,
-    )
+
+    def step(now: datetime) -> None:
+        if state_of(maintenance, now) is not MaintenanceState.SCHEDULED:
+            raise RuleViolation("It has begun already, or is over.")
+        if maintenance.ends_itself and maintenance.ends_at <= now:
+            raise RuleViolation("Its window is over, and it ends by itself. Move it first.")
+        maintenance.state, maintenance.started_at = MaintenanceState.IN_PROGRESS, now
+
+    return _go_on(maintenance, Notice.STARTED, body, step, told)
 
 
-def verify(
-    maintenance: Maintenance,
-    body: str,
-    *,
-    notify: bool,
-    version: int,
-    by: Actor,
-    author_id: int | None,
-    now: datetime,
-    idempotency_key: str,
-    bodies: Texts = NO_TEXTS,
-) -> MaintenanceUpdate:
+def verify(maintenance: Maintenance, body: str, **told: Unpack[Told]) -> MaintenanceUpdate:
     """Say that the work is done and looked over."""
-    known, public_id = _begin(maintenance, version, idempotency_key)
-    if known:
-        return _same(known, kind=Notice.VERIFYING)
-    text, texts = clean_text(body), clean_texts(bodies, clean_body)
-    if state_of(maintenance, now) is not MaintenanceState.IN_PROGRESS:
-        raise RuleViolation("Only work in progress can be verified.")
-    maintenance.started_at = maintenance.started_at or maintenance.starts_at
-    maintenance.state = MaintenanceState.VERIFYING
-    return _go_on(
-        maintenance,
-        Notice.VERIFYING,
-        text,
-        texts,
-        notify=notify,
-        by=by,
-        author_id=author_id,
-        now=now,
-        public_id=public_id,
-    )
+
+    def step(now: datetime) -> None:
+        if state_of(maintenance, now) is not MaintenanceState.IN_PROGRESS:
+            raise RuleViolation("Only work in progress can be verified.")
+        maintenance.started_at = maintenance.started_at or maintenance.starts_at
+        maintenance.state = MaintenanceState.VERIFYING
+
+    return _go_on(maintenance, Notice.VERIFYING, body, step, told)
 
 
-def complete(
-    maintenance: Maintenance,
-    body: str,
-    *,
-    notify: bool,
-    version: int,
-    by: Actor,
-    author_id: int | None,
-    now: datetime,
-    idempotency_key: str,
-    bodies: Texts = NO_TEXTS,
-) -> MaintenanceUpdate:
+def complete(maintenance: Maintenance, body: str, **told: Unpack[Told]) -> MaintenanceUpdate:
     """Say that it is done: its components are under maintenance no more."""
-    known, public_id = _begin(maintenance, version, idempotency_key)
-    if known:
-        return _same(known, kind=Notice.COMPLETED)
-    text, texts = clean_text(body), clean_texts(bodies, clean_body)
-    if state_of(maintenance, now) in OVER:
-        raise RuleViolation("This maintenance is over already.")
-    if maintenance.state is MaintenanceState.SCHEDULED and maintenance.starts_at > now:
-        raise RuleViolation("It has not begun yet. Begin it, move it, or cancel it.")
-    maintenance.started_at = maintenance.started_at or maintenance.starts_at
-    maintenance.state, maintenance.completed_at = MaintenanceState.COMPLETED, now
-    return _go_on(
-        maintenance,
-        Notice.COMPLETED,
-        text,
-        texts,
-        notify=notify,
-        by=by,
-        author_id=author_id,
-        now=now,
-        public_id=public_id,
-    )
+
+    def step(now: datetime) -> None:
+        if state_of(maintenance, now) in OVER:
+            raise RuleViolation("This maintenance is over already.")
+        if maintenance.state is MaintenanceState.SCHEDULED and maintenance.starts_at > now:
+            raise RuleViolation("It has not begun yet. Begin it, move it, or cancel it.")
+        maintenance.started_at = maintenance.started_at or maintenance.starts_at
+        maintenance.state, maintenance.completed_at = MaintenanceState.COMPLETED, now
+
+    return _go_on(maintenance, Notice.COMPLETED, body, step, told)
 
 
-def cancel(
-    maintenance: Maintenance,
-    body: str,
-    *,
-    notify: bool,
-    version: int,
-    by: Actor,
-    author_id: int | None,
-    now: datetime,
-    idempotency_key: str,
-    bodies: Texts = NO_TEXTS,
-) -> MaintenanceUpdate:
+def cancel(maintenance: Maintenance, body: str, **told: Unpack[Told]) -> MaintenanceUpdate:
     """Call it off, ahead or under way. Reminders that still wait to be sent are called off with it."""
-    known, public_id = _begin(maintenance, version, idempotency_key)
-    if known:
-        return _same(known, kind=Notice.CANCELLED)
-    text, texts = clean_text(body), clean_texts(bodies, clean_body)
-    if state_of(maintenance, now) in OVER:
-        raise RuleViolation("This maintenance is over; there is nothing left to cancel.")
-    maintenance.state = MaintenanceState.CANCELLED
-    maintenance.sequence += 1
-    return _go_on(
-        maintenance,
-        Notice.CANCELLED,
-        text,
-        texts,
-        notify=notify,
-        by=by,
-        author_id=author_id,
-        now=now,
-        public_id=public_id,
-    )
+
+    def step(now: datetime) -> None:
+        if state_of(maintenance, now) in OVER:
+            raise RuleViolation("This maintenance is over; there is nothing left to cancel.")
+        maintenance.state = MaintenanceState.CANCELLED
+        maintenance.sequence += 1
+
+    return _go_on(maintenance, Notice.CANCELLED, body, step, told)
 
 
 def add_note(
@@ -468,28 +401,34 @@ def _same(known: MaintenanceUpdate, **expected: object) -> MaintenanceUpdate:
 
 
 def _go_on(
-    maintenance: Maintenance,
-    kind: Notice,
-    body: str,
-    bodies: Texts,
-    *,
-    notify: bool,
-    by: Actor,
-    author_id: int | None,
-    now: datetime,
-    public_id: str,
+    maintenance: Maintenance, kind: Notice, body: str, step: Callable[[datetime], None], told: Told
 ) -> MaintenanceUpdate:
-    """Write down that it has come to its next state, and tell of it."""
+    """Have it come to its next state, write that down and tell of it. `step` changes the row, or refuses.
+
+    The same act again is the entry it made; what was sent before with another meaning is refused.
+    """
+    now, by = told["now"], told["by"]
+    known, public_id = _begin(maintenance, told["version"], told["idempotency_key"])
+    if known:
+        return _same(known, kind=kind)
+    text, texts = clean_text(body), clean_texts(told.get("bodies", NO_TEXTS), clean_body)
+    step(now)
     maintenance.asked = 0
     reckon(maintenance)
     update = write(
-        maintenance, kind, body, bodies=bodies, notify=notify, author_id=author_id, now=now, public_id=public_id
+        maintenance,
+        kind,
+        text,
+        bodies=texts,
+        notify=told["notify"],
+        author_id=told["author_id"],
+        now=now,
+        public_id=public_id,
     )
     if kind is Notice.CANCELLED:
         announcing.cancel_mails(maintenance.id, by=by, now=now, kinds=(Notice.REMINDED,))
-    verb = {Notice.STARTED: "begin", Notice.VERIFYING: "verify", Notice.COMPLETED: "complete"}.get(kind, "cancel")
-    after = {"state": maintenance.state, "body": body, "bodies": dict(bodies), "notify": update.notify}
-    note(verb, maintenance, by=by, now=now, after=after)
+    after = {"state": maintenance.state, "body": text, "bodies": dict(texts), "notify": update.notify}
+    note(VERBS[kind], maintenance, by=by, now=now, after=after)
     tell(maintenance, update, by=by, now=now)
     return update
 
