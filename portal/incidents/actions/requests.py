@@ -92,10 +92,12 @@ def ask_for_slot(
         after=_said(made),
     )
     company = db.session.scalar(select(Company.name).where(Company.id == company_id))
+    # Asked of the database: whoever asks has loaded it with the title of their language, and staff read originals.
+    title = db.session.scalar(select(Maintenance.title).where(Maintenance.id == maintenance.id))
     ask_owner(
         maintenance,
         f"slot:{made.id}",
-        f"{company} asks for another slot: {maintenance.title}",
+        f"{company} asks for another slot: {title}",
         said,
         now=now,
     )

@@ -13,6 +13,7 @@ from portal.domains.rules import Area
 from portal.extensions import db
 from portal.incidents.models import Freeze, SlotRequest
 from portal.incidents.rules import Audience, Visibility
+from portal.notifications.models import Broadcast
 from tests.admin.maintenances.conftest import HOUR, fields, one, planned, post, soup, wall
 from tests.conftest import Cast, SignIn, token_in
 from tests.incidents.conftest import World, world
@@ -52,6 +53,18 @@ def test_somebody_asks_for_another_slot_once(world: World, cast: Cast, sign_in: 
     assert "has asked already" in soup(second).get_text()
     # Another company neither asks nor reads of it.
     assert "We take stock." not in soup(sign_in(cast.charlie).get(page)).get_text()
+
+
+def test_staff_are_asked_in_the_words_of_the_original(world: World, cast: Cast, sign_in: SignIn) -> None:
+    work = planned("Switch", [world.trunk.id], translations={"de": {"title": "Neuer Verteiler"}})
+    cast.alice.language = "de"
+    db.session.commit()
+    client, path = sign_in(cast.alice), f"/maintenances/{work.public_id}/slot"
+    assert "Neuer Verteiler" in soup(client.get(path)).get_text()
+    assert post(client, path, fields(client, path, "slot-form") | {"text": "Bitte später."}).status_code == 303
+    mail = db.session.scalars(select(Broadcast).where(Broadcast.title.contains("another slot"))).one()
+    assert mail.title == f"{cast.a.name} asks for another slot: Switch"
+    assert mail.title in mail.content["en"]["text"]
 
 
 def test_only_whom_it_reaches_and_while_it_is_ahead(world: World, cast: Cast, sign_in: SignIn) -> None:
