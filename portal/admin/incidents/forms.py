@@ -137,8 +137,7 @@ class WordingsField(Field):
         others = {code: formdata.getlist(f"{self.name}-text-{code}") for code in LANGUAGES}
         self.data = []
         for number, (to, company, text) in enumerate(zip(*parts, strict=False)):
-            texts = {code: sent[number] for code, sent in others.items() if number < len(sent) and sent[number].strip()}
-            row = WordingRow(to, company, text, texts)
+            row = WordingRow(to, company, text, _texts_of_row(others, number))
             if not row.is_empty:
                 self.data.append(row)
 
@@ -149,6 +148,11 @@ class WordingsField(Field):
     def rows(self) -> list[WordingRow]:
         """What the form shows: those there are, and an empty one."""
         return [*self.data, WordingRow()]
+
+
+def _texts_of_row(sent: Mapping[str, list[str]], number: int) -> dict[str, str]:
+    """What the row of this number says in other languages; empty ones are none."""
+    return {code: texts[number] for code, texts in sent.items() if number < len(texts) and texts[number].strip()}
 
 
 class TranslationsField(Field):
@@ -344,15 +348,21 @@ class TemplateForm(VersionedForm):
 
 @dataclass(frozen=True)
 class PastRow:
-    """One entry of a past report as it was typed."""
+    """One entry of a past report as it was typed. `texts` is what it says in other languages."""
 
     at: str = ""
     state: str = State.INVESTIGATING.value
     text: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.at.strip() and not self.text.strip() and not self.texts
 
 
 class EntriesField(Field):
-    """Entries of a past report, sent as three lists: `entries-at`, `entries-state` and `entries-text`."""
+    """Entries of a past report, sent as lists: `entries-at`, `entries-state`, `entries-text`, and for each other
+    language `entries-text-<code>`."""
 
     def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
         super().process(None, data or [], extra_filters)
@@ -360,8 +370,12 @@ class EntriesField(Field):
         if not formdata:
             return
         parts = [formdata.getlist(f"{self.name}-{part}")[:ENTRIES_AT_MOST] for part in ("at", "state", "text")]
-        rows = [PastRow(*each) for each in zip(*parts, strict=False)]
-        self.data = [each for each in rows if each.at.strip() or each.text.strip()]
+        others = {code: formdata.getlist(f"{self.name}-text-{code}") for code in LANGUAGES}
+        self.data = []
+        for number, (at, state, text) in enumerate(zip(*parts, strict=False)):
+            row = PastRow(at, state, text, _texts_of_row(others, number))
+            if not row.is_empty:
+                self.data.append(row)
 
     def rows(self) -> list[PastRow]:
         """What the form shows: those there are, and at least two in all, the last one empty."""
@@ -375,6 +389,7 @@ class PastForm(StaffForm):
     title = StringField("What was wrong", [REQUIRED_TITLE, Length(max=200)])
     components = SeveritiesField("Components")
     zone = SelectField("Time zone", choices=choices_of(TIME_ZONES), validate_choice=False)
+    translations = TranslationsField("In other languages")
     entries = EntriesField("What was said, and when")
     audience = RadioField("Who sees it", choices=AUDIENCES, default=Audience.EVERYONE.value)
     visibility = RadioField("Visibility", choices=VISIBILITIES, default=Visibility.PUBLIC.value)
@@ -396,7 +411,7 @@ class PastForm(StaffForm):
                 raise RuleViolation(str(refused), "entries") from refused
             except ValueError as refused:
                 raise RuleViolation("Say of each entry when it was.", "entries") from refused
-            found.append(PastUpdate(at, State(row.state), row.text, {}))
+            found.append(PastUpdate(at, State(row.state), row.text, {}, row.texts))
         if not found:
             raise RuleViolation("Write at least one entry: what was told, and when.", "entries")
         found.sort(key=lambda each: each.posted_at)

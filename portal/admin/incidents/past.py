@@ -32,6 +32,7 @@ def new() -> Response:
         made = backfill(
             form.title.data or "",
             form.timeline(),
+            titles=form.translations.texts("title"),
             visibility=Visibility(form.visibility.data),
             audience=Audience(form.audience.data),
             by=access.actor(),

@@ -1,6 +1,7 @@
 """Publishing a report, and recording what is long over. The same key again returns what it made the first time."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -8,10 +9,19 @@ from sqlalchemy import select
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation
 from portal.extensions import db
-from portal.incidents.actions.languages import clean_translations
+from portal.incidents.actions.languages import clean_texts, clean_translations
 from portal.incidents.actions.telling import queue_mail, ring
 from portal.incidents.actions.wordings import write_wordings
-from portal.incidents.actions.writing import PastUpdate, await_update, create, facts, note, published_with
+from portal.incidents.actions.writing import (
+    PastUpdate,
+    await_update,
+    clean_body,
+    clean_title,
+    create,
+    facts,
+    note,
+    published_with,
+)
 from portal.incidents.models import Incident, IncidentUpdate
 from portal.incidents.rules import (
     Audience,
@@ -19,7 +29,7 @@ from portal.incidents.rules import (
     State,
     Visibility,
 )
-from portal.incidents.rules.languages import NO_TRANSLATIONS, Translations
+from portal.incidents.rules.languages import NO_TEXTS, NO_TRANSLATIONS, Texts, Translations
 from portal.incidents.rules.wordings import Wording
 from portal.incidents.upkeep import settle
 
@@ -92,6 +102,7 @@ def backfill(
     title: str,
     timeline: Sequence[PastUpdate],
     *,
+    titles: Texts = NO_TEXTS,
     visibility: Visibility = Visibility.PUBLIC,
     audience: Audience = Audience.EVERYONE,
     by: Actor,
@@ -101,7 +112,7 @@ def backfill(
 ) -> Incident:
     """Write down, oldest entry first, what is over or was never reported here. It mails nobody, ever.
 
-    The same key again returns the report it made the first time.
+    `titles` are what it is called in other languages. The same key again returns the report it made the first time.
     """
     if known := published_with(idempotency_key):
         return known
@@ -110,7 +121,8 @@ def backfill(
         raise RuleViolation("A past report needs its updates in the order they happened, none of them in the future.")
     incident, is_new = create(
         title,
-        timeline,
+        [replace(entry, bodies=clean_texts(entry.bodies, clean_body)) for entry in timeline],
+        titles=clean_texts(titles, clean_title),
         visibility=visibility,
         audience=audience,
         author_id=author_id,

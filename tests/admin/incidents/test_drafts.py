@@ -13,7 +13,7 @@ from portal.incidents.models import ImpactInterval, Incident, IncidentDraft, Inc
 from portal.incidents.rules import Severity, State
 from portal.incidents.rules.drafts import DraftContent, Origin
 from portal.notifications.models import Broadcast
-from tests.admin.incidents.conftest import fields_of, post, report
+from tests.admin.incidents.conftest import fields_of, post, report, soup
 from tests.conftest import Cast, SignIn, counted_queries
 from tests.incidents.conftest import World
 
@@ -219,6 +219,43 @@ def test_a_past_report_is_written_down_and_nobody_is_told(world: World, cast: Ca
     assert (stretch.to_at, stretch.from_at) == (incident.resolved_at, incident.started_at)
     assert (incident.resolved_at - incident.started_at) == timedelta(hours=2)  # type: ignore[operator]
     assert "Entered later" in client.get("/admin/incidents").get_data(as_text=True)
+
+
+def test_a_past_report_says_it_in_other_languages(world: World, cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    day = clock.utcnow() - timedelta(days=20)
+    fields = fields_of(client, PAST, "past-form") | {
+        "title": "Trunk was down",
+        "translations-de-title": " Leitung gestört ",
+        "components": [str(world.trunk.id)],
+        f"components-{world.trunk.id}": "major_outage",
+        "zone": "UTC",
+        "entries-at": [f"{day:%Y-%m-%d}T10:00", f"{day:%Y-%m-%d}T08:00", ""],
+        "entries-state": ["fixed", "investigating", "investigating"],
+        "entries-text": ["Mended.", "We look into it.", ""],
+        "entries-text-de": ["Behoben.", "", ""],
+    }
+    more = soup(post(client, PAST, fields | {"do": "more"}))
+    assert [each.text.strip() for each in more.select("textarea[name=entries-text-de]")] == ["Behoben.", "", ""]
+    for changes, sentence in (
+        ({"translations-de-title": "x" * 201}, "German: "),
+        ({"entries-text-de": ["x" * 20_001, "", ""]}, "German: "),
+        ({"entries-text-de": ["", "", "Noch etwas."]}, "Say in each entry"),
+    ):
+        answer = post(client, PAST, fields | changes)
+        assert answer.status_code == 422, changes
+        assert sentence in answer.get_data(as_text=True)
+    assert post(client, PAST, fields).status_code == 303
+    incident = db.session.scalars(select(Incident)).one()
+    assert incident.titles == {"de": "Leitung gestört"}
+    told = db.session.scalars(select(IncidentUpdate).order_by(IncidentUpdate.id)).all()
+    assert [(each.body, each.bodies) for each in told] == [("We look into it.", {}), ("Mended.", {"de": "Behoben."})]
+    cast.alice.language = "de"
+    db.session.commit()
+    page = sign_in(cast.alice).get(f"/incidents/{incident.public_id}").get_data(as_text=True)
+    assert "Leitung gestört" in page
+    assert "Behoben." in page
+    assert "We look into it." in page
 
 
 def test_when_it_began_can_be_corrected(world: World, cast: Cast, sign_in: SignIn) -> None:
