@@ -8,6 +8,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from portal.localtime import EARLIEST, LATEST
+
 LARGEST_ID = 2**31 - 1
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -88,7 +90,11 @@ class SwitchInAddress(fields.Boolean):
 
 
 class Moment(fields.DateTime):
-    """A moment: RFC 3339 with a zone coming in, UTC with a Z going out."""
+    """A moment: RFC 3339 with a zone coming in, UTC with a Z going out.
+
+    At the ends of the calendar no zone can be reckoned with: a page that shows such a moment by the clock of a portal
+    could not be made.
+    """
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **rest: Any) -> str | None:
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -98,9 +104,12 @@ class Moment(fields.DateTime):
         if not isinstance(value, str) or not MOMENT.fullmatch(value):
             raise ValidationError(sentence)
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            found = datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValidationError(sentence) from None
+        if not EARLIEST <= found.year <= LATEST:
+            raise ValidationError(f"Write a moment of our time: from the year {EARLIEST} to {LATEST}.")
+        return found
 
 
 class Percent(fields.Float):

@@ -10,6 +10,7 @@ from portal import plaintext
 from portal.catalogue.models import OWN
 from portal.errors import RuleViolation
 from portal.incidents.rules import STATUS_OF_SEVERITY, ComponentStatus, Impact, MaintenanceState, Severity, State
+from portal.localtime import EARLIEST, LATEST
 
 STATES = {
     "investigating": State.INVESTIGATING,
@@ -167,7 +168,7 @@ class _Place:
             moment = datetime.fromisoformat(self.text())
         except ValueError:
             moment = None
-        if moment is None or moment.tzinfo is None:
+        if moment is None or moment.tzinfo is None or not EARLIEST <= moment.year <= LATEST:
             raise RuleViolation(f"{self._where()} must be a time with its zone, such as 2024-05-01T10:00:00Z.")
         return moment
 

@@ -141,3 +141,24 @@ def test_who_does_not_publish_finds_none(machine: MakeMachine, desk: Machine, ca
     for scope in (Scope.READ, Scope.PORTALS, Scope.BROADCASTS):
         refusal(machine(scope).get(f"/announcements/{made['id']}"), 403)
     refusal(machine(Scope.READ, cast.a).get(f"/announcements/{made['id']}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("sent", "zone"),
+    [
+        (("ends_at", "9999-12-31T23:59:59Z"), "Europe/Berlin"),
+        (("starts_at", "0001-01-01T00:00:00Z"), "America/New_York"),
+    ],
+)
+def test_no_moment_breaks_the_pages_that_show_it(
+    app: Flask, desk: Machine, cast: Cast, sent: tuple[str, str], zone: str
+) -> None:
+    """Machines write the end of the calendar for never; no clock of a zone shows it."""
+    name, moment = sent
+    cast.domain_a.time_zone = zone
+    db.session.commit()
+    refused = refusal(desk.send("POST", "/announcements", words(cast, **{name: moment})), 422)
+    assert refused["errors"][0]["pointer"] == f"/{name}"
+    made = desk.make("/announcements", words(cast, **{name: moment.replace("9999", "9000").replace("0001", "1970")}))
+    for path in ("/status", "/status/feed.atom", f"/announcements/{made['public_id']}"):
+        assert client_on(app, "a.portal.test").get(path).status_code == 200

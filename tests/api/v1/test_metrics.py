@@ -88,7 +88,7 @@ def test_figures_are_read_by_step(desk: Machine, metric: Any) -> None:
         assert found["next_since"] is None
         assert found["figures"][-1]["last"] == 0
     assert desk.read(f"{path}/series?until=2020-01-01T00:00:00Z")["figures"] == []
-    assert desk.read(f"{path}/series?until=0001-01-01T00:00:00Z")["figures"] == []
+    assert desk.read(f"{path}/series?until=1970-01-01T00:00:00Z")["figures"] == []
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,10 @@ def test_figures_are_read_by_step(desk: Machine, metric: Any) -> None:
     [
         ({"at": "soon", "value": 1}, "/samples/0/at"),
         ({"at": "2026-11-21T12:00:00", "value": 1}, "/samples/0/at"),
-        ({"at": "9999-12-31T23:59:59Z", "value": 1}, "/samples/0"),
-        ({"at": "0001-01-01T00:00:00Z", "value": 1}, "/samples/0"),
+        ({"at": "9999-12-31T23:59:59Z", "value": 1}, "/samples/0/at"),
+        ({"at": "0001-01-01T00:00:00Z", "value": 1}, "/samples/0/at"),
+        ({"at": "9000-12-31T23:59:59Z", "value": 1}, "/samples/0"),
+        ({"at": "1970-01-01T00:00:00Z", "value": 1}, "/samples/0"),
         ({"at": "now", "value": "1"}, "/samples/0/value"),
         ({"at": "now", "value": True}, "/samples/0/value"),
         ({"at": "now", "value": None}, "/samples/0/value"),
