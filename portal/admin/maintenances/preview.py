@@ -1,8 +1,8 @@
 """What planning or steering maintenance would do, computed while the form is filled in: what is seen, what else its
 companies have at that time, who is told, and when."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from portal.catalogue.rules import component_topic, service_topic
 from portal.errors import RuleViolation
 from portal.incidents.models import Maintenance
 from portal.incidents.queries import companies_reached
+from portal.incidents.queries.languages import readers_by_language
 from portal.incidents.rules import Audience, MaintenanceState, Visibility
 from portal.incidents.rules.maintenance import Plan
 from portal.incidents.rules.recurrence import AHEAD_AT_MOST, RuleError, moment_of, walls
@@ -43,7 +44,8 @@ class Preview:
     `plan` is what was typed as far as it can be meant, `trouble` what of it cannot. `affected` are those the components
     reach, `mailed` those who get the mail, None if nobody does. `state`, `starts_at` and `ends_at` are what customers
     are shown. `next_dates` are the first windows of work that repeats; what is shown is
-    then the first of them. `subscribers` have no login and hear of maintenance that is for everyone.
+    then the first of them. `subscribers` have no login and hear of maintenance that is for everyone. `readers` are the
+    people it is for, by the language they read.
     """
 
     is_private: bool
@@ -68,6 +70,7 @@ class Preview:
     next_dates: Sequence[tuple[datetime, datetime]] = ()
     is_past: bool = False
     subscribers: int = 0
+    readers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def concerns_everyone(self) -> bool:
@@ -106,7 +109,7 @@ class Preview:
 def preview_of_plan(form: PlanForm, now: datetime, *, is_new: bool, but: int | None = None) -> Preview:
     """The preview of work that is planned, or corrected (then `but` is its own id, and nobody is mailed of it).
 
-    At most 37 queries, whatever it reaches.
+    At most 38 queries, whatever it reaches.
     """
     plan, trouble = None, ""
     try:
@@ -140,7 +143,7 @@ def preview_of_plan(form: PlanForm, now: datetime, *, is_new: bool, but: int | N
 
 
 def preview_of_step(maintenance: Maintenance, step: Step, form: StepForm, now: datetime) -> Preview:
-    """The preview of a step of a maintenance. At most 37 queries, whatever it reaches."""
+    """The preview of a step of a maintenance. At most 38 queries, whatever it reaches."""
     component_ids = [part.component_id for part in maintenance.components]
     found = _preview(
         component_ids,
@@ -202,6 +205,7 @@ def _preview(
         arrival=arrival(mailed.people, now, priority=priority) if mailed else None,
         stranded=NONE_STRANDED if is_private else stranded(ids, now, NAMED_AT_MOST, is_for_all=to_all),
         subscribers=_subscribers(affected, ids) if is_public else 0,
+        readers={} if is_private else readers_by_language(ids, now, to_all=to_all),
     )
 
 

@@ -8,6 +8,7 @@ from portal.audit.rules import SYSTEM
 from portal.catalogue.rules import component_topic
 from portal.domains.rules import Area
 from portal.extensions import db
+from portal.incidents.rules import Audience, Visibility
 from portal.notifications import actions as notifications
 from portal.notifications.models import Delivery
 from portal.notifications.rules import EVERY_TOPIC
@@ -82,3 +83,19 @@ def test_who_is_not_reached_is_told_apart_from_who_chose_not_to_hear(world: Worl
         assert "1 person cannot be reached by mail, 1 person chose not to hear of it" in beside
         assert f"{cast.alice.name} {cast.a.name}, unsubscribed" in beside
         assert f"{cast.bob.name} {cast.a.name}, stopped by staff" in beside
+
+
+def test_it_says_how_many_read_each_language(world: World, cast: Cast, sign_in: SignIn) -> None:
+    cast.alice.language = cast.charlie.language = "de"
+    client = sign_in(cast.ada)
+
+    def counted(path: str) -> str:
+        return " ".join(one(soup(client.get(path)), ".in-language summary").get_text(" ").split())
+
+    # Nothing is named, so everybody who acts for a company is counted, and then those of Alder alone.
+    assert counted(NEW) == "Deutsch 2 of 3 read it"
+    work = planned("Switch", [world.trunk.id], audience=Audience.AFFECTED)
+    for path in (f"{LIST}/{work.id}/edit", f"{LIST}/{work.id}?do=note"):
+        assert counted(path) == "Deutsch 1 of 2 read it", path
+    hidden = planned("Vault", [world.trunk.id], visibility=Visibility.PRIVATE)
+    assert counted(f"{LIST}/{hidden.id}/edit") == "Deutsch"
