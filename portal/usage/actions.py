@@ -5,6 +5,7 @@ a chart shows is always what the kept samples come to. A batch that comes twice 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import flag_modified
 
 from portal import events
@@ -97,8 +99,9 @@ def add_metric(wanted: Wanted, *, by: Actor, now: datetime) -> Metric:
         raise RuleViolation(f"There are {METRICS_AT_MOST:,} metrics already.")
     checked = _checked(wanted, None)
     metric = Metric(**_columns(checked), created_at=now, portals=_portals(checked.domain_ids))
-    db.session.add(metric)
-    db.session.flush()
+    with _one_key(checked.key):
+        db.session.add(metric)
+        db.session.flush()
     _ring(checked.domain_ids)
     _record("metric.add", metric, by=by, now=now, after=_facts(metric))
     return metric
@@ -112,18 +115,18 @@ def edit_metric(metric: Metric, wanted: Wanted, *, version: int, by: Actor, now:
     if checked.company_id != metric.company_id:
         raise RuleViolation("A metric stays with whom it is about. Make another one instead.", "company")
     before, shown_before = _facts(metric), {each.domain_id for each in metric.portals}
-    for name, value in _columns(checked).items():
-        setattr(metric, name, value)
-    if shown_before != checked.domain_ids:
-        metric.portals[:] = [each for each in metric.portals if each.domain_id in checked.domain_ids]
-        metric.portals.extend(_portals(checked.domain_ids - shown_before))
+    with _one_key(checked.key):
+        for name, value in _columns(checked).items():
+            setattr(metric, name, value)
+        if shown_before != checked.domain_ids:
+            metric.portals[:] = [each for each in metric.portals if each.domain_id in checked.domain_ids]
+            metric.portals.extend(_portals(checked.domain_ids - shown_before))
+            # A row of its own may be all that changed, and whoever has the form open must notice that too.
+            flag_modified(metric, "name")
+        db.session.flush()
     after = _facts(metric)
     if after == before:
         return
-    # A row of its own may be all that changed, and whoever has the form open must notice that too.
-    if shown_before != checked.domain_ids:
-        flag_modified(metric, "name")
-    db.session.flush()
     _ring(shown_before | checked.domain_ids)
     _record("metric.edit", metric, by=by, now=now, before=before, after=after)
 
@@ -349,7 +352,7 @@ def _checked(wanted: Wanted, own_id: int | None) -> Wanted:
     if len(key) > KEY_LENGTH or not KEY.fullmatch(key):
         raise RuleViolation("A key is made of small letters, digits, points, dashes and underscores.", "key")
     if is_key_taken(key, own_id):
-        raise RuleViolation(f"There is a metric with the key {key} already.", "key")
+        raise _taken(key)
     if not 1 <= len(name) <= NAME_LENGTH:
         raise RuleViolation(f"Give the metric a name of at most {NAME_LENGTH} characters.", "name")
     if len(unit) > UNIT_LENGTH:
@@ -367,6 +370,22 @@ def _checked(wanted: Wanted, own_id: int | None) -> Wanted:
         wanted.service_id,
         wanted.domain_ids,
     )
+
+
+@contextmanager
+def _one_key(key: str) -> Iterator[None]:
+    """Write what has a key; RuleViolation where somebody else takes it at the same moment."""
+    try:
+        with db.session.begin_nested():
+            yield
+    except IntegrityError:
+        if not is_key_taken(key, None):
+            raise
+        raise _taken(key) from None
+
+
+def _taken(key: str) -> RuleViolation:
+    return RuleViolation(f"There is a metric with the key {key} already.", "key")
 
 
 def _check_numbers(wanted: Wanted) -> None:

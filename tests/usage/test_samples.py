@@ -14,7 +14,7 @@ from portal.records import retention
 from portal.usage import actions
 from portal.usage.actions import BadSamplesError, Taken, Wanted, add_metric, archive_metric, take_file, take_samples
 from portal.usage.models import Metric, MetricFigure, MetricSample
-from portal.usage.queries import DAYS, FIVE_MINUTES, HOURS, SAMPLES, earliest_taken, series
+from portal.usage.queries import DAYS, FIVE_MINUTES, HOURS, SAMPLES, earliest_taken, metric_by_id, series
 from portal.usage.rules import AHEAD, BATCH_AT_MOST, TOO_EARLY, Figure, Sample, Step, coarser, gathered
 from tests.conftest import NOW, counted_queries
 
@@ -179,3 +179,27 @@ def test_a_file_is_taken_line_by_line_and_written_down(metric: Metric) -> None:
     assert take_file(metric, rows, by=SYSTEM, now=NOW)[0] == Taken(0, 2)
     with pytest.raises(RuleViolation, match="no sample"):
         take_file(metric, [["time", "value"]], by=SYSTEM, now=NOW)
+
+
+def test_a_key_that_somebody_else_takes_at_the_same_moment_is_refused_in_words(
+    metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks first and writes second finds no row of a transaction that is not over yet."""
+    other_id = actions.add_metric(Wanted("other", "Other"), by=SYSTEM, now=NOW).id
+    db.session.commit()
+    looked: list[str] = []
+
+    def is_taken(key: str, _but: int | None) -> bool:
+        looked.append(key)
+        return len(looked) > 1
+
+    monkeypatch.setattr(actions, "is_key_taken", is_taken)
+    with pytest.raises(RuleViolation, match="already"):
+        actions.add_metric(Wanted(metric.key, "Again"), by=SYSTEM, now=NOW)
+    looked.clear()
+    other = metric_by_id(other_id)
+    assert other is not None
+    with pytest.raises(RuleViolation, match="already"):
+        actions.edit_metric(other, Wanted(metric.key, "Other"), version=other.version, by=SYSTEM, now=NOW)
+    db.session.commit()
+    assert [each.key for each in db.session.scalars(select(Metric).order_by(Metric.id))] == [metric.key, "other"]
