@@ -120,3 +120,13 @@ def test_those_of_many_incidents_take_one_query(world: World) -> None:
         assert postmortems_of(ids, SIGNED_OUT, LATER).keys() == set(ids)
         assert postmortems_of([], SIGNED_OUT, LATER) == {}
     assert len(asked) == 1
+
+
+def test_begun_twice_at_the_same_moment_the_second_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    incident = fixed(world)
+    write(incident)
+    # The other is not committed yet, so whoever looks finds none.
+    monkeypatch.setattr("portal.incidents.actions.postmortems.postmortem_for_staff", lambda _incident_id: None)
+    with pytest.raises(StaleEdit):
+        write(incident, "Another text")
+    assert db.session.scalars(select(Postmortem.body)).all() == ["A **fuse** blew."]

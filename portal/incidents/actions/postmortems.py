@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from portal import events
 from portal.audit import actions as audit
@@ -69,8 +70,12 @@ def write_postmortem(
             created_at=now,
             changed_at=now,
         )
-        db.session.add(made)
-        db.session.flush()
+        try:
+            with db.session.begin_nested():
+                db.session.add(made)
+                db.session.flush()
+        except IntegrityError as taken:
+            raise StaleEdit from taken  # somebody else has begun it at the same moment
         events.ring(events.STAFF)
         _note("postmortem.write", made, by=by, now=now)
         return made
