@@ -8,10 +8,13 @@ from sqlalchemy import func, select
 from portal import clock, events
 from portal.audit.rules import SYSTEM
 from portal.extensions import db
+from portal.incidents.actions import monitors
 from portal.incidents.actions.drafts import save_draft
+from portal.incidents.actions.monitors import Named
 from portal.incidents.models import ImpactInterval, Incident, IncidentDraft, IncidentUpdate, IncidentWording
 from portal.incidents.rules import Severity, State
 from portal.incidents.rules.drafts import DraftContent, Origin
+from portal.incidents.rules.monitors import Shape, Signal
 from portal.notifications.models import Broadcast
 from tests.admin.incidents.conftest import fields_of, post, report, soup
 from tests.conftest import Cast, SignIn, counted_queries
@@ -185,6 +188,27 @@ def test_wordings_are_typed_shown_and_kept(world: World, cast: Cast, sign_in: Si
     shown = client.get(answer.location).get_data(as_text=True)
     assert "Alder Dental" in shown
     assert "Your circuits." in shown
+
+
+def test_the_draft_of_a_monitor_says_which_companies_it_affects(world: World, cast: Cast, sign_in: SignIn) -> None:
+    named = [Named("trunk-lon", world.trunk.id, Severity.PARTIAL_RTH)]
+    now = clock.utcnow()
+    monitor, _key = monitors.add_monitor(
+        "Prometheus", Shape.ALERTMANAGER, Severity.PARTIAL_RTH, named, by=SYSTEM, now=now
+    )
+    words = frozenset({"trunk-lon"})
+    signal = Signal("a" * 32, False, "Trunk does not answer", "No reply", words, Severity.MAJOR_OUTAGE)
+    assert monitors.hear(monitor.id, [signal], now=now).opened == 1
+    events.commit()
+    page = soup(sign_in(cast.ada).get(f"{DRAFTS}/{db.session.scalars(select(IncidentDraft.id)).one()}"))
+    head = page.select_one(".draft-head")
+    assert head is not None
+    assert "From a monitor: Prometheus" in head.text
+    chosen = [each["value"] for each in page.select("input[name=components][checked]")]
+    assert chosen == [str(world.trunk.id)]
+    assert [each.text for each in page.select("#preview-companies li")] == [cast.a.name]
+    assert "1 company is affected" in " ".join(page.select("#preview")[0].text.split())
+    assert count(Incident) == 0
 
 
 def test_a_past_report_is_written_down_and_nobody_is_told(world: World, cast: Cast, sign_in: SignIn) -> None:
