@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import joinedload
 
-from portal.accounts.models import Company
+from portal.accounts.models import Company, Membership, Person
 from portal.accounts.rules import Viewpoint
 from portal.catalogue.hiding import hidden_from
 from portal.catalogue.models import Component, Holding, HoldingDependency, Service, ServiceDependency
@@ -185,11 +185,20 @@ def address_of(company_id: int) -> CalendarAddress | None:
 
 
 def address_with(secret: str) -> CalendarAddress | None:
-    """The address with this secret, of a company that is not archived. One query."""
+    """The address with this secret, of a company that is not archived and for which somebody acts. One query.
+
+    It is the company's, not that of whoever made it: colleagues keep it when somebody leaves. When the last one has
+    left, nobody is meant to read it any more.
+    """
+    acts_for_it = (
+        select(Membership.id)
+        .join(Person, Person.id == Membership.person_id)
+        .where(Membership.company_id == CalendarAddress.company_id, Person.deactivated_at.is_(None))
+    )
     return db.session.scalars(
         select(CalendarAddress)
         .join(Company, Company.id == CalendarAddress.company_id)
-        .where(CalendarAddress.secret_hash == hash_of(secret), Company.archived_at.is_(None))
+        .where(CalendarAddress.secret_hash == hash_of(secret), Company.archived_at.is_(None), acts_for_it.exists())
     ).one_or_none()
 
 

@@ -10,6 +10,7 @@ from icalendar import Calendar
 from sqlalchemy import select
 
 from portal import events
+from portal.accounts import actions as accounts
 from portal.accounts.rules import SIGNED_OUT
 from portal.audit.rules import SYSTEM
 from portal.catalogue.models import Holding
@@ -273,6 +274,21 @@ class TestOwn:
 
     def test_a_company_that_is_archived_has_none(self, cast: Cast, visitor: Visitor, own: str) -> None:
         cast.a.archived_at = NOW
+        events.commit()
+        assert visitor(A).get(own).status_code == 404
+
+    def test_t31_it_dies_with_the_last_person_of_the_company(self, cast: Cast, visitor: Visitor, own: str) -> None:
+        """Row T31. The address is the company's: who leaves takes it from no colleague, and the last one ends it."""
+        accounts.deactivate_person(cast.alice, version=cast.alice.version, by=SYSTEM, now=NOW)
+        events.commit()
+        assert visitor(A).get(own).status_code == 200
+        accounts.deactivate_person(cast.bob, version=cast.bob.version, by=SYSTEM, now=NOW)
+        events.commit()
+        assert visitor(A).get(own).status_code == 404
+        accounts.reactivate_person(cast.bob, version=cast.bob.version, by=SYSTEM, now=NOW)
+        events.commit()
+        assert visitor(A).get(own).status_code == 200
+        accounts.archive_company(cast.a, version=cast.a.version, by=SYSTEM, now=NOW)
         events.commit()
         assert visitor(A).get(own).status_code == 404
 
