@@ -253,6 +253,32 @@ def test_the_clock_makes_further_ones_each_once_whatever_happens(
     assert all(not (NOW + 91 * DAY < each.starts_at < later) for each in made_of(series))
 
 
+def test_r40_a_year_of_nights_keeps_its_time_while_the_clock_starts_anew_each_day(
+    cast: Cast, world: World, mailed: list[Notice]
+) -> None:
+    """Row R40. Each day another start of the scheduler, a little later each time, which knows what the rows say."""
+    made = recurring(cast, world, rule="FREQ=DAILY", starts_on=wall("2026-11-24T02:55"), duration=timedelta(minutes=30))
+    series_id = made.id
+    for days in range(1, 366):
+        db.session.expunge_all()
+        moment = NOW + days * DAY + timedelta(minutes=days % 180, seconds=days)
+        for act, row_id in clockwork.due(moment):
+            if act is make_occurrences:
+                act(row_id, moment)
+        events.commit()
+    found = db.session.scalars(
+        select(Maintenance).where(Maintenance.series_id == series_id).order_by(Maintenance.starts_at)
+    ).all()
+    local = [each.starts_at.astimezone(ZoneInfo(BERLIN)) for each in found]
+    days_of_a_year = [local[0].date() + number * DAY for number in range(365)]
+    assert [each.date() for each in local][:365] == days_of_a_year
+    # On the last Sunday of March clocks leave 02:55 out; it comes as much later as they jump.
+    assert {f"{each:%H:%M:%S}" for each in local if f"{each:%m%d}" != "0328"} == {"02:55:00"}
+    assert [f"{each:%H:%M:%S}" for each in local if f"{each:%Y%m%d}" == "20270328"] == ["03:55:00"]
+    assert {each.ends_at - each.starts_at for each in found} == {timedelta(minutes=30)}
+    assert mailed.count(Notice.ANNOUNCED) == 1
+
+
 def test_a_bounded_series_is_done_at_its_end(cast: Cast, world: World) -> None:
     series = recurring(cast, world, rule="FREQ=WEEKLY;COUNT=2")
     assert len(made_of(series)) == 2
