@@ -52,12 +52,16 @@ class OwnWords:
 
 @dataclass(frozen=True)
 class Variant:
-    """What some are told in words of their own, as far as it is known for whom. `trouble` is what is wrong with it."""
+    """What some are told in words of their own, as far as it is known for whom. `trouble` is what is wrong with it.
+
+    `language` is the code of that it is written in; of an original nobody declares it, so it is empty.
+    """
 
     name: str
     text: str
     trouble: str = ""
     title: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def _in_languages(
             told = fill_translations({code: said}, values, **given)[code]
         except RuleViolation as violation:
             trouble = violation.sentence
-        found.append(Variant(IN_ENGLISH[code], told.get("body", ""), trouble, told.get("title", "")))
+        found.append(Variant(IN_ENGLISH[code], told.get("body", ""), trouble, told.get("title", ""), code))
     return found
 
 

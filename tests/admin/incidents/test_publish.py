@@ -254,6 +254,12 @@ def test_a_report_is_published_in_two_languages(world: World, cast: Cast, sign_i
     assert "read English" in readers.text
     assert "1 reads German" in readers.text
     assert "Nobody has filled {{wer}} yet" in language.text
+    # A voice that reads the page aloud reads German as German; what stands there untranslated has no language of ours.
+    assert next((each["lang"], each.text) for each in language.select("[lang]")) == ("de", "Anrufe scheitern")
+    assert "sehen nach" in language.select(".prose[lang=de]")[0].text
+    half = soup(post(client, "/admin/incidents/preview", fields | {"translations-de-body": ""}))
+    assert half.select("#preview-language-1 .prose")
+    assert not half.select("#preview-language-1 .prose[lang]")
     refused = post(client, NEW, fields)
     assert refused.status_code == 422
     form = soup(refused).find(id="translations-de")
