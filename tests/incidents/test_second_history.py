@@ -219,6 +219,23 @@ def test_a_group_that_was_hit_hits_what_is_in_it(session: None) -> None:
     assert sorted(db.session.scalars(titles)) == ["C0", "C1"]
 
 
+def test_a_group_that_is_gone_hits_nothing_in_incidents_and_planned_work(session: None) -> None:
+    """A list of reports alone names groups too, and does not say what was in them."""
+    gone = {"id": "grp", "name": "Voice", "group": True}
+    data = small(components=[gone, {"id": "cmp", "name": "Calls"}])
+    work = {
+        **data["incidents"][0],
+        "id": "work",
+        "status": "completed",
+        "scheduled_for": "2025-05-01T10:00:00Z",
+        "incident_updates": [{"id": "3", "status": "completed", "body": "", "created_at": "2025-05-01T11:00:00Z"}],
+    }
+    import_statuspage(data | {"scheduled_maintenances": [work]}, by=SYSTEM, now=NOW)
+    [calls] = db.session.scalars(select(Component.id))
+    assert db.session.scalars(select(ImpactInterval.component_id)).all() == [calls]
+    assert db.session.scalars(select(MaintenanceComponent.component_id)).all() == [calls]
+
+
 def test_updates_of_one_moment_keep_their_order_whichever_way_the_list_runs(session: None) -> None:
     data = small()
     updates = data["incidents"][0]["incident_updates"]

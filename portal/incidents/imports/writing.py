@@ -435,7 +435,7 @@ def _write_maintenances(history: History, components: Mapping[str, int], tally: 
         )
         db.session.add(row)
         db.session.flush()
-        wanted = {components[each] for each in report.components}
+        wanted = {components[each] for each in report.components if each in components}
         differs = differs or _differs(report.updates, updates.get(row.id, {}), MAINTENANCE_STATES)
         differs = differs or wanted != named.get(row.id, frozenset())
         tally.note(is_new=is_new, differs=differs)
