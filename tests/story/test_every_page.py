@@ -225,7 +225,8 @@ def pages(window: Visit, starts: Sequence[str]) -> Iterator[str]:
         kinds.add(kind)
         # A page that leads to what was wrong has scrolled there, and what lies half under its bar then is chance.
         window.page.evaluate("() => scrollTo({top: 0, behavior: 'instant'})")
-        links = window.page.eval_on_selector_all("a[href]:not([download], [type='text/calendar'])", "all => all.map(a => a.href)")
+        followed = "a[href]:not([download], [type='text/calendar'])"
+        links = window.page.eval_on_selector_all(followed, "all => all.map(a => a.href)")
         waiting += [link.removeprefix(window.address) for link in links if link.startswith(window.address + "/")]
         yield path
 
