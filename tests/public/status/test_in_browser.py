@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("at")]
 A = "a.portal.test"
+CUT = """() => [...document.querySelectorAll("main *")].filter((each) => {
+  const { overflowX, overflowY } = getComputedStyle(each);
+  return each.clientWidth > 1 && ((overflowX !== "visible" && each.scrollWidth > each.clientWidth + 1)
+    || (overflowY !== "visible" && each.scrollHeight > each.clientHeight + 1));
+}).map((each) => each.outerHTML.slice(0, 120))"""
+"""What runs out of a box that hides or scrolls it, but for what only a voice reads."""
 LOOKS: list[dict[str, Any]] = [
     {"viewport": DESKTOP, "color_scheme": "light"},
     {"viewport": PHONE, "color_scheme": "dark"},
@@ -89,6 +96,51 @@ def test_public_pages(app: Flask, cast: Cast, told: Announcement, browser: "Brow
         assert page.locator("html").get_attribute("lang") == "de"
 
     with_page(fold_and_read_german)
+
+
+def test_somebody_signed_out_reads_times_of_their_own_zone(
+    app: Flask, cast: Cast, told: Announcement, browser: "Browser"
+) -> None:
+    def told_in(zone: str) -> tuple[str, str]:
+        """The window of the work ahead, and when the incident was last told of, as a reader in this zone is shown."""
+        with answered_page(browser, client_on(app, A), f"http://{A}/status", timezone_id=zone) as page:
+            work = page.locator("time[data-until]").first
+            ago = page.locator(".incident time[data-ago]").first
+            return work.inner_text(), ago.get_attribute("title") or ""
+
+    berlin, tokyo, chicago = told_in("Europe/Berlin"), told_in("Asia/Tokyo"), told_in("America/Chicago")
+    begins = NOW + timedelta(hours=5)
+    said = NOW - timedelta(hours=1)
+    for (window, title), zone in ((berlin, "Europe/Berlin"), (tokyo, "Asia/Tokyo"), (chicago, "America/Chicago")):
+        assert f"{begins.astimezone(ZoneInfo(zone)):%H:%M}" in window, (zone, window)
+        assert f"{said.astimezone(ZoneInfo(zone)):%H:%M}" in title, (zone, title)
+    assert (len({berlin, tokyo, chicago}), "GMT+9" in tokyo[0]) == (3, True)
+
+
+def test_printed_nothing_to_press_is_left_and_nothing_is_cut(
+    app: Flask, cast: Cast, told: Announcement, browser: "Browser"
+) -> None:
+    incident = publish("Lines are down", {})
+    client = client_on(app, A)
+    pressed = "button, .button, nav, .pager, .menu, .foot-links, .skip-link, input, select"
+    for path in ("/status", "/status/history/2026-11", f"/incidents/{incident.public_id}"):
+        with answered_page(browser, client, f"http://{A}{path}", viewport={"width": 720, "height": 1020}) as page:
+            seen = page.locator("h1").inner_text()
+            folded = page.get_by_role("heading", name="SIP trunks")
+            assert not folded.is_visible()
+            page.emulate_media(media="print")
+            assert page.locator("h1").inner_text() == seen
+            assert [each.inner_text() for each in page.locator(pressed).all() if each.is_visible()] == [], path
+            assert overflow(page) == [], path
+            assert page.evaluate(CUT) == [], path
+            # As wide as the paper, and what opens by a press is open on it.
+            assert page.evaluate("document.querySelector('main').clientWidth") == 720, path
+            assert folded.is_visible() is (path == "/status")
+            kept = page.locator(".incident, .planned, .announcement, .past-day, .timeline-entry").evaluate_all(
+                "all => all.map((each) => getComputedStyle(each).breakInside)"
+            )
+            assert set(kept) <= {"avoid"}
+            assert kept, path
 
 
 def test_the_screens_of_staff(cast: Cast, sign_in: SignIn, told: Announcement, browser: "Browser") -> None:
