@@ -97,12 +97,15 @@ def to_be_told(now: datetime, limit: int) -> Sequence[int]:
     ).all()
 
 
-def standing_among(announcement_ids: Collection[int], now: datetime) -> frozenset[int]:
-    """Those of these that are there and not over. One query."""
+def standing_among(public_ids: Collection[str], now: datetime) -> frozenset[str]:
+    """Those of these that are there and not over. One query.
+
+    By their public ids: the number of one that was taken away may be given to the next.
+    """
     return frozenset(
         db.session.scalars(
-            select(Announcement.id).where(
-                Announcement.id.in_(announcement_ids), or_(Announcement.ends_at.is_(None), Announcement.ends_at > now)
+            select(Announcement.public_id).where(
+                Announcement.public_id.in_(public_ids), or_(Announcement.ends_at.is_(None), Announcement.ends_at > now)
             )
         )
     )

@@ -104,8 +104,9 @@ def _gone(now: datetime) -> list[int]:
     ).all()
     if not rows:
         return []
-    standing = queries.standing_among({row.selector["announcement_id"] for row in rows}, now)
-    return [row.id for row in rows if row.selector["announcement_id"] not in standing]
+    about = {row.id: row.selector["facts"]["announcement"]["id"] for row in rows}
+    standing = queries.standing_among(set(about.values()), now)
+    return [broadcast_id for broadcast_id, public_id in about.items() if public_id not in standing]
 
 
 def _facts(told: Announcement, language: str) -> dict[str, Any]:
