@@ -176,8 +176,7 @@ def take_samples(batch: Sequence[tuple[int, Sample]], now: datetime) -> Taken:
         raise BadSamplesError(wrong)
     kept = {(metric_id, sample.at): sample.value for metric_id, sample in batch}
     changed = _store(kept)
-    for metric_id, moments in changed.items():
-        _gather(metric_id, moments)
+    _gather(changed)
     taken = sum(len(moments) for moments in changed.values())
     return Taken(taken, len(batch) - taken)
 
@@ -234,33 +233,51 @@ def _store(kept: Mapping[tuple[int, datetime], Decimal]) -> dict[int, list[datet
     return changed
 
 
-def _gather(metric_id: int, moments: Iterable[datetime]) -> None:
-    """Make anew the figures of every step that holds one of these moments: the finest of samples, each of the finer."""
-    begun = sorted({Step.FIVE_MINUTES.begin(at) for at in moments})
-    made = gathered(_samples_in(metric_id, begun), Step.FIVE_MINUTES)
-    _write(metric_id, Step.FIVE_MINUTES, made)
+def _gather(changed: Mapping[int, Iterable[datetime]]) -> None:
+    """Make anew the figures of every step that holds one of these moments, by metric: the finest of samples, each of
+    the finer. The statements grow with the stretches of time, and are not as many for each metric."""
+    begun = {each: sorted({Step.FIVE_MINUTES.begin(at) for at in moments}) for each, moments in changed.items()}
+    samples = _samples_in(begun)
+    _write(Step.FIVE_MINUTES, {each: gathered(found, Step.FIVE_MINUTES) for each, found in samples.items()})
     for finer, step in ((Step.FIVE_MINUTES, Step.HOUR), (Step.HOUR, Step.DAY)):
-        begun = sorted({step.begin(at) for at in begun})
-        _write(metric_id, step, coarser(_figures_in(metric_id, finer, step, begun), step))
+        begun = {each: sorted({step.begin(at) for at in moments}) for each, moments in begun.items()}
+        figures = _figures_in(begun, finer, step)
+        _write(step, {each: coarser(found, step) for each, found in figures.items()})
 
 
-def _samples_in(metric_id: int, begun: Sequence[datetime]) -> Iterator[Sample]:
-    """What is kept of the five minutes that begin at these moments."""
-    for some in _runs(begun, Step.FIVE_MINUTES):
-        within = [and_(MetricSample.at >= begin, MetricSample.at < end) for begin, end in some]
-        rows = db.session.execute(
-            select(MetricSample.at, MetricSample.value).where(MetricSample.metric_id == metric_id, or_(*within))
+def _samples_in(begun: Mapping[int, Sequence[datetime]]) -> dict[int, list[Sample]]:
+    """What is kept of the five minutes that begin at these moments, by metric."""
+    found: dict[int, list[Sample]] = {}
+    for some in _stretches(begun, Step.FIVE_MINUTES):
+        within = (
+            and_(MetricSample.metric_id == metric_id, MetricSample.at >= begin, MetricSample.at < end)
+            for metric_id, begin, end in some
         )
-        for at, value in rows:
-            yield Sample(at, value)
+        rows = db.session.execute(
+            select(MetricSample.metric_id, MetricSample.at, MetricSample.value).where(or_(*within))
+        )
+        for metric_id, at, value in rows:
+            found.setdefault(metric_id, []).append(Sample(at, value))
+    return found
 
 
-def _figures_in(metric_id: int, finer: Step, step: Step, begun: Sequence[datetime]) -> Iterator[Figure]:
-    """The finer figures of the steps that begin at these moments."""
-    for some in _runs(begun, step):
-        within = [and_(MetricFigure.at >= begin, MetricFigure.at < end) for begin, end in some]
+def _figures_in(begun: Mapping[int, Sequence[datetime]], finer: Step, step: Step) -> dict[int, list[Figure]]:
+    """The finer figures of the steps that begin at these moments, by metric."""
+    found: dict[int, list[Figure]] = {}
+    for some in _stretches(begun, step):
+        # The step stands in each of them: so the databases see that the primary key answers.
+        within = (
+            and_(
+                MetricFigure.metric_id == metric_id,
+                MetricFigure.step == finer,
+                MetricFigure.at >= begin,
+                MetricFigure.at < end,
+            )
+            for metric_id, begin, end in some
+        )
         rows = db.session.execute(
             select(
+                MetricFigure.metric_id,
                 MetricFigure.at,
                 MetricFigure.count,
                 MetricFigure.total,
@@ -268,27 +285,33 @@ def _figures_in(metric_id: int, finer: Step, step: Step, begun: Sequence[datetim
                 MetricFigure.most,
                 MetricFigure.last,
                 MetricFigure.last_at,
-            ).where(MetricFigure.metric_id == metric_id, MetricFigure.step == finer, or_(*within))
+            ).where(or_(*within))
         )
-        for row in rows:
-            yield Figure(*row)
+        for metric_id, *rest in rows:
+            found.setdefault(metric_id, []).append(Figure(*rest))
+    return found
 
 
-def _runs(begun: Sequence[datetime], step: Step) -> Iterator[list[tuple[datetime, datetime]]]:
-    """Steps as stretches of time, neighbours as one, so many at once."""
+def _stretches(
+    begun: Mapping[int, Sequence[datetime]], step: Step
+) -> Iterator[Sequence[tuple[int, datetime, datetime]]]:
+    """Steps of metrics as stretches of time, neighbours as one, so many at once."""
     length = timedelta(seconds=step.seconds)
-    found: list[tuple[datetime, datetime]] = []
-    for at in begun:
-        if found and found[-1][1] == at:
-            found[-1] = found[-1][0], at + length
-        else:
-            found.append((at, at + length))
+    found: list[tuple[int, datetime, datetime]] = []
+    for metric_id, moments in begun.items():
+        for at in moments:
+            if found and found[-1][0] == metric_id and found[-1][2] == at:
+                found[-1] = metric_id, found[-1][1], at + length
+            else:
+                found.append((metric_id, at, at + length))
     for start in range(0, len(found), RUNS_AT_ONCE):
         yield found[start : start + RUNS_AT_ONCE]
 
 
-def _write(metric_id: int, step: Step, figures: Iterable[Figure]) -> None:
-    rows = [{"metric_id": metric_id, "step": step, **vars(each)} for each in figures]
+def _write(step: Step, figures: Mapping[int, Iterable[Figure]]) -> None:
+    rows = [
+        {"metric_id": metric_id, "step": step, **vars(each)} for metric_id, made in figures.items() for each in made
+    ]
     if not rows:
         return
     insert = _upsert(MetricFigure)

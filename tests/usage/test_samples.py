@@ -125,6 +125,22 @@ def test_a_batch_costs_the_same_statements_whatever_there_is(metric: Metric) -> 
     assert cost(2000) == first
 
 
+def test_a_batch_of_many_metrics_costs_no_statements_for_each(metric: Metric) -> None:
+    """A machine sends all it measures in one request; no other writer waits for thousands of statements."""
+    ids = [metric.id, *(add_metric(Wanted(f"m{each}", "M"), by=SYSTEM, now=NOW).id for each in range(150))]
+
+    def cost(some: list[int]) -> int:
+        with counted_queries() as statements:
+            taken = take_samples([(each, Sample(NOW, Decimal(len(some)))) for each in some], NOW)
+        assert taken == Taken(len(some), 0)
+        return len(statements)
+
+    db.session.commit()
+    cost(ids[:2])
+    assert cost(ids) == cost(ids[:1])
+    assert [[figure.last for figure in series(each, Step.DAY, LONG_AGO, SOON)] for each in ids[:2]] == [[1], [151]]
+
+
 class TestForgetting:
     def _forget(self, metric: Metric) -> None:
         for name in (SAMPLES, FIVE_MINUTES, HOURS, DAYS):
