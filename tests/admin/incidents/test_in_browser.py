@@ -56,7 +56,7 @@ def test_a_template_becomes_a_draft_that_the_clock_publishes(
         page.get_by_role("heading", name="A cut fibre near Leeds").wait_for()
         page.get_by_text("Other words for some").click()
         page.get_by_label("Company", exact=True).fill("Birch Logistics")
-        page.get_by_label("What they read").fill("Your circuit LINE-9 is cut near {{place}}.")
+        page.get_by_label("What they read", exact=True).fill("Your circuit LINE-9 is cut near {{place}}.")
         page.locator("#preview").get_by_text("Your circuit LINE-9 is cut near Leeds.").wait_for()
         assert is_well(page)
         page.get_by_role("button", name="Save as a draft").click()
