@@ -287,8 +287,8 @@ def _figures_in(begun: Mapping[int, Sequence[datetime]], finer: Step, step: Step
                 MetricFigure.last_at,
             ).where(or_(*within))
         )
-        for metric_id, *rest in rows:
-            found.setdefault(metric_id, []).append(Figure(*rest))
+        for metric_id, at, count, total, least, most, last, last_at in rows:
+            found.setdefault(metric_id, []).append(Figure(at, count, total, least, most, last, last_at))
     return found
 
 
