@@ -10,6 +10,7 @@ from portal.audit.rules import SYSTEM
 from portal.extensions import db
 from portal.notifications import actions, leases, marks
 from portal.notifications.channels.alarms import tell_of_stopped
+from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.models import (
     IS_PENDING,
     RAW,
@@ -89,7 +90,11 @@ def finish(now: datetime, broadcast_ids: Collection[int] | None = None) -> list[
 
 
 def expire(now: datetime) -> None:
-    """Close what is no longer worth sending: expired if it was never tried, failed if every try was put off."""
+    """Close what is no longer worth sending: expired if it was never tried, failed if every try was put off.
+
+    A machine is told of old news too: what waits for one is closed when its channel is given up, and no earlier.
+    """
+    is_late = IS_PENDING & (Delivery.channel != ChannelKind.WEBHOOK.value)
     overdue = db.session.scalars(
         select(Broadcast)
         .where(
@@ -97,7 +102,7 @@ def expire(now: datetime) -> None:
             Broadcast.expires_at <= now,
             or_(
                 Broadcast.expanded_at.is_(None),
-                exists().where(Delivery.broadcast_id == Broadcast.id, IS_PENDING),
+                exists().where(Delivery.broadcast_id == Broadcast.id, is_late),
             ),
         )
         # Somebody else steers what is locked, and may wait for what is locked next.
@@ -112,7 +117,7 @@ def expire(now: datetime) -> None:
         ):
             db.session.execute(
                 update(Delivery)
-                .where(Delivery.broadcast_id == broadcast.id, waits, tried)
+                .where(Delivery.broadcast_id == broadcast.id, is_late, waits, tried)
                 .values(state=state, finished_at=now),
                 execution_options=RAW,
             )

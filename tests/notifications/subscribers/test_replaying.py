@@ -9,6 +9,7 @@ from portal import events
 from portal.audit.models import AuditEntry
 from portal.errors import NotFound, RuleViolation
 from portal.extensions import db
+from portal.notifications import endings
 from portal.notifications.channels.replaying import replay, tries_of
 from portal.notifications.channels.rules import ChannelKind, signature_header
 from portal.notifications.models import Broadcast, ContactChannel, Delivery
@@ -57,6 +58,19 @@ def test_the_same_message_goes_out_newly_signed(lane: Lane, domain_id: int) -> N
     entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "delivery.replay")).one()
     assert entry.before is not None
     assert (entry.before["state"], entry.before["code"]) == ("sent", 200)
+
+
+def test_old_news_goes_out_though_the_clock_closes_what_is_too_late_for_people(lane: Lane, domain_id: int) -> None:
+    signed_up(lane, domain_id)
+    publish(lane.now())
+    assert lane.send() == 1
+    lane.later(timedelta(days=5))
+    again(lane)
+    endings.expire(lane.now())
+    endings.finish(lane.now())
+    events.commit()
+    assert lane.send() == 1
+    assert message()[1].state is DeliveryState.SENT
 
 
 def test_one_that_was_given_up_is_reactivated_first_and_then_told_what_failed(lane: Lane, domain_id: int) -> None:
