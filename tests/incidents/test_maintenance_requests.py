@@ -128,7 +128,7 @@ def test_nothing_is_asked_of_what_has_begun(cast: Cast, world: World) -> None:
 
 
 def test_accepted_it_moves_the_window_in_the_same_step(cast: Cast, world: World) -> None:
-    made = plan(cast, {world.trunk.id})
+    made = plan(cast, {world.trunk.id}, translations={"de": {"title": "Neue Karte"}})
     asked = ask(cast, made)
     db.session.commit()
     given: dict[str, Any] = {
@@ -154,6 +154,10 @@ def test_accepted_it_moves_the_window_in_the_same_step(cast: Cast, world: World)
     (recipient,) = slots.ANSWER.recipients(mail.selector, None, 10, NOW)[0]
     assert (recipient.person_id, recipient.company_ids) == (cast.alice.id, (cast.a.id,))
     assert recipient.values == {"title": "Exchange upgrade", "answer": "Gladly."}
+    cast.alice.language = "de"
+    (recipient,) = slots.ANSWER.recipients(mail.selector, None, 10, NOW)[0]
+    assert recipient.values["title"] == "Neue Karte"
+    assert mail.title == "Exchange upgrade"
     cast.alice.deactivated_at = NOW
     db.session.flush()
     assert slots.ANSWER.recipients(mail.selector, None, 10, NOW) == ([], None)

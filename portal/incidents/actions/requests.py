@@ -266,6 +266,7 @@ def _mail_answer(request: SlotRequest, *, is_moved: bool, by: Actor, now: dateti
             "person_id": request.person_id,
             "company_id": request.company_id,
             "title": maintenance.title,
+            "titles": maintenance.titles,
             "answer": request.answer,
         },
         content=render_wordings(

@@ -10,6 +10,8 @@ from sqlalchemy import select
 from portal.accounts.models import Company, Membership, Person
 from portal.domains.queries import companies_with_status_open
 from portal.extensions import db
+from portal.incidents.rules.languages import told_in
+from portal.language import known
 from portal.notifications.kinds import ACCOUNT_TOPIC, Cursor, Kind, Recipient, register
 
 
@@ -31,7 +33,9 @@ def _recipients(
     ).one_or_none()
     if person is None:
         return [], None
-    values = {"title": selector["title"], "answer": selector["answer"]}
+    # What was queued before titles were told in other languages has none.
+    title = told_in(known(person.language), selector["title"], selector.get("titles", {}))
+    values = {"title": title, "answer": selector["answer"]}
     return [Recipient(person.id, (company_id,), person.email, person.name, person.language, values)], None
 
 
