@@ -10,6 +10,7 @@ missing=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
 has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 has_font() { has fc-list && fc-list 2>/dev/null | grep -q .; }
 
 case "${1:?}" in
@@ -35,11 +36,12 @@ test)
     has chromium || missing+=(chromium)
     has_font || missing+=(fontconfig fonts-dejavu-core)
     has_postgres || missing+=(postgresql)
+    has_nginx || missing+=(nginx-light)
     ;;
 bench)
     has_postgres || missing+=(postgresql)
     { has smtp-sink || [ -x /usr/sbin/smtp-sink ]; } || missing+=(postfix)
-    { has nginx || [ -x /usr/sbin/nginx ]; } || missing+=(nginx-light)
+    has_nginx || missing+=(nginx-light)
     has wrk || missing+=(wrk)
     ;;
 esac
