@@ -44,9 +44,10 @@ def frame() -> Response:
     """What stands in the frame, in the language of the portal domain or of `?lang=`; `?theme=` and `?well=show`."""
     domain, now = access.portal(), clock.utcnow()
     wanted, theme = request.args.get(COOKIE), request.args.get("theme")
-    found = overall(SIGNED_OUT, now)
     says_well = request.args.get("well") == "show"
     with written_for_everybody(wanted if wanted in LANGUAGES else domain.language, domain.time_zone):
+        # Titles are read in the language they are shown in.
+        found = overall(SIGNED_OUT, now)
         html = render_bare(
             "public/embed/frame.html",
             domain=domain,
