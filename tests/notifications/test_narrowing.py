@@ -154,11 +154,6 @@ def test_what_is_claimed_after_all_is_closed_with_the_claim(outbox: Outbox) -> N
 # --- at the same moment ---------------------------------------------------------------------------------------------
 
 
-def only_on_postgres() -> None:
-    if db.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer at a time, who waits for nobody")
-
-
 def in_thread(outbox: Outbox, what: Any, found: list[Any]) -> threading.Thread:
     def work() -> None:
         with outbox.app.app_context():
@@ -180,8 +175,8 @@ def claim(outbox: Outbox) -> int:
     return len(made.deliveries) if made is not None else 0
 
 
+@pytest.mark.postgres
 def test_a_claim_does_not_wait_for_who_narrows(outbox: Outbox) -> None:
-    only_on_postgres()
     broadcast_id = outbox.queue("incident:1", [*some(3), *some(4, priority=OTHERS)])
     outbox.send(seconds=0)
     found: list[Any] = []
@@ -194,8 +189,8 @@ def test_a_claim_does_not_wait_for_who_narrows(outbox: Outbox) -> None:
     assert outbox.states() == {"pending": 3, "cancelled": 4}
 
 
+@pytest.mark.postgres
 def test_who_narrows_waits_for_a_claim_and_neither_for_ever(outbox: Outbox) -> None:
-    only_on_postgres()
     broadcast_id = outbox.queue("incident:1", [*some(3), *some(4, priority=OTHERS)])
     outbox.send(seconds=0)
     assert claim(outbox) == 7
@@ -211,9 +206,9 @@ def test_who_narrows_waits_for_a_claim_and_neither_for_ever(outbox: Outbox) -> N
     assert outbox.states() == {"pending": 3, "cancelled": 4}
 
 
+@pytest.mark.postgres
 def test_several_that_steer_and_claim_at_once_end(outbox: Outbox) -> None:
     """Two broadcasts about one thing are called off together while both are claimed, cancelled, and closed as old."""
-    only_on_postgres()
     ids = [outbox.queue(f"incident:{each}", [*some(20), *some(20, priority=OTHERS)]) for each in range(2)]
     outbox.send(seconds=0)
     for _round in range(5):

@@ -21,6 +21,9 @@ NEEDS_DATABASE = {"settings", "database_url", "product"}
 SLOW = ("processes", "browser")
 """Markers of tests that take seconds each."""
 
+ROWS_LOCKED = "postgres"
+"""The marker of one about waiting for rows: SQLite has one writer at a time, who waits for nobody."""
+
 LONGEST = "minutes"
 """The marker of one that takes minutes: whoever begins it last, all others wait for."""
 
@@ -29,9 +32,10 @@ LONGEST = "minutes"
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the slowest files first; with --database-url, run only what depends on it: the rest has had its run."""
     _slowest_first(items)
-    if not config.getoption("--database-url"):
-        return
-    chosen = {item for item in items if _depends_on_engine(item)}
+    if config.getoption("--database-url"):
+        chosen = {item for item in items if _depends_on_engine(item)}
+    else:
+        chosen = {item for item in items if item.get_closest_marker(ROWS_LOCKED) is None}
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = [item for item in items if item in chosen]
 
