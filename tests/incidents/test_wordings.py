@@ -184,10 +184,11 @@ def leaks(client: FlaskClient, paths: list[str], headers: dict[str, str] | None 
 
 def doors(app: Flask, told: Incident, world: World) -> list[str]:
     """Every address one can read without being staff, with the ids there are."""
+    update = db.session.scalars(select(IncidentUpdate.public_id).where(IncidentUpdate.incident_id == told.id)).first()
     ids: dict[str, Any] = {
         "incident_id": told.public_id,
         "public_id": told.public_id,
-        "update_id": 1,
+        "update_id": update,
         "component_id": world.trunk.id,
         "service_id": world.telephony.id,
         "holding_id": world.holding_a.id,
