@@ -256,7 +256,8 @@ def test_the_page_of_a_shared_mailbox_mails_a_link_where_its_header_leaves_at_on
         answer = client.post(f"{path}/lists", data=form | {"topic": topic})
         assert (answer.status_code, answer.location) == (303, f"{path}?asked=1"), topic
     assert "on its way" in client.get(f"{path}?asked=1").get_data(as_text=True)
-    assert [each.topics for each in rows()] == [["incidents", "maintenance"]]
+    # Kinds of mail that other tests make known may stand in another order.
+    assert [sorted(each.topics) for each in rows()] == [["incidents", "maintenance"]]
     # The three asked for the same letter within a minute; the next one is refused as any other.
     assert letters() == 1
     refused = client.post(f"{path}/lists", data=form)
