@@ -196,6 +196,11 @@ def wording_of(facts: Facts, words: Words, language: str, domain_id: int | None)
         return _wording(facts, words, "", language, ""), _said(facts, words, "").html
 
 
+def words_of(facts: Facts, words: Words) -> Words:
+    """These words with all in them that every reader shares, nothing kept back, in the language that is spoken."""
+    return _said(facts, words, "")
+
+
 def _said(facts: Facts, words: Words, variant: str) -> Words:
     """The words with all in them that every reader of this variant shares."""
     incident = facts.incident if INCIDENT not in variant else None

@@ -1,4 +1,4 @@
-"""The mail of an act as one reader gets it, before anything is written."""
+"""The mail of an act as one reader gets it, in each language, before anything is written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,19 @@ from datetime import datetime
 from flask import current_app
 from flask_babel import force_locale
 
-from portal import plaintext
 from portal.config import Settings
-from portal.filters import look, markdown
+from portal.domains.queries import wordings_by_domain
+from portal.filters import worded
+from portal.language import IN_ENGLISH
 from portal.notifications.actions import values_of
 from portal.notifications.kinds import Recipient
-from portal.notifications.queries import homes_of
+from portal.notifications.queries import Home, homes_of
 from portal.notifications.templates.placeholders import filled, on_one_line
 from portal.notifications.templates.queries import own_words
-from portal.notifications.templates.rules import told
-from portal.services.letters import Facts, what_changed
+from portal.services.letters import Facts, words_of
 from portal.services.mails.filling import written
 from portal.services.queries.hearing import TOPIC, Audience
 from portal.services.rules import ServiceStatus, UpdateKind
-
-LANGUAGE = "en"
-"""The language of staff's screens, and of the wording that is shown."""
 
 NO_WAY_OUT = "/u/…"
 """Stands for a reader's own way off the list, which is theirs alone to follow."""
@@ -31,12 +28,21 @@ KINDS = {ServiceStatus.SCHEDULED: UpdateKind.ANNOUNCED}
 
 
 @dataclass(frozen=True)
-class Letter:
-    """What stands in the mail: its subject and its text, read by somebody of `company`."""
+class Wording:
+    """What stands in the mail in one language. `spoken` is what staff call that language."""
 
-    company: str
+    language: str
+    spoken: str
     subject: str
     text: str
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The mail somebody of `company` reads, in every language: that of staff's screens first."""
+
+    company: str
+    wordings: Sequence[Wording]
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,11 @@ class Said:
 def letter_of(said: Said, audience: Audience, zone: str) -> Letter | None:
     """The mail as the first company that is told reads it, its times in this zone; None where nobody is told.
 
-    In staff's own words, if they wrote any. Two queries.
+    In the words of that company's home portal, where it has some of its own. Three queries.
     """
     if not audience.people:
         return None
-    company, reader = audience.named_companies[0], audience.named_people[0]
+    company = audience.named_companies[0]
     facts = Facts(
         kind=said.kind or KINDS.get(said.status, UpdateKind.STATED),
         status=said.status,
@@ -70,27 +76,28 @@ def letter_of(said: Said, audience: Audience, zone: str) -> Letter | None:
         starts_at=said.starts_at,
         ends_at=said.ends_at,
     )
-    notes = markdown(said.notes) if said.notes.strip() else ""
-    times = {"start_time": said.starts_at, "end_time": said.ends_at}
-    with force_locale(LANGUAGE):
-        words = told(
-            own_words(facts.template).words(LANGUAGE, None),
-            {
-                "status": str(look("service", facts.mailed_as.value).label),
-                "what_changed": what_changed(facts),
-                "notes": plaintext.from_html(notes) if notes else "",
-                "ticket_number": said.ticket,
-                "lasted": "",
-            },
-            rich={"notes": str(notes)},
-            links={"incident_url": ""},
-            empty={name for name, moment in times.items() if moment is None},
-        )
-    recipient = Recipient(None, (company.company_id,), reader.email, reader.name, LANGUAGE, {})
+    home = homes_of([company.company_id]).get(company.company_id)
+    domain_id = home.domain_id if home else None
+    own, states = own_words(facts.template), wordings_by_domain().get(domain_id or 0, {})
+    wordings = []
+    for language, spoken in IN_ENGLISH.items():
+        with force_locale(language), worded(states):
+            words = words_of(facts, own.words(language, domain_id))
+            values = _values(said, audience, home, language, zone)
+        subject = on_one_line(filled(words.subject, values))
+        wordings.append(Wording(language, spoken, subject, filled(words.text, values)))
+    return Letter(company.name, wordings)
+
+
+def _values(said: Said, audience: Audience, home: Home | None, language: str, zone: str) -> dict[str, str]:
+    """What is the reader's own in the mail."""
+    company, reader = audience.named_companies[0], audience.named_people[0]
+    recipient = Recipient(None, (company.company_id,), reader.email, reader.name, language, {})
     settings: Settings = current_app.config["SETTINGS"]
-    values = values_of(recipient, TOPIC, homes_of([company.company_id]).get(company.company_id), settings)
+    values = values_of(recipient, TOPIC, home, settings)
     values["unsubscribe_url"] = values["portal_url"] + NO_WAY_OUT
-    values |= {name: written(moment, LANGUAGE, zone) for name, moment in times.items() if moment is not None}
+    moments = {"start_time": said.starts_at, "end_time": said.ends_at}
+    values |= {name: written(moment, language, zone) for name, moment in moments.items() if moment is not None}
     values |= {"service_name": ", ".join(said.services[:3]), "services": "\n".join(said.services)}
     values["company_name"] = company.name
-    return Letter(company.name, on_one_line(filled(words.subject, values)), filled(words.text, values))
+    return values

@@ -239,6 +239,26 @@ def test_the_preview_says_what_is_seen_who_is_told_and_what_to_think_of(
     assert db.session.scalar(select(func.count()).select_from(ServiceUpdate)) == 0
 
 
+def test_the_mail_is_read_in_each_language_in_the_words_of_the_readers_portal(
+    world: World, cast: Cast, sign_in: SignIn
+) -> None:
+    cast.domain_a.wordings = {
+        "en": {"service.system_is_down": "Out of order"},
+        "de": {"service.system_is_down": "Kaputt"},
+    }
+    db.session.commit()
+    client = sign_in(cast.ada)
+    found = soup(client.post(f"{SET}/preview", data=opened(client, world), headers={"HX-Request": "true"}))
+    texts = {each["lang"]: each.get_text() for each in found.select(".letter-plain")}
+    assert list(texts) == ["en", "de"]
+    assert "Out of order" in texts["en"]
+    assert "Kaputt" in texts["de"]
+    assert len(found.select(".seen-mail")) == 2
+    assert "No calls get through" in texts["en"]
+    assert "No calls get through" in texts["de"]
+    assert "in German" in found.select_one("#told-mail-de summary").get_text()  # type: ignore[union-attr]
+
+
 def test_a_recovery_kept_quiet_is_warned_of_where_the_outage_was_mailed(
     world: World, cast: Cast, sign_in: SignIn
 ) -> None:
