@@ -17,6 +17,7 @@ from typing import NamedTuple
 KEY_LENGTH = 60
 NAME_LENGTH = 100
 UNIT_LENGTH = 20
+TRUNK_LENGTH = 100
 DECIMALS_AT_MOST = 6
 
 BATCH_AT_MOST = 10_000
@@ -57,6 +58,49 @@ class Step(StrEnum):
         """When the step that holds this moment began. Steps are counted in UTC."""
         seconds = math.floor(at.timestamp()) // self.seconds * self.seconds
         return datetime.fromtimestamp(seconds, UTC)
+
+
+class Measure(StrEnum):
+    """What a figure of a company says. Each has one definition, by which it is read, shown and watched."""
+
+    BALANCE = "balance"
+    CREDIT = "credit"
+    CPS = "cps"
+    CHANNELS = "channels"
+    ASR = "asr"
+    NER = "ner"
+    ACD = "acd"
+    PDD = "pdd"
+    CUSTOM = "custom"
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether it is a figure of a stretch of time; the others are of an instant."""
+        return self in {Measure.CPS, Measure.ASR, Measure.NER, Measure.ACD, Measure.PDD}
+
+    @property
+    def is_of_calls(self) -> bool:
+        """Whether call records tell it. Calls a second and channels come from samples where those are given."""
+        return self in {Measure.CPS, Measure.CHANNELS, Measure.ASR, Measure.NER, Measure.ACD, Measure.PDD}
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether a metric may deliver it.
+
+        A ratio or a mean never comes as samples, or it would be an average of averages; available credit is counted
+        from the balance.
+        """
+        return self in {Measure.BALANCE, Measure.CPS, Measure.CHANNELS, Measure.CUSTOM}
+
+    @property
+    def decimals(self) -> int:
+        """Digits read behind the point. A metric says itself how many its money, or what is its own, has."""
+        return {"balance": 2, "credit": 2, "asr": 2, "ner": 2, "acd": 1}.get(self.value, 0)
+
+    @property
+    def unit(self) -> str:
+        """What stands behind the amount; a metric names the one of its money, or of what is its own."""
+        return {"asr": "%", "ner": "%", "acd": "s", "pdd": "ms"}.get(self.value, "")
 
 
 class Sample(NamedTuple):
@@ -223,6 +267,7 @@ class Chart:
     """A chart, drawn: `lines` are paths of what was measured without a gap, `bands` of least to most around them.
 
     `points` are the figures it was drawn of, in the order of time. Nothing is drawn where nothing was measured.
+    `levels` are amounts a line is drawn at, whatever was measured, in the order they were asked for.
     """
 
     span: Span
@@ -233,6 +278,7 @@ class Chart:
     bands: tuple[str, ...]
     ticks: tuple[Tick, ...]
     marks: tuple[Mark, ...]
+    levels: tuple[Tick, ...] = ()
 
     @property
     def whole(self) -> Figure | None:
@@ -240,22 +286,34 @@ class Chart:
         return joined(self.begins, self.points) if self.points else None
 
 
-def chart(figures: Iterable[Figure], span: Span, now: datetime, zone: tzinfo, interval: int) -> Chart:
+def chart(
+    figures: Iterable[Figure],
+    span: Span,
+    now: datetime,
+    zone: tzinfo,
+    interval: int,
+    *,
+    levels: Sequence[Decimal] = (),
+) -> Chart:
     """Draw figures of the span's step. `interval` is after how many seconds the next sample is due.
 
+    There is room for `levels`, amounts such as a threshold, even where nothing that was measured comes near them.
     Two neighbours are joined only while nothing is missing between them; a figure without neighbours is a dot.
     """
     begins = span.begins(now)
     ends = begins + span.length
     points = tuple(_points((each for each in figures if begins <= each.at < ends), span.point_seconds))
-    bottom, top, ticks = _scale(points)
+    bottom, top, ticks = _scale(points, levels)
 
     def x(at: datetime) -> str:
         middle = (at - begins).total_seconds() + span.point_seconds / 2
         return f"{WIDTH * middle / span.length.total_seconds():.0f}"
 
+    def height(value: Decimal) -> float:
+        return HEIGHT * (1 - float((value - bottom) / (top - bottom)))
+
     def y(value: Decimal) -> str:
-        return f"{HEIGHT * (1 - float((value - bottom) / (top - bottom))):.1f}".removesuffix(".0")
+        return f"{height(value):.1f}".removesuffix(".0")
 
     pieces = _pieces(points, span.point_seconds, interval)
     lines = ["M" + "L".join(f"{x(each.at)} {y(each.mean)}" for each in piece) for piece in pieces]
@@ -273,6 +331,7 @@ def chart(figures: Iterable[Figure], span: Span, now: datetime, zone: tzinfo, in
         tuple(f"{band}Z" for band in bands),
         tuple(ticks),
         tuple(Mark(100 * ((at - begins) / span.length), at) for at in _marks(span, begins, ends, zone)),
+        tuple(Tick(round(height(each), 2), each) for each in levels),
     )
 
 
@@ -303,15 +362,15 @@ def _pieces(points: Sequence[Figure], seconds: int, interval: int) -> list[list[
     return pieces
 
 
-def _scale(points: Sequence[Figure]) -> tuple[Decimal, Decimal, list[Tick]]:
+def _scale(points: Sequence[Figure], levels: Sequence[Decimal] = ()) -> tuple[Decimal, Decimal, list[Tick]]:
     """From where to where the axis of amounts goes, and what stands at it: three to six round amounts.
 
     It begins at nothing unless all amounts are far from it, so that a small change does not look like a large one.
     Exact: floats have no room between large amounts that differ by little.
     """
-    if not points:
+    if not points and not levels:
         return Decimal(), Decimal(1), []
-    least, most = min(each.least for each in points), max(each.most for each in points)
+    least, most = min([each.least for each in points] + [*levels]), max([each.most for each in points] + [*levels])
     if least > 0 and least < most * SHARE_FROM_NOTHING:
         least = Decimal()
     if most < 0 and most > least * SHARE_FROM_NOTHING:

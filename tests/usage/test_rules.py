@@ -237,6 +237,19 @@ class TestCharts:
         assert (shown[0], shown[-1]) == (Decimal(values[0]), Decimal(values[-1]))
         assert set(map(Decimal, values)) <= set(shown)
 
+    def test_there_is_room_for_levels_far_from_what_was_measured(self) -> None:
+        at = Span.DAY.begins(NOW)
+        few = [Figure(at, 1, Decimal(3), Decimal(3), Decimal(3), Decimal(3), at)]
+        drawn = chart(few, Span.DAY, NOW, UTC, 60, levels=[Decimal(40), Decimal(31)])
+        assert [level.value for level in drawn.levels] == [40, 31]
+        assert [tick.value for tick in drawn.ticks] == [0, 10, 20, 30, 40]
+        assert [level.share for level in drawn.levels] == [0, 22.5]
+        nothing = chart([], Span.DAY, NOW, UTC, 60, levels=[Decimal(40), Decimal(0)])
+        assert [level.share for level in nothing.levels] == [0, 100]
+        below = chart(few, Span.DAY, NOW, UTC, 60, levels=[Decimal(-20)])
+        assert below.levels[0].share == 100
+        assert chart(few, Span.DAY, NOW, UTC, 60).levels == ()
+
     def test_marks_stand_at_the_readers_midnight_when_the_clocks_change(self) -> None:
         """Berlin left summer time on 25 October 2026: that day had 25 hours."""
         zone = ZoneInfo("Europe/Berlin")
