@@ -54,6 +54,7 @@ class Settings:
     files_url: str = field(default="", repr=False)
     file_megabytes: int = 10
     company_files_megabytes: int = 1000
+    calls_delay: int = 60
 
     @property
     def staff_host(self) -> str:
@@ -104,6 +105,7 @@ class Settings:
             files_url=_files_url(environ.get("PORTAL_FILES_URL") or (instance / "files").as_uri()),
             file_megabytes=int(_number(environ, "PORTAL_FILE_MEGABYTES", 10, least=1, most=FILE_MEGABYTES_AT_MOST)),
             company_files_megabytes=int(_number(environ, "PORTAL_COMPANY_FILES_MEGABYTES", 1000, least=1)),
+            calls_delay=int(_number(environ, "PORTAL_CALLS_DELAY", 60, least=0, most=3600)),
             outside_allow=_networks(environ.get("PORTAL_OUTSIDE_ALLOW") or ""),
             outside_ports=frozenset({80, 443}) | _ports(environ.get("PORTAL_OUTSIDE_PORTS") or ""),
             sms_url=_sms_url(environ.get("PORTAL_SMS_URL") or ""),

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from portal.accounts.rules import Role
+from portal.accounts.rules import TAG_LENGTH, Role
 from portal.accounts.rules.links import Letter, Purpose
 from portal.accounts.rules.tokens import Scope
 from portal.database import Base, Versioned
@@ -30,6 +30,20 @@ class Company(Versioned, Base):
     archived_at: Mapped[datetime | None]
 
     memberships: Mapped[list["Membership"]] = relationship(back_populates="company", lazy="raise_on_sql")
+
+
+class CompanyTag(Base):
+    """A word that companies of a kind share, so that what is meant for all of them names it once.
+
+    `tag_key` is the compared form; `tag` is as it was written for this company.
+    """
+
+    __tablename__ = "company_tag"
+    __table_args__ = (Index("ix_company_tag_tag_key", "tag_key"),)
+
+    company_id: Mapped[int] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"), primary_key=True)
+    tag_key: Mapped[str] = mapped_column(String(TAG_LENGTH), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(TAG_LENGTH))
 
 
 class Person(Versioned, Base):

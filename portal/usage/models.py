@@ -2,15 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
-from sqlalchemy import BigInteger, Dialect, ForeignKey, Index, String
+from sqlalchemy import BigInteger, Dialect, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from portal.accounts.models import Company
 from portal.catalogue.models import Service
 from portal.database import Base, Versioned
-from portal.usage.rules import KEY_LENGTH, NAME_LENGTH, UNIT_LENGTH, Step
+from portal.usage.rules import KEY_LENGTH, NAME_LENGTH, TRUNK_LENGTH, UNIT_LENGTH, Measure, Step
 
 MILLION = 1_000_000
 
@@ -41,15 +42,29 @@ class Total(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
+def _one_a_measure(name: str, place: str, *columns: str) -> Index:
+    """Of one measure at one place there is one live metric; of those that are somebody's own, as many as they like."""
+    which = text(f"{place} AND archived_at IS NULL AND measure <> 'custom'")
+    return Index(name, *columns, unique=True, sqlite_where=which, postgresql_where=which)
+
+
 class Metric(Versioned, Base):
     """Something that is measured again and again, for everybody (no company) or about one company.
 
     A sample is due every `interval` seconds. `decimals` is how many digits people read behind the point. `whole_from`
     is where what is kept sample by sample begins, as far as something was forgotten.
+
+    What is about a company says by `measure` which figure it delivers, of all the company has or of one service or
+    `trunk` of it: each but what is its own by one metric at a time. `debit_limit` is how far a balance may fall below
+    nothing; None says the same as nothing does.
     """
 
     __tablename__ = "metric"
     __table_args__ = (
+        _one_a_measure("uq_metric_measure_of_company", "service_id IS NULL", "company_id", "trunk", "measure"),
+        _one_a_measure(
+            "uq_metric_measure_of_service", "service_id IS NOT NULL", "company_id", "service_id", "trunk", "measure"
+        ),
         Index("ix_metric_company_id", "company_id"),
         Index("ix_metric_service_id", "service_id"),
         Index("ix_metric_position_id", "position", "id"),
@@ -64,6 +79,9 @@ class Metric(Versioned, Base):
     position: Mapped[int] = mapped_column(default=0)
     company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
     service_id: Mapped[int | None] = mapped_column(ForeignKey("service.id", ondelete="SET NULL"))
+    measure: Mapped[Measure | None]
+    trunk: Mapped[str] = mapped_column(String(TRUNK_LENGTH), default="", server_default="")
+    debit_limit: Mapped[Decimal | None] = mapped_column(Amount())
     whole_from: Mapped[datetime | None]
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
@@ -111,3 +129,52 @@ class MetricFigure(Base):
     most: Mapped[Decimal] = mapped_column(Amount())
     last: Mapped[Decimal] = mapped_column(Amount())
     last_at: Mapped[datetime]
+
+
+class SourceKind(StrEnum):
+    """What delivers figures of a company."""
+
+    CALLS = "calls"
+    METRIC = "metric"
+
+
+_OF_METRIC = text("metric_id IS NOT NULL")
+_OF_NONE = text("metric_id IS NULL")
+_UNREAD = text("unread_since IS NOT NULL")
+
+
+class MeasuredSource(Base):
+    """What delivers figures of a company, and whether what it delivered was looked at since.
+
+    Every ingest marks its row within its own transaction: `last_at` is the latest moment it told of, `last_value` the
+    sample of that moment (None for calls), and `unread_since` when the first came that nobody has looked at yet.
+    """
+
+    __tablename__ = "measured_source"
+    __table_args__ = (
+        Index(
+            "uq_measured_source_metric_id",
+            "metric_id",
+            unique=True,
+            sqlite_where=_OF_METRIC,
+            postgresql_where=_OF_METRIC,
+        ),
+        Index(
+            "uq_measured_source_kind",
+            "company_id",
+            "kind",
+            unique=True,
+            sqlite_where=_OF_NONE,
+            postgresql_where=_OF_NONE,
+        ),
+        Index("ix_measured_source_company_id", "company_id"),
+        Index("ix_measured_source_unread", "unread_since", "id", sqlite_where=_UNREAD, postgresql_where=_UNREAD),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    company_id: Mapped[int] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
+    kind: Mapped[SourceKind]
+    metric_id: Mapped[int | None] = mapped_column(ForeignKey("metric.id", ondelete="CASCADE"))
+    last_at: Mapped[datetime]
+    last_value: Mapped[Decimal | None] = mapped_column(Amount())
+    unread_since: Mapped[datetime | None]

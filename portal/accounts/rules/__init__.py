@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -113,6 +114,29 @@ def is_email(text: str) -> bool:
 def one_line(text: str) -> str:
     """Text as a name holds it: composed (NFC), without control characters, every run of spaces one space."""
     return " ".join(_printable(text).split())
+
+
+TAG_LENGTH = 40
+TAGS_AT_MOST = 20
+"""Tags of one company."""
+
+
+def tags_of(words: Iterable[str]) -> dict[str, str]:
+    """Tags as they are compared, each with how it is written, in their order. ValueError with a sentence.
+
+    Of two that are compared as one the first stands. A comma parts tags wherever they are typed, so none holds one.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        for tag in map(one_line, word.split(",")):
+            if not tag:
+                continue
+            if len(tag) > TAG_LENGTH or len(text_key(tag)) > TAG_LENGTH:
+                raise ValueError(f"A tag has at most {TAG_LENGTH} characters.")
+            found.setdefault(text_key(tag), tag)
+    if len(found) > TAGS_AT_MOST:
+        raise ValueError(f"A company has at most {TAGS_AT_MOST} tags.")
+    return dict(sorted(found.items()))
 
 
 def paragraphs(text: str) -> str:
