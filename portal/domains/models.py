@@ -22,7 +22,8 @@ class PortalDomain(Versioned, Base):
 
     Of its public page: `is_indexed`, whether search engines may list it; `says_maintenance`, whether the Statuspage API
     calls a page with nothing but planned work `maintenance` rather than `none`; `shows_global_services`, whether it
-    says how the services are that every company has.
+    says how the services are that every company has; `rooms_sign_up`, whether a room of Slack or Teams may be signed up
+    there by whoever has its address.
     """
 
     __tablename__ = "portal_domain"
@@ -45,6 +46,7 @@ class PortalDomain(Versioned, Base):
     is_indexed: Mapped[bool] = mapped_column(default=True, server_default=true())
     says_maintenance: Mapped[bool] = mapped_column(default=True, server_default=true())
     shows_global_services: Mapped[bool] = mapped_column(default=False, server_default=false())
+    rooms_sign_up: Mapped[bool] = mapped_column(default=True, server_default=true())
     created_at: Mapped[datetime]
 
     @property

@@ -47,3 +47,22 @@ class Subscriber(Versioned, Base):
     asked_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
     quarantined_at: Mapped[datetime | None]
+
+
+class SubscriberFollowing(Base):
+    """A subscriber hears of one conversation of broadcasts, such as that of an incident, whatever else they hear of.
+
+    `conversation` is the `thread_key` of its broadcasts, opaque here, and `topic` that of their kind, so that whoever
+    leaves the list leaves this too.
+    """
+
+    __tablename__ = "subscriber_following"
+    __table_args__ = (
+        # Who follows one is read by it, and every one that is followed is found by skipping along it.
+        Index("ix_subscriber_following_conversation", "conversation", "subscriber_id"),
+    )
+
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscriber.id", ondelete="CASCADE"), primary_key=True)
+    conversation: Mapped[str] = mapped_column(String(60), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(60))
+    since: Mapped[datetime]
