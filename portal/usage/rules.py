@@ -71,17 +71,19 @@ class Measure(StrEnum):
     NER = "ner"
     ACD = "acd"
     PDD = "pdd"
+    ATTEMPTS = "attempts"
+    ANSWERED = "answered"
     CUSTOM = "custom"
 
     @property
     def is_windowed(self) -> bool:
         """Whether it is a figure of a stretch of time; the others are of an instant."""
-        return self in {Measure.CPS, Measure.ASR, Measure.NER, Measure.ACD, Measure.PDD}
+        return self in _WINDOWED
 
     @property
     def is_of_calls(self) -> bool:
         """Whether call records tell it. Calls a second and channels come from samples where those are given."""
-        return self in {Measure.CPS, Measure.CHANNELS, Measure.ASR, Measure.NER, Measure.ACD, Measure.PDD}
+        return self in _WINDOWED or self is Measure.CHANNELS
 
     @property
     def is_sampled(self) -> bool:
@@ -101,6 +103,19 @@ class Measure(StrEnum):
     def unit(self) -> str:
         """What stands behind the amount; a metric names the one of its money, or of what is its own."""
         return {"asr": "%", "ner": "%", "acd": "s", "pdd": "ms"}.get(self.value, "")
+
+
+_WINDOWED = frozenset(
+    {
+        Measure.CPS,
+        Measure.ASR,
+        Measure.NER,
+        Measure.ACD,
+        Measure.PDD,
+        Measure.ATTEMPTS,
+        Measure.ANSWERED,
+    }
+)
 
 
 class Sample(NamedTuple):
