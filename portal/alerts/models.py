@@ -40,6 +40,7 @@ IS_DUE = text("due_at IS NOT NULL")
 IS_BAD = text("state = 'triggered' OR kept = 'triggered'")
 IS_MUTED = text("muted_since IS NOT NULL")
 IS_ON_ITS_WAY = text("broadcast_id IS NOT NULL")
+IS_UNSAID = text("lack = 'stale' AND staff_told_at IS NULL")
 
 
 class AlertTemplate(Versioned, Base):
@@ -168,7 +169,7 @@ class AlertWatch(Base):
     """How one alert stands for one company: `rules.Standing`, in columns, and the last value that was looked at.
 
     `last_sent_at` is when a recipient last got a notice; `broadcast_id` is the notice of which that is not known yet.
-    `changes` are moments as ISO 8601. `muted_openly` is whether what mutes it may be named to the company. It is looked
+    `changes` are moments as ISO 8601. `staff_told_at` is when staff were told that what it reads does not come in. `muted_openly` is whether what mutes it may be named to the company. It is looked
     at when `due_at` has come or something came in. One that is `closed_at` is not: the alert is off, its company was
     archived or has the tag no more. Nobody edits this row.
     """
@@ -180,6 +181,7 @@ class AlertWatch(Base):
         Index("ix_alert_watch_due_at", "due_at", "id", sqlite_where=IS_DUE, postgresql_where=IS_DUE),
         Index("ix_alert_watch_bad", "triggered_at", "id", sqlite_where=IS_BAD, postgresql_where=IS_BAD),
         Index("ix_alert_watch_muted", "id", sqlite_where=IS_MUTED, postgresql_where=IS_MUTED),
+        Index("ix_alert_watch_unsaid", "id", sqlite_where=IS_UNSAID, postgresql_where=IS_UNSAID),
         Index(
             "ix_alert_watch_broadcast_id", "broadcast_id", sqlite_where=IS_ON_ITS_WAY, postgresql_where=IS_ON_ITS_WAY
         ),
@@ -207,6 +209,7 @@ class AlertWatch(Base):
     held_until: Mapped[datetime | None]
     muted_since: Mapped[datetime | None]
     muted_openly: Mapped[bool] = mapped_column(default=False)
+    staff_told_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
 
@@ -250,7 +253,8 @@ class AlertClock(Base):
     """How far alerts have followed what happens further down. One row, whose id is 1, made when it is first needed.
 
     `muting` is a hash of the open incidents and running maintenances that were last looked at; `swept_at` is when it
-    was last looked for companies that were archived, or got or lost a tag.
+    was last looked for companies that were archived, or got or lost a tag; `staff_told_at` is when staff were last told
+    what does not come in.
     """
 
     __tablename__ = "alert_clock"
@@ -259,3 +263,4 @@ class AlertClock(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     muting: Mapped[str] = mapped_column(String(64), default="")
     swept_at: Mapped[datetime | None]
+    staff_told_at: Mapped[datetime | None]

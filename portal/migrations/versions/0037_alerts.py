@@ -146,6 +146,7 @@ def upgrade() -> None:
         sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("muted_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("muted_openly", sa.Boolean(), nullable=False),
+        sa.Column("staff_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name="fk_alert_watch_alert_id", ondelete="CASCADE"),
@@ -182,6 +183,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("muted_since IS NOT NULL"),
         postgresql_where=sa.text("muted_since IS NOT NULL"),
     )
+    _index(
+        "ix_alert_watch_unsaid",
+        "alert_watch",
+        ["id"],
+        sqlite_where=sa.text("lack = 'stale' AND staff_told_at IS NULL"),
+        postgresql_where=sa.text("lack = 'stale' AND staff_told_at IS NULL"),
+    )
     _table(
         "alert_event",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -210,6 +218,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("muting", sa.String(length=64), nullable=False),
         sa.Column("swept_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("staff_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("id = 1", name="ck_alert_clock_only_one"),
         sa.PrimaryKeyConstraint("id", name="pk_alert_clock"),
     )
