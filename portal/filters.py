@@ -76,6 +76,18 @@ LOOKS: dict[str, dict[str, Look]] = {
         "partial_rth": Look(lazy_gettext("Partial outage"), "poor", "part"),
         "major_outage": Look(lazy_gettext("Major outage"), "bad", "cross"),
     },
+    "alert": {
+        "normal": Look(lazy_gettext("Normal"), "good", "check"),
+        "pending": Look(lazy_gettext("Not long enough yet"), "warn", "clock"),
+        "triggered": Look(lazy_gettext("Triggered"), "bad", "cross"),
+        "no_data": Look(lazy_gettext("No data"), "quiet", "minus"),
+        "off": Look(lazy_gettext("Switched off"), "quiet", "pause"),
+    },
+    "alert_level": {
+        "info": Look(lazy_gettext("To know"), "planned", "target"),
+        "warning": Look(lazy_gettext("Warning"), "warn", "bang"),
+        "critical": Look(lazy_gettext("Critical"), "bad", "cross"),
+    },
     "channel": {
         "working": Look("Working", "good", "check"),
         "failing": Look("Failing", "warn", "bang"),

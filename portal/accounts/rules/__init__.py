@@ -27,6 +27,7 @@ class Permission(StrEnum):
     BROADCASTS_STEER = "broadcasts:steer"
     NOTICES_SEND = "notices:send"
     SUPPRESSIONS_EDIT = "suppressions:edit"
+    ALERTS_EDIT = "alerts:edit"
     COMPANIES_READ = "companies:read"
     COMPANIES_EDIT = "companies:edit"
     COMPANIES_VIEW_AS = "companies:view-as"
@@ -65,6 +66,7 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
             Permission.BROADCASTS_STEER,
             Permission.NOTICES_SEND,
             Permission.SUPPRESSIONS_EDIT,
+            Permission.ALERTS_EDIT,
         }
     ),
     Role.ADMIN: frozenset(Permission),

@@ -38,6 +38,7 @@ class Scope(StrEnum):
     WEBHOOKS = "webhooks"
     WORK = "work"
     METRICS = "metrics"
+    ALERTS = "alerts"
     AUDIT = "audit"
 
 
@@ -69,6 +70,7 @@ class Resource(StrEnum):
     WORK_STATUSES = "work-statuses"
     METRICS = "metrics"
     SAMPLES = "samples"
+    ALERTS = "alerts"
     AUDIT = "audit"
 
 
@@ -98,9 +100,11 @@ _PLAIN = (
     Resource.PORTALS,
     Resource.BROADCASTS,
     Resource.AVAILABILITY,
+    Resource.ALERTS,
 )
 """What `read` reads. People, deliveries and subscribers hold addresses, the audit trail holds everything, webhooks say
-who is told of what elsewhere, and what is prepared is not said yet: they take more."""
+who is told of what elsewhere, and what is prepared is not said yet: they take more. Whom an alert tells is shown to
+whoever may change alerts."""
 
 
 def _reads(*resources: Resource) -> dict[Resource, Right]:
@@ -125,6 +129,7 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.WEBHOOKS: _reads(Resource.COMPANIES) | _writes(Resource.WEBHOOKS),
     Scope.WORK: _reads(*_CATALOGUE, Resource.COMPANIES, Resource.WORK_STATUSES) | _writes(*_WORK),
     Scope.METRICS: _reads(Resource.COMPANIES, Resource.SERVICES) | _writes(*_USAGE),
+    Scope.ALERTS: _reads(Resource.COMPANIES, Resource.SERVICES, Resource.METRICS) | _writes(Resource.ALERTS),
     Scope.AUDIT: _reads(Resource.AUDIT),
 }
 """What each scope may do with each resource; what is not named it may not touch."""
@@ -145,6 +150,7 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
     Scope.WORK: "Jobs and quotes with their messages and files; reads work statuses, companies, services and holdings.",
     Scope.METRICS: "Metrics and their samples, for what measures; reads companies and services.",
+    Scope.ALERTS: "Alerts, whom they tell too; reads companies, services and metrics.",
     Scope.AUDIT: "Reads the audit trail.",
 }
 
@@ -152,7 +158,7 @@ COMPANY_SCOPES = frozenset({Scope.READ})
 """The scopes a token of one company may have: its people change nothing of these resources themselves."""
 
 COMPANY_RESOURCES = frozenset(
-    {Resource.COMPANIES, Resource.QUESTIONS, Resource.AVAILABILITY, *_CATALOGUE, *_STATUS, *_WORK}
+    {Resource.COMPANIES, Resource.QUESTIONS, Resource.AVAILABILITY, Resource.ALERTS, *_CATALOGUE, *_STATUS, *_WORK}
 )
 """What exists for a token of one company. Everything else is not there for it: people have addresses, and work statuses
 the names the office gives them."""

@@ -27,6 +27,10 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
         "Say who is mailed",
         "Stop mails to an address, let them go again, and change what people and companies are mailed about.",
     ),
+    Permission.ALERTS_EDIT: (
+        "Set up alerts",
+        "Say which figures of customers are watched, when that is told, whom and in which words, and what customers may.",
+    ),
     Permission.BROADCASTS_STEER: ("Steer broadcasts", "Pause, go on with, cancel and repeat what is being mailed."),
     Permission.NOTICES_SEND: ("Send notices", "Write to chosen companies by hand, and send it at once or later."),
     Permission.COMPANIES_READ: (
