@@ -6,7 +6,7 @@ a chart shows is always what the kept samples come to. A batch that comes twice 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -26,8 +26,9 @@ from portal.database import Base
 from portal.domains.models import PortalDomain
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
-from portal.usage.models import Metric, MetricFigure, MetricPortal, MetricSample
-from portal.usage.queries import days_kept, domains_showing, is_key_taken
+from portal.usage import sources
+from portal.usage.models import Metric, MetricFigure, MetricPortal, MetricSample, SourceKind
+from portal.usage.queries import days_kept, domains_showing, is_key_taken, is_measured
 from portal.usage.rules import (
     BATCH_AT_MOST,
     DECIMALS_AT_MOST,
@@ -36,9 +37,11 @@ from portal.usage.rules import (
     LONGEST_INTERVAL,
     NAME_LENGTH,
     SHORTEST_INTERVAL,
+    TRUNK_LENGTH,
     UNIT_LENGTH,
     Figure,
     Line,
+    Measure,
     Sample,
     Step,
     coarser,
@@ -47,6 +50,7 @@ from portal.usage.rules import (
     refusal,
     taken_from,
 )
+from portal.usage.sources import Told
 
 METRICS_AT_MOST = 10_000
 LARGEST_POSITION = 100_000
@@ -61,7 +65,10 @@ FORGET_AT_ONCE = 1000
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a metric should be. Without a company it is for everybody, and shown on these portal domains."""
+    """How a metric should be. Without a company it is for everybody, and shown on these portal domains.
+
+    With one it delivers a measure, its own where none is named; `trunk`, `debit_limit` and `is_shown` are of those.
+    """
 
     key: str
     name: str
@@ -72,6 +79,10 @@ class Wanted:
     company_id: int | None = None
     service_id: int | None = None
     domain_ids: frozenset[int] = frozenset()
+    measure: Measure | None = None
+    trunk: str = ""
+    debit_limit: Decimal | None = None
+    is_shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,10 +110,10 @@ def add_metric(wanted: Wanted, *, by: Actor, now: datetime) -> Metric:
         raise RuleViolation(f"There are {METRICS_AT_MOST:,} metrics already.")
     checked = _checked(wanted, None)
     metric = Metric(**_columns(checked), created_at=now, portals=_portals(checked.domain_ids))
-    with _one_key(checked.key):
+    with _unique(checked):
         db.session.add(metric)
         db.session.flush()
-    _ring(checked.domain_ids)
+    _ring(checked.domain_ids, checked.company_id)
     _record("metric.add", metric, by=by, now=now, after=_facts(metric))
     return metric
 
@@ -115,7 +126,7 @@ def edit_metric(metric: Metric, wanted: Wanted, *, version: int, by: Actor, now:
     if checked.company_id != metric.company_id:
         raise RuleViolation("A metric stays with whom it is about. Make another one instead.", "company")
     before, shown_before = _facts(metric), {each.domain_id for each in metric.portals}
-    with _one_key(checked.key):
+    with _unique(checked):
         for name, value in _columns(checked).items():
             setattr(metric, name, value)
         if shown_before != checked.domain_ids:
@@ -127,7 +138,8 @@ def edit_metric(metric: Metric, wanted: Wanted, *, version: int, by: Actor, now:
     after = _facts(metric)
     if after == before:
         return
-    _ring(shown_before | checked.domain_ids)
+    sources.look_again(metric.id, now)
+    _ring(shown_before | checked.domain_ids, metric.company_id)
     _record("metric.edit", metric, by=by, now=now, before=before, after=after)
 
 
@@ -146,9 +158,11 @@ def _put(metric: Metric, archived_at: datetime | None, action: str, *, version: 
         raise StaleEdit
     if (metric.archived_at is None) == (archived_at is None):
         return
-    metric.archived_at = archived_at
-    db.session.flush()
-    _ring(domains_showing(metric.id))
+    with _unique(_wanted_of(metric)):
+        metric.archived_at = archived_at
+        db.session.flush()
+    sources.look_again(metric.id, now)
+    _ring(domains_showing(metric.id), metric.company_id)
     _record(action, metric, by=by, now=now, after={"name": metric.name})
 
 
@@ -177,6 +191,7 @@ def take_samples(batch: Sequence[tuple[int, Sample]], now: datetime) -> Taken:
     kept = {(metric_id, sample.at): sample.value for metric_id, sample in batch}
     changed = _store(kept)
     _gather(changed)
+    _tell(metrics, kept, changed, now)
     taken = sum(len(moments) for moments in changed.values())
     return Taken(taken, len(batch) - taken)
 
@@ -231,6 +246,21 @@ def _store(kept: Mapping[tuple[int, datetime], Decimal]) -> dict[int, list[datet
     for metric_id, at in db.session.execute(statement, rows):
         changed.setdefault(metric_id, []).append(at)
     return changed
+
+
+def _tell(
+    metrics: Mapping[int, Metric],
+    kept: Mapping[tuple[int, datetime], Decimal],
+    changed: Mapping[int, Sequence[datetime]],
+    now: datetime,
+) -> None:
+    """Mark what is about companies as having brought something."""
+    told: list[Told] = []
+    for metric_id, moments in changed.items():
+        company_id, last_at = metrics[metric_id].company_id, max(moments)
+        if company_id is not None:
+            told.append(Told(company_id, SourceKind.METRIC, metric_id, last_at, kept[metric_id, last_at]))
+    sources.note_all(told, now=now)
 
 
 def _gather(changed: Mapping[int, Iterable[datetime]]) -> None:
@@ -382,29 +412,53 @@ def _checked(wanted: Wanted, own_id: int | None) -> Wanted:
         raise RuleViolation(f"A unit has at most {UNIT_LENGTH} characters.", "unit")
     _check_numbers(wanted)
     _check_known(wanted)
-    return Wanted(
-        key,
-        name,
-        unit,
-        wanted.decimals,
-        wanted.interval,
-        wanted.position,
-        wanted.company_id,
-        wanted.service_id,
-        wanted.domain_ids,
-    )
+    return replace(_check_measure(wanted, own_id), key=key, name=name, unit=unit)
+
+
+def _check_measure(wanted: Wanted, own_id: int | None) -> Wanted:
+    """The same with the measure it delivers."""
+    if wanted.company_id is None:
+        if wanted.measure or wanted.trunk.strip() or wanted.debit_limit is not None or wanted.is_shown:
+            raise RuleViolation(
+                "A metric for everybody is no figure of a company: leave measure, trunk and limit empty.", "measure"
+            )
+        return wanted
+    measure, trunk = wanted.measure or Measure.CUSTOM, one_line(wanted.trunk)
+    if not measure.is_sampled:
+        raise RuleViolation(
+            "This figure is counted from call records, or from the balance: no samples are taken of it.", "measure"
+        )
+    if len(trunk) > TRUNK_LENGTH:
+        raise RuleViolation(f"A trunk has at most {TRUNK_LENGTH} characters.", "trunk")
+    if wanted.debit_limit is not None and measure is not Measure.BALANCE:
+        raise RuleViolation("Only a balance has a debit limit.", "debit_limit")
+    if wanted.is_shown and (measure is not Measure.CUSTOM or trunk):
+        raise RuleViolation("Only a figure of its own is shown by a switch, and none of a trunk is.", "is_shown")
+    checked = replace(wanted, measure=measure, trunk=trunk)
+    if is_measured(checked.company_id, checked.service_id, trunk, measure, own_id):
+        raise _measured(measure)
+    return checked
 
 
 @contextmanager
-def _one_key(key: str) -> Iterator[None]:
-    """Write what has a key; RuleViolation where somebody else takes it at the same moment."""
+def _unique(wanted: Wanted) -> Iterator[None]:
+    """Write what has a key and a measure; RuleViolation where somebody else takes either at the same moment."""
     try:
         with db.session.begin_nested():
             yield
     except IntegrityError:
-        if not is_key_taken(key, None):
+        measure = wanted.measure
+        if measure and is_measured(wanted.company_id, wanted.service_id, wanted.trunk, measure, None):
+            raise _measured(measure) from None
+        if not is_key_taken(wanted.key, None):
             raise
-        raise _taken(key) from None
+        raise _taken(wanted.key) from None
+
+
+def _measured(measure: Measure) -> RuleViolation:
+    return RuleViolation(
+        f"Another metric delivers {measure.value} of this company there already. Archive that one first.", "measure"
+    )
 
 
 def _taken(key: str) -> RuleViolation:
@@ -438,18 +492,26 @@ def _columns(wanted: Wanted) -> dict[str, Any]:
     return {name: value for name, value in vars(wanted).items() if name != "domain_ids"}
 
 
+def _wanted_of(metric: Metric) -> Wanted:
+    return Wanted(**{each.name: getattr(metric, each.name) for each in fields(Wanted) if each.name != "domain_ids"})
+
+
 def _portals(domain_ids: Iterable[int]) -> list[MetricPortal]:
     return [MetricPortal(domain_id=each) for each in sorted(domain_ids)]
 
 
-def _ring(domain_ids: Iterable[int]) -> None:
+def _ring(domain_ids: Iterable[int], company_id: int | None) -> None:
     events.ring(events.STAFF, *(events.public_topic(each) for each in domain_ids))
+    if company_id is not None:
+        events.ring(sources.topic(company_id))
 
 
 def _facts(metric: Metric) -> dict[str, Any]:
     names = ("key", "name", "unit", "decimals", "interval", "position", "company_id", "service_id")
+    of_company = ("measure", "trunk", "is_shown") if metric.company_id is not None else ()
     return {
-        **{name: getattr(metric, name) for name in names},
+        **{name: getattr(metric, name) for name in (*names, *of_company)},
+        **({"debit_limit": str(metric.debit_limit)} if metric.debit_limit is not None else {}),
         "portals": sorted(each.domain_id for each in metric.portals),
     }
 

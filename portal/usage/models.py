@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Dialect, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, Dialect, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
@@ -56,7 +56,8 @@ class Metric(Versioned, Base):
 
     What is about a company says by `measure` which figure it delivers, of all the company has or of one service or
     `trunk` of it: each but what is its own by one metric at a time. `debit_limit` is how far a balance may fall below
-    nothing; None says the same as nothing does.
+    nothing; None says the same as nothing does. People of the company read what a measure says under its own words;
+    what is custom they see, under the name it has here, where it `is_shown`. What is of a trunk only staff see.
     """
 
     __tablename__ = "metric"
@@ -82,6 +83,7 @@ class Metric(Versioned, Base):
     measure: Mapped[Measure | None]
     trunk: Mapped[str] = mapped_column(String(TRUNK_LENGTH), default="", server_default="")
     debit_limit: Mapped[Decimal | None] = mapped_column(Amount())
+    is_shown: Mapped[bool] = mapped_column(default=False, server_default=false())
     whole_from: Mapped[datetime | None]
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]

@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.records import retention
 from portal.usage.models import Metric, MetricFigure, MetricPortal, MetricSample
-from portal.usage.rules import Chart, Figure, Span, Step, chart, taken_from
+from portal.usage.rules import Chart, Figure, Measure, Span, Step, chart, taken_from
 
 PER_PAGE = 50
 
@@ -102,6 +102,23 @@ def is_key_taken(key: str, but: int | None) -> bool:
     """Whether another metric has this key, archived or not. One query."""
     found = db.session.scalar(select(Metric.id).where(Metric.key == key))
     return found is not None and found != but
+
+
+def is_measured(company_id: int | None, service_id: int | None, trunk: str, measure: Measure, but: int | None) -> bool:
+    """Whether another live metric delivers this of the company at the same place. One query, none for its own."""
+    if measure is Measure.CUSTOM:
+        return False
+    found = db.session.scalar(
+        select(Metric.id).where(
+            Metric.company_id == company_id,
+            Metric.service_id.is_(None) if service_id is None else Metric.service_id == service_id,
+            Metric.trunk == trunk,
+            Metric.measure == measure,
+            Metric.archived_at.is_(None),
+            Metric.id != (but or 0),
+        )
+    )
+    return found is not None
 
 
 def latest(metric_ids: Iterable[int]) -> Mapping[int, Figure]:

@@ -13,8 +13,14 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from portal import events
 from portal.extensions import db
 from portal.usage.models import MeasuredSource, SourceKind
+
+
+def topic(company_id: int) -> str:
+    """Rings the open pages that show figures or calls of a company: others need not ask again with every sample."""
+    return events.item_topic("figures", str(company_id))
 
 
 class Told(NamedTuple):
@@ -37,9 +43,21 @@ def note_all(told: Iterable[Told], *, now: datetime) -> None:
 
     They are written in one order whoever writes, so that two ingests never wait for each other in a ring.
     """
+    told = list(told)
+    events.ring(*{topic(each.company_id) for each in told})
     rows = [{**each._asdict(), "unread_since": now} for each in sorted(told, key=lambda each: each[:3])]
     _upsert([row for row in rows if row["metric_id"] is None], ["company_id", "kind"], "metric_id IS NULL")
     _upsert([row for row in rows if row["metric_id"] is not None], ["metric_id"], "metric_id IS NOT NULL")
+
+
+def look_again(metric_id: int, now: datetime) -> None:
+    """Mark a metric, where it ever brought anything, because what is said of it changed. One statement."""
+    db.session.execute(
+        update(MeasuredSource)
+        .where(MeasuredSource.metric_id == metric_id)
+        .values(unread_since=func.coalesce(MeasuredSource.unread_since, now))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def unread(limit: int) -> Sequence[MeasuredSource]:

@@ -19,6 +19,7 @@ depends_on = None
 COLUMNS = {
     "measure": lambda: sa.Column("measure", sa.String(length=24), nullable=True),
     "trunk": lambda: sa.Column("trunk", sa.String(length=100), server_default="", nullable=False),
+    "is_shown": lambda: sa.Column("is_shown", sa.Boolean(), server_default=sa.false(), nullable=False),
     "debit_limit": lambda: sa.Column("debit_limit", sa.BigInteger(), nullable=True),
 }
 ONE_A_MEASURE = {
