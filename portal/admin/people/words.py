@@ -29,7 +29,7 @@ PERMISSION_WORDS: dict[Permission, tuple[str, str]] = {
     ),
     Permission.ALERTS_EDIT: (
         "Set up alerts",
-        "Say which figures of customers are watched, when that is told, whom and in which words, and what customers may.",
+        "Say which figures of customers are watched, who is told when and in which words, and what customers may.",
     ),
     Permission.BROADCASTS_STEER: ("Steer broadcasts", "Pause, go on with, cancel and repeat what is being mailed."),
     Permission.NOTICES_SEND: ("Send notices", "Write to chosen companies by hand, and send it at once or later."),
