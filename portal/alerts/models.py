@@ -169,9 +169,10 @@ class AlertWatch(Base):
     """How one alert stands for one company: `rules.Standing`, in columns, and the last value that was looked at.
 
     `last_sent_at` is when a recipient last got a notice; `broadcast_id` is the notice of which that is not known yet.
-    `changes` are moments as ISO 8601. `staff_told_at` is when staff were told that what it reads does not come in. `muted_openly` is whether what mutes it may be named to the company. It is looked
-    at when `due_at` has come or something came in. One that is `closed_at` is not: the alert is off, its company was
-    archived or has the tag no more. Nobody edits this row.
+    `changes` are moments as ISO 8601. `muted_openly` is whether what mutes it may be named to the company.
+    `staff_told_at` is when staff were told that what it reads does not come in. It is looked at when `due_at` has come
+    or something came in. One that is `closed_at` is not: the alert is off, its company was archived or has the tag no
+    more. Nobody edits this row.
     """
 
     __tablename__ = "alert_watch"
