@@ -7,15 +7,20 @@ import pytest
 from flask import Flask
 
 from portal.accounts import actions as accounts
+from portal.accounts.models import Company, Membership, Person
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions
+from portal.catalogue.models import Holding
 from portal.catalogue.queries import lists, unreached
 from portal.catalogue.queries.hearing import TOPIC
 from portal.catalogue.rules import Unreached, service_topic
 from portal.extensions import db
 from portal.notifications import actions as notifications
+from portal.notifications.models import Preference
 from portal.notifications.rules import EVERY_TOPIC, SuppressionReason
+from portal.notifications.wishes import MAIL
 from tests.conftest import NOW, Cast, counted_queries
+from tests.support.effort import effort_of
 
 LATER = NOW + timedelta(hours=1)
 Bar = Callable[[Cast], None]
@@ -158,3 +163,41 @@ def test_more_companies_cost_no_more_queries(cast: Cast) -> None:
     db.session.flush()
     assert cost() == few
     assert unreached.count_nobody_reached(LATER) == 31
+
+
+def _companies(numbers: range, service_id: int) -> None:
+    """Each with one person and one holding; of every tenth person something keeps the mails."""
+    companies = [Company(name=f"C{each}", name_key=f"c{each}", created_at=NOW) for each in numbers]
+    people = [
+        Person(name=f"P{each}", email=f"p{each}@people.test", email_key=f"p{each}@people.test", created_at=NOW)
+        for each in numbers
+    ]
+    db.session.add_all([*companies, *people])
+    db.session.flush()
+    for company, person in zip(companies, people, strict=True):
+        db.session.add(Membership(person_id=person.id, company_id=company.id, created_at=NOW))
+        db.session.add(Holding(company_id=company.id, service_id=service_id, valid_from=NOW))
+    for person in people[::20]:
+        notifications.suppress(person.email, EVERY_TOPIC, SuppressionReason.HARD_BOUNCE, now=NOW)
+    for person in people[10::20]:
+        db.session.add(Preference(person_id=person.id, topic=TOPIC, channel=MAIL, wanted=False))
+    db.session.flush()
+
+
+@pytest.mark.parametrize("is_for_all", [True, False, None])
+def test_the_work_grows_as_the_companies_do_whatever_the_database_believes(cast: Cast, is_for_all: bool | None) -> None:
+    """PostgreSQL has not counted the tables of a test, and takes them for nearly empty however many rows come."""
+    carrier = actions.add_component("Carrier", by=SYSTEM, now=NOW)
+    service = actions.add_service("Telephony", by=SYSTEM, now=NOW)
+    actions.set_dependencies(service, [carrier.id], by=SYSTEM, now=NOW)
+
+    def effort() -> int:
+        if is_for_all is None:
+            return effort_of(lambda: unreached.count_nobody_reached(LATER))
+        return effort_of(lambda: unreached.stranded([carrier.id], LATER, 9, is_for_all=is_for_all))
+
+    _companies(range(200), service.id)
+    few = effort()
+    _companies(range(200, 1_000), service.id)
+    assert unreached.count_nobody_reached(LATER) == 100
+    assert effort() < 8 * few, "five times as many companies; each beside each other would be 25 times"

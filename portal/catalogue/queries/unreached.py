@@ -11,7 +11,7 @@ from typing import NamedTuple
 from flask import current_app
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
+    ScalarSelect,
     Select,
     String,
     and_,
@@ -21,8 +21,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    union,
-    union_all,
 )
 
 from portal.accounts.models import Company, Membership, Person
@@ -40,46 +38,41 @@ def nobody_reached(now: datetime) -> ColumnElement[bool]:
 
     Somebody is reached who is active, whose address nothing is suppressed at, and who, or whose company, has muted
     neither incidents nor every single service the company holds.
+
+    What is asked of a company is a value and not an `exists`, and a person is looked up where they could be joined:
+    PostgreSQL makes joins of what it can, and loops over whole tables for them as long as it believes those to hold a
+    row or two, which it does of any it has not counted. A value is worked out company by company, through indexes,
+    whatever it believes.
     """
-    # Nearly every company has somebody of whom nothing is known that could keep a mail from them: they are found with
-    # two looks into indexes each, and only the others are asked about in full.
-    someone_unbarred = exists(
-        select(literal(1))
+    first_reached = (
+        select(Membership.id)
         .where(
             Membership.company_id == Company.id,
-            Company.id.not_in(_companies_that_say_no()),
-            Membership.person_id.not_in(_perhaps_barred(now)),
-        )
-        .correlate(Company)
-    )
-    someone_reached = exists(
-        select(literal(1))
-        .select_from(Membership)
-        .join(Person, Person.id == Membership.person_id)
-        .where(
-            Membership.company_id == Company.id,
-            Person.deactivated_at.is_(None),
-            ~exists().where(Suppression.address_key == Person.email_key, holds_back(now)).correlate(Person),
+            _can_be_mailed(now).is_not(None),
             ~is_declined(Membership.person_id, Membership.company_id, TOPIC),
             or_(~_says_no(), _hears_of_a_service(now)),
         )
+        .limit(1)
         .correlate(Company)
+        .scalar_subquery()
     )
-    return and_(~someone_unbarred, ~someone_reached)
+    return first_reached.is_(None)
 
 
-def _perhaps_barred(now: datetime) -> CompoundSelect[int]:
-    """The people of whom anything is known that may keep a mail from them: few, and found by what bars them."""
-    return union_all(
-        select(Person.id).where(Person.deactivated_at.is_not(None)),
-        select(Person.id).join(Suppression, Suppression.address_key == Person.email_key).where(holds_back(now)),
-        select(Preference.person_id).where(Preference.channel == MAIL, Preference.wanted.is_(False)),
+def _can_be_mailed(now: datetime) -> ScalarSelect[int]:
+    """The person of a membership (of an enclosing statement) if they are active and nothing is suppressed for them."""
+    stopped = (
+        select(Suppression.id)
+        .where(Suppression.address_key == Person.email_key, holds_back(now))
+        .limit(1)
+        .correlate(Person)
+        .scalar_subquery()
     )
-
-
-def _companies_that_say_no() -> Select[int]:
-    return select(CompanyPreference.company_id).where(
-        CompanyPreference.channel == MAIL, CompanyPreference.wanted.is_(False)
+    return (
+        select(Person.id)
+        .where(Person.id == Membership.person_id, Person.deactivated_at.is_(None), stopped.is_(None))
+        .correlate(Membership)
+        .scalar_subquery()
     )
 
 
@@ -108,21 +101,9 @@ def _hears_of_a_service(now: datetime) -> ColumnElement[bool]:
 
 
 def count_nobody_reached(now: datetime) -> int:
-    """How many companies have nobody a mail would reach. One query.
-
-    It asks only of those of whose people anything is known that bars them, and of those without any: among a hundred
-    thousand companies that is a third of the work of asking each.
-    """
-    live = Company.archived_at.is_(None)
-    member = exists().where(Membership.company_id == Company.id).correlate(Company)
-    doubtful = union(
-        select(Membership.company_id).where(Membership.person_id.in_(_perhaps_barred(now))), _companies_that_say_no()
-    )
-    barred = (
-        select(func.count()).select_from(Company).where(live, Company.id.in_(doubtful), member, nobody_reached(now))
-    )
-    empty = select(func.count()).select_from(Company).where(live, Company.id.not_in(select(Membership.company_id)))
-    return db.session.scalar(select(barred.scalar_subquery() + empty.scalar_subquery())) or 0
+    """How many companies have nobody a mail would reach. One query."""
+    unreached = select(func.count()).select_from(Company).where(Company.archived_at.is_(None), nobody_reached(now))
+    return db.session.scalar(unreached) or 0
 
 
 MANY_COMPANIES = 5_000
