@@ -40,9 +40,9 @@ def _(sentence: str) -> str:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why something cannot be asked for: the field, the sentence, and the values that stand in it."""
+    """Why something cannot be asked for: the name of the field, the sentence, and the values that stand in it."""
 
-    field: str
+    name: str
     sentence: str
     values: dict[str, Any] = field(default_factory=dict)
 

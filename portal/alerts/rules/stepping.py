@@ -98,7 +98,7 @@ def step(condition: Condition, standing: Standing, reading: Measured, now: datet
     if standing.muted_since is None and has_changed:
         standing = _counted(standing, now, happened)
     standing = _told(condition, standing, now, happened)
-    return Step(standing, tuple(happened), _due_at(condition, standing, reading, now))
+    return Step(standing, tuple(happened), due_at(condition, standing, reading, now))
 
 
 # What is true
@@ -268,34 +268,41 @@ def _reported(condition: Condition, standing: Standing, reading: Measured, now: 
     happened: list[Happened] = []
     if lack_of(condition, reading) is not None:
         standing = _without_data(standing, Lack.STALE, now, happened)
-        return Step(standing, tuple(happened), None)
-    began = standing.since
+        return Step(standing, tuple(happened), due_at(condition, standing, reading, now))
     standing = _with_data(standing, now, happened)
-    next_at: datetime | None = now
-    if standing.told_at is not None:
-        next_at = _next_notice(condition, standing.told_at, standing)
-    elif condition.repeat is Repeat.DAILY and condition.repeat_hour is not None:
-        next_at = next_hour(began, condition.repeat_hour, condition.zone)
-    if next_at is not None and now >= next_at and condition.repeat.every is not None:
+    next_at = _report_at(condition, standing)
+    if next_at is not None and now >= next_at:
         happened.append(Happened(Happening.REPORTED, Happening.REPORTED))
         standing = _said(standing, Happening.REPORTED, now)
-        next_at = _next_notice(condition, now, standing)
-    return Step(standing, tuple(happened), _soonest(now, next_at, _answer_at(standing, now)))
+    return Step(standing, tuple(happened), due_at(condition, standing, reading, now))
+
+
+def _report_at(condition: Condition, standing: Standing) -> datetime | None:
+    """When the next report is due: the first at once, or at its hour."""
+    if standing.told_at is not None:
+        return _next_notice(condition, standing.told_at, standing)
+    if condition.repeat is Repeat.DAILY and condition.repeat_hour is not None:
+        return next_hour(standing.since, condition.repeat_hour, condition.zone)
+    return standing.since if condition.repeat.every is not None else None
 
 
 # When to look again
 
 
-def _due_at(condition: Condition, standing: Standing, reading: Measured, now: datetime) -> datetime | None:
+def due_at(condition: Condition, standing: Standing, reading: Measured, now: datetime) -> datetime | None:
     """The first moment at which looking again may find something although nothing comes in."""
+    answer_at = _answer_at(standing, now)
+    if condition.operator is Operator.ALWAYS:
+        is_waiting = standing.state is AlertState.NO_DATA
+        return _soonest(now, reading.next_at if is_waiting else _report_at(condition, standing), answer_at)
     if standing.state is AlertState.NO_DATA:
-        return _soonest(now, reading.next_at, _answer_at(standing, now))
+        return _soonest(now, reading.next_at, answer_at)
     triggers_at = standing.pending_since + condition.must_last if standing.pending_since else None
     well_at = standing.well_since + condition.must_be_well if standing.well_since else None
     speaks_at = None
     if standing.muted_since is None:
         speaks_at = standing.held_until or _again_at(condition, standing)
-    return _soonest(now, reading.next_at, triggers_at, well_at, speaks_at, _answer_at(standing, now))
+    return _soonest(now, reading.next_at, triggers_at, well_at, speaks_at, answer_at)
 
 
 def _answer_at(standing: Standing, now: datetime) -> datetime | None:
