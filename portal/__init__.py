@@ -135,6 +135,7 @@ def _make_services_known() -> None:
     import portal.services.forgetting
     import portal.services.models
     import portal.services.topics
+    import portal.usage.calls.forgetting
     import portal.usage.forgetting  # noqa: F401
     from portal.notifications.subscribers import announcing, records  # noqa: F401 (they too)
     from portal.services import mails, merging  # noqa: F401 (and they)
