@@ -16,7 +16,7 @@ Source: reliability-security, section 4 (alert expressions, alert scripts) and r
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portal.alerts.rules import SCRIPT_LENGTH
 from portal.usage.readings import Reading, Subject
-from portal.usage.rules import KEY, KEY_LENGTH, Measure
+from portal.usage.rules import KEY, KEY_LENGTH, LARGEST, Measure, exact
 
 if TYPE_CHECKING:
     from cel import Program
@@ -174,10 +174,14 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True)
 class Script:
-    """A script that was read: the figures it needs, and it in CEL, each of them as f0, f1, … in their order."""
+    """A script that was read: the figures it needs, and it in CEL, each of them as f0, f1, … in their order.
+
+    It is a condition that holds or not, or a number that is held against a threshold.
+    """
 
     text: str
     needs: tuple[Need, ...]
+    is_condition: bool
     source: str
 
     @property
@@ -231,12 +235,14 @@ NO_WINDOW = 'Write a window from "1m" to "24h", in whole minutes or hours, such 
 TOO_DEEP = f"This nests more than {DEEPEST} deep."
 
 
-def check(text: str, keys: Mapping[str, int] | set[str] | None = None) -> Script:
+def check(text: str, keys: Collection[str] | None = None, *, has_threshold: bool = False) -> Script:
     """The script that was written, or ScriptError with the sentence that says what is wrong with it.
 
-    With `keys`, those of the metrics there are, it names no other.
+    With `keys`, those of the metrics there are, it names no other. It is a number only where there is a threshold.
     """
     found = read(text)
+    if not found.is_condition and not has_threshold:
+        raise ScriptError("This is a number. Compare it with another one, as in … < 40, or write a threshold.")
     if keys is not None and (unknown := sorted(found.keys - set(keys))):
         raise ScriptError(f"There is no metric with the key {unknown[0]}.", text.find(unknown[0]) + 1)
     return found
@@ -249,11 +255,9 @@ def read(text: str) -> Script:
         raise ScriptError(f"A script has at most {SCRIPT_LENGTH} characters, and this has {len(text)}.")
     reader = _Reader(_words(text))
     whole = reader.whole()
-    if not whole.is_condition:
-        raise ScriptError("This is a number. Compare it with another one, as in … < 40.")
     if not reader.needs:
         raise ScriptError('This looks at no figure. Ask for one, such as asr("10m").')
-    return Script(text, tuple(reader.needs), whole.source)
+    return Script(text, tuple(reader.needs), whole.is_condition, whole.source)
 
 
 def _words(text: str) -> list[_Word]:
@@ -492,8 +496,8 @@ def subjects(
     return found
 
 
-def evaluate(script: Script, values: Mapping[Need, Decimal | None]) -> bool | None:
-    """Whether it holds; None where that hangs on a figure that is undefined or missing here."""
+def evaluate(script: Script, values: Mapping[Need, Decimal | None]) -> bool | Decimal | None:
+    """Whether it holds, or the number it comes to; None where that hangs on a figure that is undefined or missing."""
     given: dict[str, object] = {"divided": _divided}
     for number, need in enumerate(script.needs):
         if (value := values.get(need)) is not None:
@@ -502,24 +506,26 @@ def evaluate(script: Script, values: Mapping[Need, Decimal | None]) -> bool | No
         found = _program(script.source).execute(given)
     except (RuntimeError, TypeError, ValueError, ArithmeticError):
         return None
+    if isinstance(found, float):
+        # A number no figure can be, such as what overflowed, is none.
+        return exact(found) if abs(found) <= LARGEST else None
     return found if isinstance(found, bool) else None
 
 
 def reading(
     script: Script, wanted: Mapping[Need, Subject], readings: Mapping[Subject, Reading], now: datetime
 ) -> Reading:
-    """What a script comes to as the reading an alert is judged by: 1 where it holds, 0 where not.
+    """What a script comes to as the reading an alert is judged by: its number, or 1 where it holds and 0 where not.
 
     A stale figure is as good as none; where nothing can be said because of one, the reading is stale itself.
     """
     found = {need: readings[subject] for need, subject in wanted.items() if subject in readings}
-    holds = evaluate(script, {need: None if each.is_stale else each.value for need, each in found.items()})
-    value = None if holds is None else HOLDS if holds else HOLDS_NOT
+    said = evaluate(script, {need: None if each.is_stale else each.value for need, each in found.items()})
     return Reading(
-        value,
+        {True: HOLDS, False: HOLDS_NOT}[said] if isinstance(said, bool) else said,
         None,
         max((each.at for each in found.values()), default=now),
-        value is None and any(each.is_stale for each in found.values()),
+        said is None and any(each.is_stale for each in found.values()),
         min((each.next_at for each in found.values() if each.next_at), default=None),
     )
 

@@ -52,7 +52,6 @@ def test_code_is_refused_where_it_begins_to_be_code(text: str) -> None:
     [
         ("", 'Write a condition, such as asr("10m") < 40.'),
         (" \n", 'Write a condition, such as asr("10m") < 40.'),
-        ('asr("10m")', "This is a number. Compare it with another one, as in … < 40."),
         ("1 < 2", 'This looks at no figure. Ask for one, such as asr("10m").'),
         ('[asr("1m")].all(x, x < 3)', "At character 1: Lists are not possible here."),
         ('{"a": asr("1m")} == {}', "At character 1: Maps are not possible here."),
@@ -128,6 +127,14 @@ def test_a_script_has_at_most_500_characters() -> None:
     text = "balance() < 40".ljust(500)
     assert read(text)
     assert refusal(text + " ") == "A script has at most 500 characters, and this has 501."
+
+
+def test_a_number_needs_a_threshold() -> None:
+    with pytest.raises(ScriptError) as found:
+        check('answered("10m") / attempts("10m")')
+    assert found.value.sentence == "This is a number. Compare it with another one, as in … < 40, or write a threshold."
+    assert not check('answered("10m") / attempts("10m")', has_threshold=True).is_condition
+    assert check('asr("10m") < 40').is_condition
 
 
 def test_metrics_there_are_not_are_refused_by_name() -> None:
@@ -208,6 +215,23 @@ def test_what_hangs_on_the_undefined_is_undefined_and_never_false(text: str, hol
 def test_numbers_are_of_one_kind_and_quotients_are_not_cut(text: str, value: str, holds: bool) -> None:
     found = read(text)
     assert evaluate(found, {found.needs[0]: Decimal(value)}) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "wanted"),
+    [
+        ('asr("1m") / 3', "10", "3.333333"),
+        ('asr("1m") / 3', "0", "0"),
+        ('-asr("1m")', "12.34", "-12.34"),
+        ('asr("1m") < 3 ? 1 : 2', "4", "2"),
+        ('asr("1m") / 0', "4", None),
+        ('asr("1m") * 2', "999999999999.999999", None),
+        ('asr("1m") * 999999999999' + " * 999999999999" * 26, "9", None),
+    ],
+)
+def test_a_number_is_exact_to_the_millionth_or_none(text: str, value: str, wanted: str | None) -> None:
+    found = read(text)
+    assert evaluate(found, {found.needs[0]: Decimal(value)}) == (None if wanted is None else Decimal(wanted))
 
 
 class Model(NamedTuple):
@@ -356,8 +380,9 @@ def test_whatever_is_written_is_a_condition_or_refused(text: str) -> None:
         assert found.sentence[-1] in ".?"
         assert found.at is None or 1 <= found.at <= len(text) + 1
     else:
-        assert evaluate(found, {need: Decimal(1) for need in found.needs}) in {True, False, None}
-        assert evaluate(found, {}) in {True, False, None}
+        for values in ({need: Decimal(1) for need in found.needs}, {}):
+            said = evaluate(found, values)
+            assert said is None or isinstance(said, bool) is found.is_condition
 
 
 def _read(text: str) -> scripts.Script | ScriptError:
