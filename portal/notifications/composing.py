@@ -93,7 +93,7 @@ class Composer:
                     kind.names,
                     mail_from=sender,
                     list_name=str(kind.label),
-                    list_id=f"{kind.topic}.{domain}" if kind.is_list else "",
+                    list_id=f"{broadcast.topic.replace(':', '.')}.{domain}" if kind.is_list else "",
                     feedback_id=f"{broadcast.id}:{kind.name}:{kind.topic}:{domain}",
                 )
         except (HeaderError, UnicodeError, KeyError) as refusal:

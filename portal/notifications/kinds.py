@@ -147,6 +147,23 @@ class Tell(Protocol):
 
 
 @dataclass(frozen=True)
+class Dialled:
+    """A telephone that something names itself: its number in E.164, the language it is spoken to in, and the whole
+    text, its link included. `company_id` is whose portal it is told from, and whose area must be open; None for one of
+    the staff."""
+
+    number: str
+    language: str
+    text: str
+    company_id: int | None = None
+    person_id: int | None = None
+
+
+Numbers = Callable[[dict[str, Any], datetime], Sequence[Dialled]]
+"""The telephones a selector names itself, each number once. They are few."""
+
+
+@dataclass(frozen=True)
 class Published:
     """What a broadcast tells everybody who asked to hear of such things, whoever they are: nothing but what the public
     page shows somebody signed out.
@@ -205,7 +222,10 @@ class Kind:
     that nothing narrows needs none. `tell` says which channels beside mail hear of it too, those of companies and
     people or, with `is_for_staff`, those of the staff; without it there are none. The wordings of such a kind also have
     a "brief" for a text message and a "post" for a room, both plain. `published` says what of a selector subscribers
-    hear, who come after everybody else; without it they are never told. `for_subscribers_alone` says that nobody
+    hear, who come after everybody else; without it they are never told. `numbers` are telephones it names itself,
+    beside all channels. With `has_own_lists` each broadcast is of a list of its own ("alert:Xy7…"), which is what is
+    left, and not the kind: nobody finds it among what they can choose, since whoever is on such a list was named for
+    it. `for_subscribers_alone` says that nobody
     else is: people with a login do not find it among what they can choose, and whoever signs up asks for it expressly.
     """
 
@@ -225,6 +245,8 @@ class Kind:
     is_for_staff: bool = False
     published: Publish | None = None
     for_subscribers_alone: bool = False
+    numbers: Numbers | None = None
+    has_own_lists: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -258,7 +280,7 @@ def registered() -> list[Kind]:
 
 def listed() -> list[Kind]:
     """The kinds whose mails are lists that can be left, the last registered of each topic, the most urgent first."""
-    by_topic = {kind.topic: kind for kind in _kinds.values() if kind.is_list}
+    by_topic = {kind.topic: kind for kind in _kinds.values() if kind.is_list and not kind.has_own_lists}
     return sorted(by_topic.values(), key=lambda kind: (kind.priority, kind.topic))
 
 

@@ -15,6 +15,8 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
+    false,
     literal_column,
     text,
 )
@@ -51,6 +53,7 @@ IS_BESIDE_MAIL = text("contact_channel_id IS NOT NULL")
 IS_RETRYING = text("state = 'pending' AND attempts > 0")
 IS_DOUBTFUL = text("in_doubt > 0")
 IS_TO_SUBSCRIBER = text("subscriber_id IS NOT NULL")
+DIALLED = text("is_dialled")
 
 
 class Broadcast(Versioned, Base):
@@ -397,10 +400,11 @@ class ContactChannel(Versioned, Base):
     """Where a company, a person, a subscriber or, with none, the staff is told beside mail: telephone, room, machine.
 
     `address` and the secrets are sealed, `hint` is what may be shown of the address, and `fingerprint` a keyed hash of
-    it, so that nobody stores one twice. `topics` are the opaque keys it wants to hear of. `secret` signs a webhook;
-    `old_secret` signs beside it until `old_secret_until`. `failures` counts failures in a row since `failing_since`;
-    until `rests_until` nothing is sent to it. `served_at` is when it last had its turn. While `leased_until` is ahead
-    one sending process, `lease_owner`, has it; none of these raises the version people edit by.
+    it, so that nobody stores one twice. One that `is_dialled` is nobody's: a number that something names itself, kept
+    while it is told something (see `channels/dialled.py`). `topics` are the opaque keys it wants to hear of. `secret`
+    signs a webhook; `old_secret` signs beside it until `old_secret_until`. `failures` counts failures in a row since
+    `failing_since`; until `rests_until` nothing is sent to it. `served_at` is when it last had its turn. While
+    `leased_until` is ahead one sending process, `lease_owner`, has it; none of these raises the version people edit by.
     """
 
     __tablename__ = "contact_channel"
@@ -410,12 +414,15 @@ class ContactChannel(Versioned, Base):
         Index("ix_contact_channel_person_id", "person_id"),
         Index("ix_contact_channel_subscriber_id", "subscriber_id"),
         Index("ix_contact_channel_fingerprint", "fingerprint"),
+        # One row a number, whoever names it at the same moment.
+        Index("uq_contact_channel_dialled", "fingerprint", unique=True, sqlite_where=DIALLED, postgresql_where=DIALLED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id", ondelete="CASCADE"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
     subscriber_id: Mapped[int | None]
+    is_dialled: Mapped[bool] = mapped_column(default=False, server_default=false())
     kind: Mapped[ChannelKind]
     label: Mapped[str] = mapped_column(String(80))
     address: Mapped[str] = mapped_column(Text)
@@ -460,6 +467,10 @@ class Outbound(Versioned, Base):
     backed_up_at: Mapped[datetime | None]
     backup_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
+
+IS_SOMEBODYS = and_(ContactChannel.subscriber_id.is_(None), ContactChannel.is_dialled.is_(False))
+"""The channels that companies, people and the staff have, in lists and to change: those of subscribers, and numbers
+named for one thing, come and go by themselves."""
 
 IS_PENDING = Delivery.state == literal_column("'pending'")
 IS_MAIL = Delivery.channel == literal_column("'mail'")

@@ -13,9 +13,9 @@ from portal.accounts.rules import is_email, text_key
 from portal.config import Settings
 from portal.errors import NotFound
 from portal.extensions import db
-from portal.notifications.kinds import topics
 from portal.notifications.models import Delivery, Suppression
 from portal.notifications.rules import EVERY_TOPIC, HASHED, SuppressionReason, hashed_address
+from portal.notifications.topics import names_of
 
 PAGE_SIZE = 50
 
@@ -31,7 +31,8 @@ class Filters:
 @dataclass(frozen=True)
 class Stop:
     """One line: a suppression, whose address it is if somebody's here, who stopped it by hand, and the broadcast that
-    showed it. `has_ended` once it stops nothing any more."""
+    showed it. `has_ended` once it stops nothing any more; `list_name` is the list it is about, as people call it, empty
+    for every mail."""
 
     suppression: Suppression
     person_id: int | None
@@ -39,17 +40,12 @@ class Stop:
     by: str | None
     broadcast_id: int | None
     has_ended: bool
+    list_name: str
 
     @property
     def is_erased(self) -> bool:
         """Whether the address went with its person, so that only a hash of it is known."""
         return self.suppression.address_key.startswith(HASHED)
-
-    @property
-    def list_name(self) -> str:
-        """The list it is about, as people call it; empty for every mail."""
-        scope = self.suppression.scope
-        return "" if scope == EVERY_TOPIC else str(topics().get(scope, scope))
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Page:
 
 
 def suppressions(filters: Filters, page: int, now: datetime) -> Page:
-    """Suppressions, newest first, 50 a page. Two queries; NotFound beyond the last page."""
+    """Suppressions, newest first, 50 a page. Two queries, and one for each sort of topics; NotFound beyond the last."""
     narrowed = _narrowed(filters)
     total = db.session.scalar(select(func.count()).select_from(Suppression).where(*narrowed)) or 0
     pages = max(1, -(-total // PAGE_SIZE))
@@ -80,9 +76,19 @@ def suppressions(filters: Filters, page: int, now: datetime) -> Page:
         .limit(PAGE_SIZE)
         .offset((page - 1) * PAGE_SIZE)
     )
+    found = rows.all()
+    names = names_of({row[0].scope for row in found} - {EVERY_TOPIC})
     items = [
-        Stop(each, person_id, person, by, broadcast_id, has_ended=each.until is not None and each.until <= now)
-        for each, person_id, person, by, broadcast_id in rows
+        Stop(
+            each,
+            person_id,
+            person,
+            by,
+            broadcast_id,
+            has_ended=each.until is not None and each.until <= now,
+            list_name=names.get(each.scope, ""),
+        )
+        for each, person_id, person, by, broadcast_id in found
     ]
     return Page(items, page, pages, total)
 

@@ -14,9 +14,10 @@ from portal.domains.models import Admission, PortalDomain
 from portal.extensions import db
 from portal.language import known
 from portal.notifications.actions.inserting import insert_new
+from portal.notifications.channels import dialled
 from portal.notifications.channels.queries import why_unreachable
 from portal.notifications.kinds import Kind, Listener, Told, wording_for, wording_for_subscriber
-from portal.notifications.models import Broadcast, ContactChannel, Delivery
+from portal.notifications.models import IS_SOMEBODYS, Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import Home, homes_of
 from portal.notifications.rules import DeliveryState, dedupe_key, message_id, name_key
 from portal.notifications.subscribers import hearing
@@ -33,9 +34,9 @@ def write_down_channels(broadcast: Broadcast, kind: Kind, now: datetime) -> int:
     """One delivery per channel that this is for; returns how many channels that are.
 
     One that cannot be reached gets a line that says why, and is not counted as told. Safe to do twice. Seven queries
-    and those of the kind, whatever there is.
+    and those of the kind, whatever there is; a few more where it names telephones itself.
     """
-    count = _write_down_subscribers(broadcast, kind, now)
+    count = _write_down_subscribers(broadcast, kind, now) + _write_down_numbers(broadcast, kind, now)
     if kind.tell is None:
         return count
     channels = [each for each in _channels(is_for_staff=kind.is_for_staff) if broadcast.topic in each.topics]
@@ -95,6 +96,28 @@ def _write_down_subscribers(broadcast: Broadcast, kind: Kind, now: datetime) -> 
     return len(rows)
 
 
+def _write_down_numbers(broadcast: Broadcast, kind: Kind, now: datetime) -> int:
+    """The same for telephones the kind names itself: each with its own text, made when it is written down."""
+    named = kind.numbers(broadcast.selector, now) if kind.numbers is not None else ()
+    allowed = kind.allowed({each.company_id for each in named if each.company_id is not None}) if named else ()
+    reached = [each for each in named if each.company_id is None or each.company_id in allowed]
+    if not reached:
+        return 0
+    slots = dialled.slots_of([each.number for each in reached], now)
+    homes = homes_of({each.company_id for each in reached if each.company_id is not None})
+    rows = []
+    for each in reached:
+        companies = () if each.company_id is None else (each.company_id,)
+        home = homes.get(each.company_id) if each.company_id is not None else None
+        row = _row_at(broadcast, slots[each.number], Told(companies, {"sms": each.text}, "", kind.name, {}), home, now)
+        row["values"] |= {"link": ""}
+        wording = wording_for(broadcast.content, known(each.language), home.domain_id if home else None)
+        rows.append({**row, "person_id": each.person_id, "wording": wording})
+    insert_new(Delivery, *rows)
+    events.wake("deliver_channels")
+    return len(rows)
+
+
 def _channels(*, is_for_staff: bool) -> Sequence[ContactChannel]:
     """The channels a broadcast may be for: those of the staff, or those of customers who still are."""
     statement = select(ContactChannel).order_by(ContactChannel.id)
@@ -102,7 +125,7 @@ def _channels(*, is_for_staff: bool) -> Sequence[ContactChannel]:
         statement = statement.where(
             ContactChannel.company_id.is_(None),
             ContactChannel.person_id.is_(None),
-            ContactChannel.subscriber_id.is_(None),
+            IS_SOMEBODYS,
         )
     else:
         statement = (

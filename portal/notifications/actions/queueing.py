@@ -66,12 +66,14 @@ def queue_broadcast(
     thread_key: str,
     by_person_id: int | None,
     now: datetime,
+    topic: str | None = None,
 ) -> Broadcast:
     """Write down that this is to be told, in the transaction of what happened, and wake the worker.
 
     `kind` names a registered kind; `selector` is what it needs to find the recipients later, frozen as JSON.
     The same `idempotency_key` a second time returns the broadcast there is. `thread_key` is shared by mails that
-    belong in one conversation, such as all updates of an incident. Raises RuleViolation when the subject cannot stand
+    belong in one conversation, such as all updates of an incident. `topic` is the list it is of where its kind has
+    lists of their own. Raises RuleViolation when the subject cannot stand
     in a mail, before anything is written.
     """
     known = db.session.scalars(select(Broadcast).where(Broadcast.idempotency_key == idempotency_key)).one_or_none()
@@ -90,7 +92,7 @@ def queue_broadcast(
         selector=selector,
         content=content,
         thread_key=thread_key,
-        topic=registered.topic,
+        topic=topic or registered.topic,
         state=BroadcastState.EXPANDING,
         priority=registered.priority,
         expires_at=now + registered.expires_after,

@@ -32,7 +32,7 @@ from portal.notifications.channels.rules import (
     secret_text,
 )
 from portal.notifications.channels.sealed import ADDRESS, SECRET, fingerprint
-from portal.notifications.models import ContactChannel
+from portal.notifications.models import IS_SOMEBODYS, ContactChannel
 
 
 def add_channel(
@@ -197,7 +197,7 @@ def _aim(channel: ContactChannel, typed: str) -> None:
             ContactChannel.fingerprint == mark,
             ContactChannel.company_id == channel.company_id,
             ContactChannel.person_id == channel.person_id,
-            ContactChannel.subscriber_id.is_(None),
+            IS_SOMEBODYS,
             ContactChannel.id != (channel.id or 0),
         )
     )

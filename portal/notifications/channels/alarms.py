@@ -42,7 +42,7 @@ def tell_staff(
 def tell_of_disabled(channel_id: int, now: datetime) -> Broadcast | None:
     """Tell the staff that a channel was given up, so that whoever relied on it hears of it in another way."""
     channel = db.session.get(ContactChannel, channel_id, populate_existing=True)
-    if channel is None or channel.subscriber_id is not None:
+    if channel is None or channel.subscriber_id is not None or channel.is_dialled:
         return None
     owner = owner_name(channel) or "the staff"
     return tell_staff(

@@ -207,7 +207,7 @@ def _close_if_unwanted(
         why = AREA_CLOSED
     elif last is not None and delivery.priority > last:
         why = CALLED_OFF
-    elif channel.subscriber_id is None and broadcast.topic not in channel.topics and kind.is_list:
+    elif not _chooses_itself(channel) and broadcast.topic not in channel.topics and kind.is_list:
         why = "This channel no longer wants to hear of this."
     elif channel.subscriber_id is not None and not hearing.is_told(channel.subscriber_id, broadcast.topic):
         why = "Whoever subscribed with this channel is not told any more."
@@ -218,6 +218,11 @@ def _close_if_unwanted(
     delivery.state, delivery.answer, delivery.finished_at = DeliveryState.CANCELLED, why, now
     db.session.flush()
     return True
+
+
+def _chooses_itself(channel: ContactChannel) -> bool:
+    """Whether its topics do not say what a channel hears of: its subscriber does, or whoever named the number."""
+    return channel.subscriber_id is not None or channel.is_dialled
 
 
 def _owner_is_there(channel: ContactChannel) -> bool:

@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.notifications.channels.gateway import NO_GATEWAY
 from portal.notifications.channels.rules import ChannelKind, ChannelState, Owner
-from portal.notifications.models import Broadcast, ContactChannel, Delivery
+from portal.notifications.models import IS_SOMEBODYS, Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import PAGE_SIZE, Page
 from portal.notifications.rules import DeliveryState
 
@@ -99,7 +99,7 @@ def channels_page(
         select(ContactChannel, func.coalesce(Company.name, Person.name).label("owner"))
         .outerjoin(Company, Company.id == ContactChannel.company_id)
         .outerjoin(Person, Person.id == ContactChannel.person_id)
-        .where(ContactChannel.subscriber_id.is_(None))
+        .where(IS_SOMEBODYS)
     )
     if state is not None:
         statement = statement.where(ContactChannel.state == state)
@@ -143,9 +143,7 @@ def webhooks(
     state: ChannelState | None = None,
 ) -> Piece[ContactChannel]:
     """The webhooks among the channels, a piece at a time, narrowed by what is not None. One query."""
-    statement = select(ContactChannel).where(
-        ContactChannel.kind == ChannelKind.WEBHOOK, ContactChannel.subscriber_id.is_(None)
-    )
+    statement = select(ContactChannel).where(ContactChannel.kind == ChannelKind.WEBHOOK, IS_SOMEBODYS)
     if company_id is not None:
         statement = statement.where(ContactChannel.company_id == company_id)
     if person_id is not None:
@@ -160,17 +158,17 @@ def webhooks(
 
 
 def counts() -> Counts:
-    """How the channels are, but for those of subscribers. One query."""
-    states = select(ContactChannel.state, func.count()).where(ContactChannel.subscriber_id.is_(None))
+    """How the channels are that are somebody's. One query."""
+    states = select(ContactChannel.state, func.count()).where(IS_SOMEBODYS)
     found = dict(db.session.execute(states.group_by(ContactChannel.state)).all())
     return Counts(*(found.get(state, 0) for state in ChannelState))
 
 
 def channel_by_id(channel_id: int, *, to_change: bool = False) -> ContactChannel | None:
-    """One channel; with `to_change` locked, so that the lane does not move it meanwhile. Those of subscribers are none
-    of them: they come and go with whoever subscribed."""
+    """One channel; with `to_change` locked, so that the lane does not move it meanwhile. Those of subscribers and
+    those that are dialled are none of them: they come and go by themselves."""
     found = db.session.get(ContactChannel, channel_id, with_for_update=to_change)
-    return found if found is None or found.subscriber_id is None else None
+    return found if found is None or (found.subscriber_id is None and not found.is_dialled) else None
 
 
 def channels_of(
@@ -182,7 +180,7 @@ def channels_of(
         .where(
             ContactChannel.company_id == company_id,
             ContactChannel.person_id == person_id,
-            ContactChannel.subscriber_id.is_(None),
+            IS_SOMEBODYS,
         )
         .order_by(ContactChannel.label, ContactChannel.id)
     ).all()

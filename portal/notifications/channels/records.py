@@ -1,6 +1,6 @@
 """Channels in exports, and what becomes of them when their company or person is forgotten."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +8,9 @@ from sqlalchemy import delete, func, select, update
 
 from portal import sealing
 from portal.extensions import db
-from portal.notifications.channels import lane
+from portal.notifications.channels import dialled, lane
 from portal.notifications.channels.rules import ChannelKind
-from portal.notifications.channels.sealed import ADDRESS
+from portal.notifications.channels.sealed import ADDRESS, fingerprint
 from portal.notifications.models import RAW, ContactChannel, Delivery
 from portal.records import erasure
 from portal.records.parts import Part, Told, in_pieces, register
@@ -72,7 +72,16 @@ def _count(kind: ExportKind, subject_id: int) -> int:
 
 def _forget(kind: ExportKind, subject_id: int, now: datetime) -> int:
     """Take the channels away, call off what waits for them, and leave no mask of them in the ledger."""
-    ids = db.session.scalars(select(ContactChannel.id).where(_owned(kind, subject_id))).all()
+    return _take_away(db.session.scalars(select(ContactChannel.id).where(_owned(kind, subject_id))).all(), now)
+
+
+def forget_numbers(numbers: Collection[str], now: datetime) -> int:
+    """The same for numbers that something named itself, in E.164."""
+    marks = [fingerprint(ChannelKind.SMS, each) for each in numbers]
+    return _take_away([each.id for each in dialled.rows_of(marks)] if marks else (), now)
+
+
+def _take_away(ids: Sequence[int], now: datetime) -> int:
     for channel_id in ids:
         lane.close_of_removed(channel_id, now)
     db.session.execute(

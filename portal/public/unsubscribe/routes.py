@@ -22,6 +22,7 @@ from portal.notifications.kinds import for_people, topics
 from portal.notifications.links import Unsubscription, read_unsubscribe_token
 from portal.notifications.queries import left_lists
 from portal.notifications.rules import EVERY_TOPIC
+from portal.notifications.topics import names_of
 from portal.public.subscribe import leaving
 from portal.public.subscribe.routes import subscriber_actor
 from portal.public.unsubscribe.forms import ListForm
@@ -105,14 +106,13 @@ def _read(token: str) -> Unsubscription:
 
 def _page(token: str, link: Unsubscription, *, is_done: bool) -> str:
     left = left_lists(link.address)
-    labels = topics()
     person = reader_of(link)
     return render_template(
         "public/unsubscribe/lists.html",
         token=token,
         address=link.address,
         topic=link.topic,
-        label=labels.get(link.topic, link.topic),
+        label=names_of([link.topic])[link.topic],
         is_done=is_done,
         has_left=link.topic in left,
         has_left_all=EVERY_TOPIC in left,
