@@ -37,6 +37,8 @@ EVENT_ORDERS = {"-id": Order((AlertEvent.id,), is_descending=True), "id": Order(
 IS_BAD = or_(AlertWatch.state == AlertState.TRIGGERED, AlertWatch.kept == AlertState.TRIGGERED)
 """Triggered as far as anybody knows: no data makes nothing well."""
 
+NO_DATA = AlertState.NO_DATA
+
 NOT_FOR_CUSTOMERS = (Happening.MUTED, Happening.UNMUTED)
 """What happened that may tell of a private incident: how it is now they are told by `muting.named_to`."""
 
@@ -53,7 +55,10 @@ class AlertPage:
 
 @dataclass(frozen=True)
 class AlertLine:
-    """An alert in a list: for how many companies it is watched, and how many of these stand how."""
+    """An alert in a list: for how many companies it is watched, and how many of these stand how.
+
+    `since` is when the last of them changed.
+    """
 
     alert: Alert
     watched: int = 0
@@ -62,6 +67,20 @@ class AlertLine:
     no_data: int = 0
     muted: int = 0
     triggered_at: datetime | None = None
+    since: datetime | None = None
+
+    @property
+    def state(self) -> AlertState | None:
+        """The worst it stands for anybody; None while it is watched for nobody."""
+        if not self.watched:
+            return None
+        counted = ((self.bad, AlertState.TRIGGERED), (self.pending, AlertState.PENDING), (self.no_data, NO_DATA))
+        return next((state for count, state in counted if count), AlertState.NORMAL)
+
+    @property
+    def standing(self) -> int:
+        """For how many it stands so."""
+        return self.bad or self.pending or self.no_data or self.watched
 
 
 @dataclass(frozen=True)
@@ -108,24 +127,26 @@ def alert_page(
     level: Level | None = None,
     company_id: int | None = None,
     is_on: bool | None = None,
-    is_bad: bool = False,
+    state: AlertState | None = None,
+    is_muted: bool = False,
     is_archived: bool = False,
 ) -> AlertPage | None:
-    """Alerts by title, 50 a page; None for a page there is not. Three queries."""
+    """Alerts, those that are triggered first and then by title, 50 a page; None for a page there is not.
+
+    `state` keeps those that stand so for somebody. Three queries.
+    """
     archived: ColumnElement[bool] = Alert.archived_at.is_not(None) if is_archived else Alert.archived_at.is_(None)
     conditions = [archived]
     if text.strip():
         conditions.append(_holds(text))
-    if area is not None:
-        conditions.append(Alert.area == area)
-    if level is not None:
-        conditions.append(Alert.level == level)
+    columns: Sequence[tuple[Any, object]] = ((Alert.area, area), (Alert.level, level), (Alert.is_on, is_on))
+    conditions += [column == value for column, value in columns if value is not None]
     if company_id is not None:
         conditions.append(_watches(company_id))
-    if is_on is not None:
-        conditions.append(Alert.is_on.is_(is_on))
-    if is_bad:
-        conditions.append(exists().where(AlertWatch.alert_id == Alert.id, IS_BAD))
+    if state is not None:
+        conditions.append(_stands(IS_BAD if state is AlertState.TRIGGERED else AlertWatch.state == state))
+    if is_muted:
+        conditions.append(_stands(AlertWatch.muted_since.is_not(None)))
     total = db.session.scalar(select(func.count(Alert.id)).where(*conditions)) or 0
     pages = max(1, -(-total // PER_PAGE))
     if not 1 <= page <= pages:
@@ -134,7 +155,9 @@ def alert_page(
         select(Alert)
         .options(joinedload(Alert.company), joinedload(Alert.service), joinedload(Alert.metric))
         .where(*conditions)
-        .order_by(Alert.title_key, Alert.id)
+        .order_by(
+            case((Alert.id.in_(select(AlertWatch.alert_id).where(IS_BAD)), 0), else_=1), Alert.title_key, Alert.id
+        )
         .offset((page - 1) * PER_PAGE)
         .limit(PER_PAGE)
     ).all()
@@ -151,12 +174,17 @@ def _lines(alerts: Sequence[Alert]) -> list[AlertLine]:
             _number(AlertWatch.state == AlertState.NO_DATA),
             _number(AlertWatch.muted_since.is_not(None)),
             func.max(AlertWatch.triggered_at),
+            func.max(AlertWatch.since),
         )
         .where(AlertWatch.alert_id.in_([each.id for each in alerts]), AlertWatch.closed_at.is_(None))
         .group_by(AlertWatch.alert_id)
     )
     counted = {alert_id: rest for alert_id, *rest in rows}
     return [AlertLine(each, *counted.get(each.id, ())) for each in alerts]
+
+
+def _stands(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(AlertWatch.alert_id == Alert.id, AlertWatch.closed_at.is_(None), condition)
 
 
 def _number(condition: ColumnElement[bool]) -> ColumnElement[int]:
