@@ -34,6 +34,7 @@ from portal.usage.rules import (
     DECIMALS_AT_MOST,
     KEY,
     KEY_LENGTH,
+    LARGEST,
     LONGEST_INTERVAL,
     NAME_LENGTH,
     SHORTEST_INTERVAL,
@@ -419,25 +420,28 @@ def _check_measure(wanted: Wanted, own_id: int | None) -> Wanted:
     """The same with the measure it delivers."""
     if wanted.company_id is None:
         if wanted.measure or wanted.trunk.strip() or wanted.debit_limit is not None or wanted.is_shown:
-            raise RuleViolation(
-                "A metric for everybody is no figure of a company: leave measure, trunk and limit empty.", "measure"
-            )
+            raise RuleViolation("Only a metric of a company has a measure, a trunk or a limit.", "measure")
         return wanted
     measure, trunk = wanted.measure or Measure.CUSTOM, one_line(wanted.trunk)
+    _check_limit(wanted.debit_limit, measure)
     if not measure.is_sampled:
-        raise RuleViolation(
-            "This figure is counted from call records, or from the balance: no samples are taken of it.", "measure"
-        )
+        raise RuleViolation("This is counted from call records or the balance: no samples are taken of it.", "measure")
     if len(trunk) > TRUNK_LENGTH:
         raise RuleViolation(f"A trunk has at most {TRUNK_LENGTH} characters.", "trunk")
-    if wanted.debit_limit is not None and measure is not Measure.BALANCE:
-        raise RuleViolation("Only a balance has a debit limit.", "debit_limit")
     if wanted.is_shown and (measure is not Measure.CUSTOM or trunk):
         raise RuleViolation("Only a figure of its own is shown by a switch, and none of a trunk is.", "is_shown")
-    checked = replace(wanted, measure=measure, trunk=trunk)
-    if is_measured(checked.company_id, checked.service_id, trunk, measure, own_id):
+    if is_measured(wanted.company_id, wanted.service_id, trunk, measure, own_id):
         raise _measured(measure)
-    return checked
+    return replace(wanted, measure=measure, trunk=trunk)
+
+
+def _check_limit(limit: Decimal | None, measure: Measure) -> None:
+    if limit is None:
+        return
+    if measure is not Measure.BALANCE:
+        raise RuleViolation("Only a balance has a debit limit.", "debit_limit")
+    if abs(limit) > LARGEST:
+        raise RuleViolation("A debit limit has at most twelve digits before the point.", "debit_limit")
 
 
 @contextmanager

@@ -7,10 +7,11 @@ averages is none.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -158,6 +159,26 @@ def exact(value: Decimal | float | int | str) -> Decimal:
     if abs(found) > LARGEST:
         raise ValueError(TOO_LARGE)
     return found.quantize(MILLIONTH) + 0
+
+
+def rounded(value: Decimal, decimals: int) -> Decimal:
+    """An amount as it is shown: half of the last digit goes to the even one, as where amounts are written out."""
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN) + 0
+
+
+def highest_within(samples: Sequence[Sample], length: timedelta) -> Iterator[Sample]:
+    """Of samples in the order of time: at the moment of each, the highest amount of the stretch that ends with it.
+
+    The stretch is half-open: what is just its length old is out. One pass, however long it is.
+    """
+    still: deque[Sample] = deque()
+    for sample in samples:
+        while still and still[-1].value <= sample.value:
+            still.pop()
+        still.append(sample)
+        while still[0].at <= sample.at - length:
+            still.popleft()
+        yield Sample(sample.at, still[0].value)
 
 
 def moment(text: str) -> datetime:
