@@ -104,6 +104,29 @@ def named_to(company_id: int, now: datetime) -> frozenset[int]:
     return found.public
 
 
+class Cause(NamedTuple):
+    """An open incident, or planned work under way, that keeps an alert silent: for staff, who know all of them."""
+
+    is_incident: bool
+    id: int
+    title: str
+
+
+def causes(company_id: int, services: frozenset[int] | None, now: datetime) -> list[Cause]:
+    """What keeps alerts of a company about these services silent, None standing for all it holds. Five queries."""
+    found = troubles(now)
+    rows = db.session.execute(_hit([company_id], {each.component_id for each in found}, now)) if found else ()
+    components = {component for _company, service, component in rows if services is None or service in services}
+    hit = {(each.is_incident, each.id) for each in found if each.component_id in components}
+    return sorted(
+        Cause(is_incident, each_id, title)
+        for is_incident, model in ((True, Incident), (False, Maintenance))
+        for each_id, title in db.session.execute(
+            select(model.id, model.title).where(model.id.in_([each for kind, each in hit if kind is is_incident]))
+        )
+    )
+
+
 def services_of(alert: Alert, metric_services: Mapping[int, int | None]) -> frozenset[int] | None:
     """The services an alert is about: the one it names, or its metric's; none for money, which no outage touches.
 
