@@ -26,6 +26,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         api,
         assets,
         bodies,
+        compiled,
         customer,
         errors,
         events,
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     access.init_app(app)
     csrf.init_app(app)
     assets.init_app(app)
+    compiled.init_app(app)
     filters.init_app(app)
     menus.init_app(app)
     for audience in (admin, api, customer, public):
