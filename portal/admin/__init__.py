@@ -72,6 +72,7 @@ def blueprints() -> list[Blueprint]:
 
 def _of_status() -> list[Blueprint]:
     """What is up, and who hears of it."""
+    from portal.admin.alerts import blueprints as alerts
     from portal.admin.announcements.routes import blueprint as announcements
     from portal.admin.availability import blueprints as availability
     from portal.admin.bounces.routes import blueprint as bounces
@@ -99,6 +100,7 @@ def _of_status() -> list[Blueprint]:
         service_status,
         service_settings,
         *availability(),
+        *alerts(),
         metrics,
         monitors,
         broadcasts,

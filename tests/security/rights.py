@@ -914,6 +914,7 @@ RIGHTS: dict[str, Entry] = {
     "admin_tokens.revoke": staff(For.ADMINS, {"token_id": "#token"}),
     "admin_search.search": staff(For.STAFF, query="q=canary"),
     "admin_search.options": staff(For.STAFF, query="q=canary"),
+    "admin_alerts.alert_list": staff(For.STAFF),
     "admin_metrics.metric_list": staff(For.PUBLISHERS),
     "admin_metrics.new_metric": staff(For.PUBLISHERS),
     "admin_metrics.metric_page": staff(For.PUBLISHERS, METRIC),
