@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TypeVar
 
 from flask import Blueprint, abort, flash, request
@@ -10,7 +11,7 @@ from werkzeug.wrappers import Response
 from portal import access, clock, events
 from portal.accounts.rules import Permission
 from portal.admin.forms import RowForm, company_called, page_wanted, text_wanted
-from portal.admin.metrics.forms import EditMetricForm, MetricForm, NewMetricForm, UploadForm
+from portal.admin.metrics.forms import MEASURES, EditMetricForm, MetricForm, NewMetricForm, UploadForm
 from portal.catalogue.queries.lists import all_services
 from portal.domains.queries import all_domains
 from portal.errors import RuleViolation, StaleEdit
@@ -18,7 +19,7 @@ from portal.fragments import redirect_to, render
 from portal.language import reader_zone
 from portal.usage import actions, queries
 from portal.usage.models import Metric
-from portal.usage.rules import Line, Span, rows_of
+from portal.usage.rules import Line, Measure, Span, rows_of
 
 blueprint = Blueprint("admin_metrics", __name__, url_prefix="/admin/metrics")
 access.staff(blueprint, Permission.CATALOGUE_EDIT)
@@ -76,11 +77,12 @@ def metric_page(metric_id: int) -> Response:
 @blueprint.route("/<int:metric_id>/edit", methods=["GET", "POST"])
 def edit_metric(metric_id: int) -> Response:
     metric = _wanted(metric_id)
-    names = ("name", "key", "unit", "decimals", "interval", "position", "version")
+    names = ("name", "key", "unit", "decimals", "interval", "position", "trunk", "is_shown", "version")
     form = _offered(
         EditMetricForm(
             data={name: getattr(metric, name) for name in names}
             | {"service": metric.service_id or 0, "portals": [each.domain_id for each in metric.portals]}
+            | {"measure": (metric.measure or Measure.CUSTOM).value, "debit_limit": _written(metric.debit_limit)}
         )
     )
     if not form.validate_on_submit():
@@ -172,6 +174,7 @@ def _page(metric: Metric, form: UploadForm, wrong: Sequence[Line], status: int) 
         newest=queries.latest([metric.id]).get(metric.id),
         earliest=queries.earliest_taken(metric, now),
         brands=_brands(),
+        measures=MEASURES,
         form=form,
         wrong=wrong[: actions.WRONG_AT_MOST],
         wrong_count=len(wrong),
@@ -198,6 +201,10 @@ def _form(form: MetricForm, metric: Metric | None, status: int) -> Response:
 def _offered(form: F) -> F:
     form.offer(((each.id, each.name) for each in all_services()), _brands().items())
     return form
+
+
+def _written(limit: Decimal | None) -> str:
+    return "" if limit is None else f"{limit.normalize():f}"
 
 
 def _brands() -> dict[int, str]:

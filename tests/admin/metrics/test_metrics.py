@@ -58,6 +58,29 @@ def test_one_is_added_changed_and_archived(cast: Cast, sign_in: SignIn) -> None:
     assert "Delay" not in client.get(LIST).text
 
 
+def test_one_of_a_company_says_what_it_delivers_and_who_sees_it(cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.ada)
+    token = token_in(client, f"{LIST}/new")
+    typed = _typed(token, company="Alder", measure="balance", debit_limit="-5,50", unit="EUR", decimals="2")
+    made = client.post(f"{LIST}/new", data=typed)
+    page = client.get(made.headers["Location"]).text
+    assert "the balance" in page
+    assert "Its debit limit is -5.50" in page
+    assert "Its people see it among their figures" in page
+    refused = client.post(f"{LIST}/new", data=typed | {"key": "other"})
+    assert (refused.status_code, "delivers balance of this company" in refused.text) == (422, True)
+    wrong = client.post(f"{LIST}/new", data=typed | {"key": "other", "debit_limit": "much"})
+    assert (wrong.status_code, "Write the value as a number" in wrong.text) == (422, True)
+    form = client.get(f"{made.headers['Location']}/edit").text
+    assert 'value="-5.5"' in form
+    metric = db.session.query(Metric).one()
+    own = typed | {"measure": "custom", "debit_limit": "", "trunk": "London", "version": str(metric.version)}
+    assert client.post(f"{made.headers['Location']}/edit", data=own).status_code == 303
+    page = client.get(made.headers["Location"]).text
+    assert "of trunk London" in page
+    assert "For staff only." in page
+
+
 def test_two_who_change_only_where_it_is_shown_notice_each_other(cast: Cast, sign_in: SignIn) -> None:
     metric = add_metric(Wanted("pdd", "Post-dial delay", "ms"), by=SYSTEM, now=NOW)
     db.session.commit()

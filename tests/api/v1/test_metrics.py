@@ -54,6 +54,21 @@ def test_one_of_a_company_stands_on_no_page(desk: Machine, cast: Cast) -> None:
     assert desk.all(f"/metrics?company_id={cast.b.id}") == []
 
 
+def test_one_of_a_company_delivers_a_measure(desk: Machine, cast: Cast) -> None:
+    body = {"key": "money-a", "name": "Money", "company_id": cast.a.id, "measure": "balance", "debit_limit": -5.25}
+    made = desk.make("/metrics", body | {"unit": "EUR", "decimals": 2})
+    assert (made["measure"], made["debit_limit"], made["trunk"], made["is_shown"]) == ("balance", -5.25, "", False)
+    assert refusal(desk.send("POST", "/metrics", body | {"key": "b"}), 422)["errors"][0]["pointer"] == "/measure"
+    refusal(desk.send("POST", "/metrics", body | {"key": "b", "measure": "asr"}), 422)
+    path = f"/metrics/{made['id']}"
+    changed = desk.send("PATCH", path, {"measure": "custom", "debit_limit": None, "is_shown": True}, match="*").json
+    assert changed is not None
+    assert (changed["measure"], changed["debit_limit"], changed["is_shown"]) == ("custom", None, True)
+    assert desk.make("/metrics", {"key": "own", "name": "Own", "company_id": cast.a.id})["measure"] == "custom"
+    of_everybody = refusal(desk.send("POST", "/metrics", {"key": "c", "name": "C", "measure": "cps"}), 422)
+    assert of_everybody["errors"][0]["pointer"] == "/measure"
+
+
 def test_samples_come_in_once_and_are_read_back(desk: Machine, metric: Any) -> None:
     path = f"/metrics/{metric['id']}/samples"
     batch = {"samples": [{"at": _at(each), "value": each + 0.25} for each in range(7)]}

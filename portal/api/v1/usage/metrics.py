@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 
 from portal import access, clock
 from portal.accounts.rules.tokens import Resource
-from portal.api.v1.fields import Id, InAddress, Moment, Number, SwitchInAddress, Text, Whole, Word, ids
+from portal.api.v1.fields import Id, InAddress, Moment, Number, Switch, SwitchInAddress, Text, Whole, Word, ids
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
@@ -24,8 +24,10 @@ from portal.usage.rules import (
     LONGEST_INTERVAL,
     NAME_LENGTH,
     SHORTEST_INTERVAL,
+    TRUNK_LENGTH,
     UNIT_LENGTH,
     Figure,
+    Measure,
     Sample,
     Step,
 )
@@ -33,11 +35,29 @@ from portal.usage.rules import (
 blueprint = Resources(
     Resource.METRICS,
     about="What is measured again and again: for everybody, shown on the status pages of chosen portal domains, or "
-    "about one company, for staff only. Samples are kept one by one for a while; figures of five minutes, hours and "
-    "days of UTC are made of them at once and kept for longer.",
+    "about one company: its balance, its calls a second, its channels, or something of its own. Samples are kept one "
+    "by one for a while; figures of five minutes, hours and days of UTC are made of them at once and kept for longer.",
 )
 
 NAME = "/<int:metric_id>"
+
+SAMPLED = [each for each in Measure if each.is_sampled]
+
+WANTED = (
+    "key",
+    "name",
+    "unit",
+    "decimals",
+    "interval",
+    "position",
+    "company_id",
+    "service_id",
+    "measure",
+    "trunk",
+    "debit_limit",
+    "is_shown",
+)
+"""What a metric is made and changed by, but for where it is shown."""
 
 
 class MetricShape(Shape):
@@ -50,6 +70,10 @@ class MetricShape(Shape):
     position = fields.Integer(required=True)
     company_id = fields.Integer(required=True, allow_none=True, metadata={"description": "Null: for everybody."})
     service_id = fields.Integer(required=True, allow_none=True)
+    measure = Word(Measure, required=True, allow_none=True, metadata={"description": "Null: of no company."})
+    trunk = fields.String(required=True)
+    debit_limit = Value(required=True, allow_none=True)
+    is_shown = fields.Boolean(required=True)
     portal_ids = fields.List(fields.Integer(), required=True)
     created_at = Moment(required=True)
     archived_at = Moment(required=True, allow_none=True)
@@ -72,6 +96,33 @@ def _key(**rest: Any) -> fields.String:
     )
 
 
+def _measure(**rest: Any) -> Word:
+    return Word(
+        Measure,
+        only=SAMPLED,
+        allow_none=True,
+        metadata={
+            "description": "Which figure of its company it delivers; custom where none is named. The other figures are "
+            "counted from call records, and available credit from the balance."
+        },
+        **rest,
+    )
+
+
+def _trunk(**rest: Any) -> Text:
+    about = "Of one trunk of the company, which only staff see."
+    return Text(most=TRUNK_LENGTH, metadata={"description": about}, **rest)
+
+
+def _debit_limit(**rest: Any) -> Value:
+    about = "Of a balance: how far it may fall below nothing. Available credit is the balance and this."
+    return Value(allow_none=True, metadata={"description": about}, **rest)
+
+
+def _is_shown(**rest: Any) -> Switch:
+    return Switch(metadata={"description": "Of a custom one: the company's people see it, under its name."}, **rest)
+
+
 class NewMetric(Shape):
     key = _key(required=True)
     name = Text(required=True, least=1, most=NAME_LENGTH)
@@ -81,6 +132,10 @@ class NewMetric(Shape):
     position = Number(least=0, most=actions.LARGEST_POSITION, load_default=0)
     company_id = Id(load_default=None, allow_none=True)
     service_id = Id(load_default=None, allow_none=True)
+    measure = _measure(load_default=None)
+    trunk = _trunk(load_default="")
+    debit_limit = _debit_limit(load_default=None)
+    is_shown = _is_shown(load_default=False)
     portal_ids = ids(load_default=list)
 
 
@@ -92,6 +147,10 @@ class MetricChange(Shape):
     interval = Number(least=SHORTEST_INTERVAL, most=LONGEST_INTERVAL)
     position = Number(least=0, most=actions.LARGEST_POSITION)
     service_id = Id(allow_none=True)
+    measure = _measure()
+    trunk = _trunk()
+    debit_limit = _debit_limit()
+    is_shown = _is_shown()
     portal_ids = ids()
 
 
@@ -238,8 +297,7 @@ def _metric(metric_id: int) -> Metric:
 
 
 def _wanted(body: dict[str, Any]) -> actions.Wanted:
-    names = ("key", "name", "unit", "decimals", "interval", "position", "company_id", "service_id")
-    return actions.Wanted(**{name: body[name] for name in names}, domain_ids=frozenset(body["portal_ids"]))
+    return actions.Wanted(**{name: body[name] for name in WANTED}, domain_ids=frozenset(body["portal_ids"]))
 
 
 def _here(violation: RuleViolation) -> RuleViolation:
@@ -249,18 +307,5 @@ def _here(violation: RuleViolation) -> RuleViolation:
 
 
 def _shown(found: Metric) -> dict[str, Any]:
-    names = (
-        "id",
-        "key",
-        "name",
-        "unit",
-        "decimals",
-        "interval",
-        "position",
-        "company_id",
-        "service_id",
-        "created_at",
-        "archived_at",
-        "version",
-    )
+    names = ("id", *WANTED, "created_at", "archived_at", "version")
     return {**{name: getattr(found, name) for name in names}, "portal_ids": [each.domain_id for each in found.portals]}
