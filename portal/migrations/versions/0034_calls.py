@@ -43,6 +43,7 @@ def upgrade() -> None:
     )
     _index("uq_call_record_company_id_call_id", "call_record", ["company_id", "call_id"], unique=True)
     _index("ix_call_record_company_id_started_at", "call_record", ["company_id", "started_at"])
+    _index("ix_call_record_company_id_outcome_started_at", "call_record", ["company_id", "outcome", "started_at"])
     _index("ix_call_record_company_id_from_tail", "call_record", ["company_id", "from_tail"])
     _index("ix_call_record_company_id_to_tail", "call_record", ["company_id", "to_tail"])
     _table(

@@ -56,6 +56,7 @@ class CallRecord(Base):
     __table_args__ = (
         Index("uq_call_record_company_id_call_id", "company_id", "call_id", unique=True),
         Index("ix_call_record_company_id_started_at", "company_id", "started_at"),
+        Index("ix_call_record_company_id_outcome_started_at", "company_id", "outcome", "started_at"),
         Index("ix_call_record_company_id_from_tail", "company_id", "from_tail"),
         Index("ix_call_record_company_id_to_tail", "company_id", "to_tail"),
     )

@@ -34,6 +34,9 @@ LASTS_AT_MOST = 7 * DAY
 WHOLE = ""
 """The scope of all calls of a company."""
 
+SERVICE_SCOPE, TRUNK_SCOPE = "s:", "t:"
+"""How the scope of one service begins, and that of one trunk."""
+
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -206,11 +209,11 @@ def _share(part: int, whole: int) -> Decimal | None:
 
 
 def scope_of_service(service_id: int) -> str:
-    return f"s:{service_id}"
+    return f"{SERVICE_SCOPE}{service_id}"
 
 
 def scope_of_trunk(trunk: str) -> str:
-    return f"t:{trunk}"
+    return f"{TRUNK_SCOPE}{trunk}"
 
 
 # What records of one call come to
