@@ -26,6 +26,7 @@ from portal.errors import NotFound
 from portal.extensions import db
 from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.searching import Matches, find, key_of, reading
+from portal.usage.models import Metric
 
 PER_PAGE = 50
 EVENTS_SHOWN = 50
@@ -443,6 +444,23 @@ def count_of(company_id: int | None, tag: str | None) -> int:
     """How many alerts a company, or a tag, has that are not archived. One query."""
     whose = Alert.company_id == company_id if company_id is not None else Alert.tag == tag
     return db.session.scalar(select(func.count(Alert.id)).where(whose, Alert.archived_at.is_(None))) or 0
+
+
+METRICS_OFFERED = 200
+
+
+def metrics_of(company_id: int) -> Sequence[Metric]:
+    """The metrics of its own that an alert of a company may watch, by name; those beyond 200 are typed. One query."""
+    return db.session.scalars(_own_metrics(company_id).order_by(Metric.name, Metric.id).limit(METRICS_OFFERED)).all()
+
+
+def metric_of(company_id: int, key: str) -> Metric | None:
+    """One of them by its key. One query."""
+    return db.session.scalars(_own_metrics(company_id).where(Metric.key == key)).one_or_none()
+
+
+def _own_metrics(company_id: int) -> Select[Metric]:
+    return select(Metric).where(Metric.company_id == company_id, Metric.archived_at.is_(None))
 
 
 def live_templates() -> Sequence[AlertTemplate]:
