@@ -61,9 +61,9 @@ class MessageForm(FlaskForm):
             self.file_errors = [*self.file_errors, violation.sentence]
 
 
-def fresh_form() -> MessageForm:
-    """An empty form with a key of its own."""
-    return MessageForm(formdata=None, key=secrets.token_urlsafe(16))
+def fresh_form(body: str = "") -> MessageForm:
+    """A form with a key of its own, empty or with what its message begins with."""
+    return MessageForm(formdata=None, key=secrets.token_urlsafe(16), body=body)
 
 
 def shown(
@@ -111,6 +111,10 @@ def answer_with(folder: str, kind: str, key: str) -> Response:
     context = shown(ref, earlier=earlier)
     if context["conversation"] is None:
         abort(404)
+    if told := request.args.get("told", "")[:KEY_LENGTH]:
+        subject = subjects.subject_of(kind)
+        if subject is not None and subject.opening is not None:
+            context["message_form"] = fresh_form(subject.opening(ref.id, told)[:BODY_LENGTH])
     return render(f"{folder}/conversation.html", f"{folder}/_messages.html", **context)
 
 

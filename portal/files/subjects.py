@@ -40,7 +40,8 @@ class Subject:
     such a text, None for nonsense. `seen` says by id what is known of subjects from a viewpoint, without those that are
     missing or not to be seen: the caller cannot tell them apart. It asks nothing of areas; `area` is the one that must
     be open for customers, for the subject and everything that belongs to it. `permission` is what staff need to write
-    about it or to give it files; all staff may read.
+    about it or to give it files; all staff may read. `opening` is what a message about it begins with where a link
+    names something that was told of it: by its id and that name, for whoever may see it, "" for what it does not know.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Subject:
     key: Callable[[int], str]
     find: Callable[[str], int | None]
     permission: Permission = Permission.STAFF_ENTER
+    opening: Callable[[int, str], str] | None = None
 
 
 _subjects: dict[str, Subject] = {}
