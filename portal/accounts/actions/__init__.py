@@ -1,7 +1,13 @@
 """The only writers of companies, people and sessions, one module for each kind of change."""
 
 from portal.accounts.actions.addresses import ask_email_change, confirm_email_change, correct_address, undo_email_change
-from portal.accounts.actions.companies import add_company, archive_company, rename_company, restore_company
+from portal.accounts.actions.companies import (
+    add_company,
+    archive_company,
+    rename_company,
+    restore_company,
+    tag_company,
+)
 from portal.accounts.actions.links import ask_reset, invite, revoke_links, send_reset
 from portal.accounts.actions.passwords import hash_password, password_matches, refuse_weak, set_password, surroundings
 from portal.accounts.actions.people import (
@@ -75,6 +81,7 @@ __all__ = [
     "set_password",
     "sign_in_waiting",
     "surroundings",
+    "tag_company",
     "take_code",
     "take_reset",
     "token_hash",

@@ -1,13 +1,15 @@
 """The only writers of companies."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm.attributes import flag_modified
 
 from portal import events
 from portal.accounts.actions.sessions import end_session
-from portal.accounts.models import Company, Session
-from portal.accounts.rules import one_line, text_key
+from portal.accounts.models import Company, CompanyTag, Session
+from portal.accounts.rules import one_line, tags_of, text_key
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.errors import RuleViolation, StaleEdit
@@ -52,6 +54,41 @@ def rename_company(company: Company, name: str, *, version: int, by: Actor, now:
         now=now,
         before={"name": before},
         after={"name": name},
+    )
+
+
+def tag_company(company: Company, words: Iterable[str], *, version: int, by: Actor, now: datetime) -> None:
+    """Give the company these tags and no others. RuleViolation with what is wrong with them."""
+    if company.version != version:
+        raise StaleEdit
+    try:
+        wanted = tags_of(words)
+    except ValueError as error:
+        raise RuleViolation(str(error), "tags") from None
+    rows = db.session.scalars(select(CompanyTag).where(CompanyTag.company_id == company.id)).all()
+    before = {row.tag_key: row.tag for row in rows}
+    if before == wanted:
+        return
+    for row in rows:
+        if row.tag_key in wanted:
+            row.tag = wanted[row.tag_key]
+        else:
+            db.session.delete(row)
+    for key in wanted.keys() - before.keys():
+        db.session.add(CompanyTag(company_id=company.id, tag_key=key, tag=wanted[key]))
+    # Rows of its own may be all that changed, and whoever has the form open must notice that too.
+    flag_modified(company, "name")
+    db.session.flush()
+    events.ring(events.STAFF)
+    audit.record(
+        "company.tag",
+        object_kind="company",
+        object_id=company.id,
+        company_id=company.id,
+        by=by,
+        now=now,
+        before={"tags": sorted(before.values())},
+        after={"tags": sorted(wanted.values())},
     )
 
 

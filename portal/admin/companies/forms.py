@@ -3,6 +3,7 @@
 from wtforms import BooleanField, IntegerField, RadioField, SelectField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
+from portal.accounts.rules import TAG_LENGTH, TAGS_AT_MOST
 from portal.admin.forms import StaffForm, VersionedForm
 
 
@@ -21,13 +22,20 @@ def _name(whose: str) -> StringField:
     )
 
 
+def _tags() -> StringField:
+    most = TAGS_AT_MOST * (TAG_LENGTH + 2)
+    return StringField("Tags", validators=[Optional(), Length(max=most, message=f"At most {TAGS_AT_MOST} tags.")])
+
+
 class NewCompanyForm(StaffForm):
     name = _name("company")
+    tags = _tags()
     home_id = SelectField("Home portal", coerce=_number, validate_choice=False)
 
 
 class CompanyForm(VersionedForm):
     name = _name("company")
+    tags = _tags()
 
 
 class _HoldingFields(StaffForm):

@@ -12,6 +12,7 @@ from portal.accounts.actions.view_as import hand_over
 from portal.accounts.models import Company
 from portal.accounts.queries import person_by_id
 from portal.accounts.queries.people import stands_of
+from portal.accounts.queries.tags import tags_by_company
 from portal.accounts.rules import Permission, may
 from portal.admin.companies.forms import (
     AdmissionForm,
@@ -82,9 +83,11 @@ def new_company() -> Response:
     home = next((each for each in portals if each.id == form.home_id.data), None)
     try:
         added = catalogue.add_company(form.name.data or "", by=by, now=now)
+        accounts.tag_company(added, [form.tags.data or ""], version=added.version, by=by, now=now)
         if home:
             domains.admit(added, home, is_home=True, by=by, now=now)
     except RuleViolation as violation:
+        events.rollback()
         form.refuse(violation)
         return _company_form(form, None, 422)
     address = f"{LIST}/{added.id}"
@@ -113,6 +116,7 @@ def company(company_id: int) -> Response:
         "admin/companies/_company.html",
         company=wanted,
         shows_holdings=is_of_holdings,
+        tags=tags_by_company([company_id]).get(company_id, []),
         people=shown_people,
         stands=stands_of(shown_people.items, now),
         is_unreached=wanted.archived_at is None and bool(nobody_reached_among([company_id], now)),
@@ -143,14 +147,17 @@ def company(company_id: int) -> Response:
 def edit_company(company_id: int) -> Response:
     access.require(Permission.COMPANIES_EDIT)
     edited = _company(company_id)
-    form = CompanyForm(obj=edited)
+    form = CompanyForm(obj=edited, tags=", ".join(tags_by_company([company_id]).get(company_id, [])))
     if not form.validate_on_submit():
         return _company_form(form, edited, 422 if form.is_submitted() else 200)
     try:
-        accounts.rename_company(edited, form.name.data or "", **_row(form))
+        row = _row(form)
+        accounts.rename_company(edited, form.name.data or "", **row)
+        accounts.tag_company(edited, [form.tags.data or ""], **row | {"version": edited.version})
     except RuleViolation as violation:
+        events.rollback()
         form.refuse(violation)
-        return _company_form(form, edited, 422)
+        return _company_form(form, _company(company_id), 422)
     events.commit()
     flash("Saved.")
     return redirect_to(f"{LIST}/{company_id}")

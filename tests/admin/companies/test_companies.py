@@ -89,6 +89,16 @@ def test_two_admins_rename_one_company_the_second_is_told(cast: Cast, sign_in: S
     assert fresh(Company, cast.a.id).name == "First"
 
 
+def test_tags_are_edited_with_the_name_and_stand_on_the_page(cast: Cast, sign_in: SignIn) -> None:
+    client = sign_in(cast.root)
+    typed = {"name": cast.a.name, "version": str(cast.a.version), "tags": "VIP, wholesale"}
+    assert post(client, f"{LIST}/{cast.a.id}/edit", **typed)[0] == 303
+    assert '<span class="tag">VIP</span>' in client.get(f"{LIST}/{cast.a.id}").text
+    assert 'value="VIP, wholesale"' in client.get(f"{LIST}/{cast.a.id}/edit").text
+    status, text = post(client, f"{LIST}/{cast.a.id}/edit", **typed | {"version": "2", "tags": "x" * 41})
+    assert (status, "A tag has at most 40 characters." in text) == (422, True)
+
+
 def test_people_stand_on_the_page_with_a_word_each(cast: Cast, sign_in: SignIn) -> None:
     cast.bob.deactivated_at = NOW
     dora = accounts.add_person("Dora", "dora@people.test", by=SYSTEM, now=NOW)

@@ -24,6 +24,21 @@ def test_a_company_is_made_read_renamed_archived_and_taken_back(machine: MakeMac
     assert root.read(path)["name"] == "Cedar Mills"
 
 
+def test_a_company_has_tags_that_only_staff_read(machine: MakeMachine, cast: Cast) -> None:
+    root = machine(Scope.COMPANIES)
+    made = root.make("/companies", {"name": "Cedar", "tags": ["VIP", "vip", "wholesale"]})
+    assert made["tags"] == ["VIP", "wholesale"]
+    path = f"/companies/{made['id']}"
+    kept = root.send("PATCH", path, {"name": "Cedar Ltd"}, match="*").json
+    changed = root.send("PATCH", path, {"name": "Cedar Ltd", "tags": ["Trunks"]}, match="*").json
+    assert kept is not None
+    assert changed is not None
+    assert (kept["tags"], changed["tags"]) == (["VIP", "wholesale"], ["Trunks"])
+    assert changed["version"] == kept["version"] + 1
+    of_company = machine(Scope.READ, company=cast.a)
+    assert "tags" not in of_company.all("/companies")[0]
+
+
 def test_what_a_machine_did_stands_in_the_audit_trail_under_its_name(machine: MakeMachine, cast: Cast) -> None:
     made = machine().make("/companies", {"name": "Cedar Mill"})
     entry = db.session.scalars(

@@ -3,13 +3,15 @@
 from collections.abc import Collection
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from portal import access, clock
 from portal.accounts import actions as accounts
 from portal.accounts.models import Company, Membership
 from portal.accounts.queries import person_by_id
 from portal.accounts.queries.listings import MEMBERSHIP_ORDERS, company_by_id, membership, memberships
+from portal.accounts.queries.tags import tags_by_company
+from portal.accounts.rules import TAG_LENGTH, TAGS_AT_MOST
 from portal.accounts.rules.tokens import Resource, Scope
 from portal.api.v1.fields import Id, InAddress, Moment, Switch, SwitchInAddress, Text
 from portal.api.v1.operations import Answer, Resources, wanted
@@ -42,6 +44,10 @@ class CompanyShape(Shape):
     home_portal_id = fields.Integer(
         allow_none=True, metadata={"description": "The portal domain its links lead to. Not for a company’s token."}
     )
+    tags = fields.List(
+        fields.String(),
+        metadata={"description": "Words that companies of a kind share. Not for a company’s token."},
+    )
     created_at = Moment(metadata={"description": "Not for a company’s token."})
     archived_at = Moment(allow_none=True, metadata={"description": "Not for a company’s token."})
     version = fields.Integer(metadata={"description": "Not for a company’s token."})
@@ -56,6 +62,11 @@ class CompanyQuery(ListQuery):
 
 class CompanyChange(Shape):
     name = Text(required=True, least=1, most=200, metadata={"example": "Example Ltd"})
+    tags = fields.List(
+        Text(least=1, most=TAG_LENGTH),
+        validate=validate.Length(max=TAGS_AT_MOST),
+        metadata={"description": "All it should have, compared without case; left out, they stay as they are."},
+    )
 
 
 class NewCompany(CompanyChange):
@@ -97,6 +108,8 @@ def list_companies(query: dict[str, Any]) -> Piece[Any]:
 def add_company(body: dict[str, Any]) -> Answer:
     by, now = access.actor(), clock.utcnow()
     added = catalogue.add_company(body["name"], by=by, now=now)
+    if body.get("tags"):
+        accounts.tag_company(added, body["tags"], version=added.version, by=by, now=now)
     if body.get("home_portal_id") is not None:
         domains.admit(added, _portal(body["home_portal_id"]), is_home=True, by=by, now=now)
     return Answer(_one(added), f"/companies/{added.id}")
@@ -107,11 +120,14 @@ def read_company(company_id: int) -> Answer:
     return Answer(_one(_seen(company_id)))
 
 
-@blueprint.changes("/<int:company_id>", CompanyChange, CompanyShape, summary="Rename a company")
+@blueprint.changes("/<int:company_id>", CompanyChange, CompanyShape, summary="Change a company")
 def change_company(company_id: int, body: dict[str, Any]) -> Answer:
     company = company_of_staff(company_id)
     version = expected_version(company.version)
-    accounts.rename_company(company, body["name"], version=version, by=access.actor(), now=clock.utcnow())
+    by, now = access.actor(), clock.utcnow()
+    accounts.rename_company(company, body["name"], version=version, by=by, now=now)
+    if "tags" in body:
+        accounts.tag_company(company, body["tags"], version=company.version, by=by, now=now)
     return Answer(_one(company))
 
 
@@ -231,12 +247,14 @@ def _one(company: Company) -> dict[str, Any]:
 def _shown(found: Collection[Company]) -> list[dict[str, Any]]:
     if access.key().company_id is not None:
         return [{"id": each.id, "name": each.name} for each in found]
-    homes = homes_by_company([each.id for each in found])
+    ids = [each.id for each in found]
+    homes, tags = homes_by_company(ids), tags_by_company(ids)
     return [
         {
             "id": each.id,
             "name": each.name,
             "home_portal_id": homes.get(each.id),
+            "tags": tags.get(each.id, []),
             "created_at": each.created_at,
             "archived_at": each.archived_at,
             "version": each.version,
