@@ -1,11 +1,14 @@
 """What calendars are told (RFC 5545): single entries for mails and downloads, and whole feeds; METHOD is PUBLISH."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from icalendar import Calendar, Event, Parameters, vCalAddress, vDuration, vText
-from icalendar.parser import Contentline
+if TYPE_CHECKING:
+    from icalendar import Event
 
 REFRESHED_AFTER = timedelta(minutes=15)
 """How often a calendar program is asked to look at a feed again."""
@@ -26,6 +29,8 @@ class Entry:
 
 def event_of(entry: Entry, *, summary: str, description: str, language: str, url: str = "") -> Event:
     """The entry as a component: times are UTC, and it keeps nobody from being free. Without a `uid` it has none."""
+    from icalendar import Event, vCalAddress
+
     event = Event()
     if entry.uid:
         event.add("uid", entry.uid)
@@ -47,6 +52,8 @@ def event_of(entry: Entry, *, summary: str, description: str, language: str, url
 
 def calendar_of(events: Iterable[Event], *, name: str = "", language: str = "") -> str:
     """Entries as one calendar; with a `name` it is a feed, which says what it is called and how often to look."""
+    from icalendar import Calendar, vDuration
+
     calendar = Calendar()
     calendar.add("prodid", "-//Signalbox//Service status//EN")
     calendar.add("version", "2.0")
@@ -61,6 +68,13 @@ def calendar_of(events: Iterable[Event], *, name: str = "", language: str = "") 
     return str(calendar.to_ical(), "utf-8")
 
 
+def add_line(event: Event, name: str, value: str, parameters: Mapping[str, str]) -> None:
+    """Have an entry say something that it knows no words of its own for."""
+    from icalendar import vText
+
+    event.add(name, vText(value), parameters=dict(parameters))
+
+
 def written(entry: Entry, *, summary: str, description: str, language: str) -> str:
     """One entry as a calendar of its own."""
     return calendar_of([event_of(entry, summary=summary, description=description, language=language)])
@@ -68,5 +82,8 @@ def written(entry: Entry, *, summary: str, description: str, language: str) -> s
 
 def line(name: str, value: str, parameters: Mapping[str, str] | None = None) -> str:
     """One line of an entry, whatever the value holds: escaped, folded, and ended by CRLF."""
+    from icalendar import Parameters, vText
+    from icalendar.parser import Contentline
+
     written_line = Contentline.from_parts(name, Parameters(parameters or {}), vText(value))
     return f"{str(written_line.to_ical(), 'utf-8')}\r\n"

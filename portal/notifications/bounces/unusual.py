@@ -4,8 +4,6 @@ import logging
 import re
 from email import message_from_bytes, policy
 
-from flufl.bounce import all_failures
-
 from portal.notifications.bounces.rules import Said, one_line, within_bounds
 
 READ_AT_MOST = 32 * 1024
@@ -22,6 +20,8 @@ def recognised(raw: bytes, text: str) -> tuple[Said, ...]:
 
     `text` is its first readable part, in which the server's words are looked for.
     """
+    from flufl.bounce import all_failures
+
     message = message_from_bytes(within_bounds(raw)[:READ_AT_MOST], policy=policy.compat32)
     try:
         passing, lasting = all_failures(message)

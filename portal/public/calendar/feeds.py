@@ -1,13 +1,15 @@
 """Planned work as a whole calendar, in the language that is spoken: for everybody, or for one company."""
 
+from __future__ import annotations
+
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flask_babel import gettext as _
-from icalendar import Event, vText
 
 from portal import plaintext
 from portal.accounts.rules import SIGNED_OUT, Viewpoint
-from portal.calendars import Entry, calendar_of, event_of
+from portal.calendars import Entry, add_line, calendar_of, event_of
 from portal.domains.models import PortalDomain
 from portal.filters import markdown
 from portal.incidents.calendars import Account, note_lines, sequence_of, uid_of
@@ -18,6 +20,9 @@ from portal.incidents.rules.maintenance import state_of
 from portal.language import current
 from portal.services.queries.calendars import Window, windows_of_company
 from portal.services.queries.settings import view_of
+
+if TYPE_CHECKING:
+    from icalendar import Event
 
 
 def public_calendar(domain: PortalDomain, now: datetime) -> str:
@@ -73,7 +78,7 @@ def _of_work(domain: PortalDomain, work: PlannedWork, now: datetime, account: Ac
     )
     if account is not None:
         for name, value, parameters in note_lines(note_of(work.public_id, state, work.impact), account):
-            event.add(name, vText(value), parameters=parameters)
+            add_line(event, name, value, parameters)
     return event
 
 
