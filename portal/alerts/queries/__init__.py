@@ -27,6 +27,7 @@ from portal.extensions import db
 from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.searching import Matches, find, key_of, reading
 from portal.usage.models import Metric
+from portal.usage.rules import Measure
 
 PER_PAGE = 50
 EVENTS_SHOWN = 50
@@ -460,7 +461,9 @@ def metric_of(company_id: int, key: str) -> Metric | None:
 
 
 def _own_metrics(company_id: int) -> Select[Metric]:
-    return select(Metric).where(Metric.company_id == company_id, Metric.archived_at.is_(None))
+    return select(Metric).where(
+        Metric.company_id == company_id, Metric.measure == Measure.CUSTOM, Metric.archived_at.is_(None)
+    )
 
 
 def live_templates() -> Sequence[AlertTemplate]:
