@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import events
 from portal.accounts import actions as accounts
+from portal.alerts.actions import clockwork as alerts
 from portal.audit import actions as audit
 from portal.catalogue import actions as catalogue
 from portal.catalogue.notices import actions as notices
@@ -217,6 +218,22 @@ def tell_announcements() -> None:
     _look_after(announcing.due(utcnow()))
 
 
+def evaluate_alerts() -> None:
+    """Look at the alerts that are due, slice by slice, after what has come in and happened since."""
+    for look in (alerts.follow, alerts.evaluate, alerts.tell_staff):
+        is_more = True
+        while is_more and not _stopping().is_set():
+            is_more = look(utcnow())
+            events.commit()
+
+
+def _evaluate_alerts_that_are_due() -> None:
+    is_due = alerts.is_anything_due(utcnow())
+    events.rollback()
+    if is_due:
+        evaluate_alerts()
+
+
 def _look_after(due: list[Due]) -> None:
     events.rollback()
     for do, row_id in due:
@@ -323,6 +340,7 @@ def beat() -> None:
         ("look_after_services", services.is_anything_due(utcnow())),
         ("look_after_incidents", incidents.is_anything_due(utcnow())),
         ("tell_announcements", announcing.is_anything_due(utcnow())),
+        ("evaluate_alerts", alerts.is_anything_due(utcnow())),
         ("hold_global_services", somebody_waits()),
     ):
         if is_due:
@@ -357,6 +375,7 @@ def work_off() -> None:
         _look_after_services_that_are_due()
         _look_after_incidents_that_are_due()
         _tell_announcements_that_are_due()
+        _evaluate_alerts_that_are_due()
         _mail_work_that_is_due()
         _tell_channels()
         due = queries.due_expansions(utcnow())

@@ -93,6 +93,14 @@ def save_draft(
     return made
 
 
+def signal_open(fold_key: str, signal: str, now: datetime) -> bool:
+    """Count a further signal in the draft with this key that is open; whether there was one."""
+    found = _open_with(fold_key[:200])
+    if found is not None:
+        _fold(found, signal, now)
+    return found is not None
+
+
 def edit_draft(
     draft: IncidentDraft,
     content: DraftContent,

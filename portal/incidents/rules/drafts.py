@@ -17,6 +17,7 @@ class Origin(StrEnum):
     HAND = "hand"
     MONITOR = "monitor"
     MAIL = "mail"
+    ALERT = "alert"
 
 
 class Stage(StrEnum):
