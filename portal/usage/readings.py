@@ -402,15 +402,13 @@ def _of_minutes(subject: Subject, begin: datetime, end: datetime) -> Iterator[Re
 
 
 def _channels(subject: Subject, begin: datetime, end: datetime) -> Iterator[Reading]:
-    place = subject.company_id, _scope(subject)
-    before = calls.channels_at([place], begin).get(place, 0)
+    minutes = calls.steps(subject.company_id, _scope(subject), CallStep.MINUTE, begin, end - MINUTE)
+    before = minutes[0].open
     yield Reading(Decimal(before), None, begin, is_stale=False, next_at=None)
-    for at, sums, open_then in calls.steps(*place, CallStep.MINUTE, begin, end - MINUTE):
-        # What is open as a minute ends is so as the next one begins.
-        after = open_then + sums.attempts - sums.closed
-        if after != before:
-            before = after
-            yield Reading(Decimal(after), None, at + MINUTE, is_stale=False, next_at=None)
+    for each in minutes:
+        if each.left != before:
+            before = each.left
+            yield Reading(Decimal(before), None, each.at + MINUTE, is_stale=False, next_at=None)
 
 
 def sliding(

@@ -1,22 +1,28 @@
 """What figures are and were: as they are shown, undefined or late where they are that, and in few queries."""
 
+import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import count, pairwise
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.accounts.models import Company
 from portal.audit.rules import SYSTEM
 from portal.usage.actions import Wanted, add_metric, archive_metric, take_samples
-from portal.usage.calls.rules import Sums
+from portal.usage.calls.actions import take_calls
+from portal.usage.calls.rules import Call, Outcome, Sums, milliseconds
 from portal.usage.models import Metric
 from portal.usage.readings import Reading, Subject, _parts, history, readings, sliding
 from portal.usage.rules import Measure, Sample, highest_within, rounded
 from tests.conftest import NOW, Cast, counted_queries
 
 MINUTE = timedelta(minutes=1)
+NUMBERS = count()
 
 
 def _metric(cast: Cast, measure: Measure = Measure.BALANCE, *, key: str = "figure", **rest: object) -> Metric:
@@ -126,6 +132,119 @@ class TestPeaks:
             assert len(statements) <= 4
 
 
+def _call(
+    company: Company, ago: int, rings: float | None = None, talk: float | None = None, *, lasts: float = 10, **rest: Any
+) -> tuple[int, Call]:
+    """A call that started so many seconds ago, rang after some, was answered then, and ended."""
+    started = milliseconds(NOW) - ago * 1000
+    ringing = None if rings is None else started + int(rings * 1000)
+    answered = ringing if talk is not None else None
+    ended = started + int(lasts * 1000) if answered is None else answered + int((talk or 0) * 1000)
+    told = {"outcome": Outcome.FAILED if answered is None else Outcome.ANSWERED, "ended": ended, "trunk": ""} | rest
+    number = next(NUMBERS)
+    return company.id, Call(
+        f"call-{number}", "441", "442", started, ringing, answered, code=None, carrier="", service_id=None, **told
+    )
+
+
+class TestCalls:
+    """The figures as worked by hand; `now` is a full minute, and records may be a minute late."""
+
+    def _asked(self, company: Company, window: int = 600, **place: Any) -> dict[Measure, Reading]:
+        subjects = {each: Subject(each, company.id, window=window, **place) for each in Measure if each.is_of_calls}
+        found = readings(list(subjects.values()), NOW)
+        return {measure: found[subject] for measure, subject in subjects.items()}
+
+    def test_each_is_counted_from_the_calls_of_its_window(self, cast: Cast) -> None:
+        take_calls(
+            [
+                _call(
+                    cast.a, 61, 2, None
+                ),  # not answered, in the last second of the window, and still ringing as it ends
+                _call(cast.a, 300, 1, 30),
+                _call(cast.a, 300, 3, 60.2),
+                _call(cast.a, 301, None, None, outcome=Outcome.BUSY),
+                _call(cast.a, 660, 9, None),  # at its very beginning
+                _call(cast.a, 661, 9, None),  # before it
+                _call(cast.a, 60, 9, 1),  # after it
+                _call(cast.b, 300, 9, None),
+            ],
+            NOW,
+        )
+        found = self._asked(cast.a)
+        values = {measure: (reading.value, reading.count) for measure, reading in found.items()}
+        assert values == {
+            Measure.ASR: (Decimal("40.00"), 5),
+            Measure.NER: (Decimal("60.00"), 5),
+            Measure.ACD: (Decimal("45.1"), 2),
+            Measure.PDD: (Decimal("3750"), 4),
+            Measure.CPS: (2, None),
+            Measure.CHANNELS: (1, None),
+            Measure.ATTEMPTS: (5, 5),
+            Measure.ANSWERED: (2, 5),
+        }
+        assert {reading.at for reading in found.values()} == {NOW - MINUTE}
+
+    def test_no_call_is_undefined_or_a_true_zero_and_no_feed_at_all_is_neither(self, cast: Cast) -> None:
+        take_calls([_call(cast.a, 7200, 1, 30)], NOW)
+        zero = {Measure.CPS, Measure.CHANNELS, Measure.ATTEMPTS, Measure.ANSWERED}
+        for measure, reading in self._asked(cast.a).items():
+            assert (reading.value, reading.is_stale) == (0 if measure in zero else None, False), measure
+            assert reading.next_at is None, "nothing is left that could change it"
+        for reading in self._asked(cast.b).values():
+            assert (reading.value, reading.is_stale) == (None, True)
+
+    def test_while_calls_are_in_the_window_it_changes_as_that_slides(self, cast: Cast) -> None:
+        take_calls([_call(cast.a, 300, 1, 30)], NOW)
+        subject = Subject(Measure.ASR, cast.a.id, window=600)
+        assert _read(subject).next_at == NOW + MINUTE
+        assert _read(subject, NOW + timedelta(seconds=59)).at == NOW - MINUTE
+        assert _read(subject, NOW + 30 * MINUTE) == Reading(None, 0, NOW + 29 * MINUTE, is_stale=False, next_at=None)
+
+    def test_channels_hold_calls_in_progress_and_in_setup(self, cast: Cast) -> None:
+        setup, talking = {"ended": None, "outcome": None}, {"ended": None}
+        take_calls([_call(cast.a, 90, None, None, **setup), _call(cast.a, 4000, 1, 1, **talking)], NOW)
+        subject = Subject(Measure.CHANNELS, cast.a.id)
+        assert _read(subject).value == 2
+        assert _read(subject, NOW + timedelta(hours=26)).value == 0, "nobody saw their end, a day later they are over"
+
+    def test_a_trunk_and_a_service_have_their_own(self, cast: Cast) -> None:
+        take_calls([_call(cast.a, 300, 1, 30, trunk="London"), _call(cast.a, 300, None, None, trunk="Paris")], NOW)
+        assert self._asked(cast.a, trunk="London")[Measure.ASR].value == 100
+        assert self._asked(cast.a, trunk="Paris")[Measure.ASR].value == 0
+        assert self._asked(cast.a, service_id=5)[Measure.ASR].value is None
+        assert self._asked(cast.a)[Measure.ASR].value == 50
+
+    def test_live_samples_go_before_records_for_channels_and_calls_a_second(self, cast: Cast) -> None:
+        take_calls([_call(cast.a, 300, 1, 30)], NOW)
+        for measure, value in ((Measure.CPS, 40), (Measure.CHANNELS, 70)):
+            _take(_metric(cast, measure, key=f"live-{measure}"), (MINUTE, value))
+        found = self._asked(cast.a)
+        assert (found[Measure.CPS].value, found[Measure.CHANNELS].value) == (40, 70)
+        assert found[Measure.ATTEMPTS].value == 1
+
+    @pytest.mark.parametrize("measure", [each for each in Measure if each.is_of_calls])
+    def test_the_history_says_at_each_minute_what_was_read_then(self, cast: Cast, measure: Measure) -> None:
+        dice = random.Random(5)  # noqa: S311 (the same calls every time)
+        batch = [
+            _call(cast.a, dice.randrange(120, 7200), dice.choice([None, 1.5, 3]), None, lasts=dice.randrange(4, 118))
+            for _number in range(60)
+        ]
+        batch += [_call(cast.a, dice.randrange(1000, 7200), 2, dice.randrange(1, 900)) for _number in range(60)]
+        take_calls(batch, NOW)
+        subject = Subject(measure, cast.a.id, window=900)
+        with counted_queries() as statements:
+            found = history(subject, NOW - timedelta(hours=2), NOW - MINUTE)
+        assert len(statements) <= 2
+        said = {each.at: (each.value, each.count) for each in found}
+        now: tuple[Decimal | None, int | None] | None = None
+        for minute in range(119):
+            at = NOW - timedelta(hours=2) + minute * MINUTE
+            now = said.get(at, now)
+            reading = _read(subject, at + MINUTE)
+            assert now == (reading.value, reading.count), (minute, measure)
+
+
 class TestMany:
     def test_statements_are_as_many_for_a_hundred_as_for_one(self, cast: Cast) -> None:
         metrics = [_metric(cast, Measure.CUSTOM, key=f"m-{number}") for number in range(100)]
@@ -142,6 +261,21 @@ class TestMany:
         assert len(statements) <= 5
         assert [found[each].value for each in asked[:100]] == [each.id for each in metrics]
         assert {found[each].value for each in asked[100:]} == {each.id for each in cps}
+
+    def test_calls_of_many_are_read_in_as_many_statements_as_of_one(self, cast: Cast) -> None:
+        take_calls([_call(company, 300, 1, 30, trunk=f"t{n}") for company in (cast.a, cast.b) for n in range(40)], NOW)
+        asked = [
+            Subject(measure, company.id, trunk=f"t{number}", window=window)
+            for measure in Measure
+            if measure.is_of_calls
+            for company in (cast.a, cast.b)
+            for number in range(40)
+            for window in (300, 86_400)
+        ]
+        with counted_queries() as statements:
+            found = readings(asked, NOW)
+        assert len(statements) <= 4
+        assert len(found) == len(asked)
 
 
 class TestHistory:
