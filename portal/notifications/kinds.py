@@ -67,11 +67,15 @@ def wording_for_subscriber(content: Content, language: str, domain_id: int | Non
 
 @dataclass(frozen=True)
 class Subscription:
-    """As whom somebody without a login gets a mail: their row, what their links are made of, where they signed up."""
+    """As whom somebody without a login gets a mail: their row, what their links are made of, where they signed up.
+
+    `follows` is the conversation where that is all they hear of this through: then it is what they leave, and no list.
+    """
 
     subscriber_id: int
     key: str
     domain_id: int
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,8 @@ class Published:
 
     `about` are the opaque topics it touches ("component:12"); none means that it concerns everything. With `domain_id`
     it is told on that portal domain alone. `fill` makes the
-    values of the kind for a language and a time zone. `path`, `event` and `data` are what a machine is told (`Told`),
+    values of the kind for a language and a time zone; among them may be "following", a sentence for those alone who
+    hear of nothing but this conversation. `path`, `event` and `data` are what a machine is told (`Told`),
     `data_in` the same data in a language, where there are texts in several.
     """
 
@@ -251,7 +256,7 @@ class Kind:
     @property
     def names(self) -> frozenset[str]:
         """Every variable its wordings may use."""
-        return BUILT_IN | self.variables | ({"manage_url"} if self.published is not None else frozenset())
+        return BUILT_IN | self.variables | ({"manage_url", "following"} if self.published is not None else frozenset())
 
     @property
     def is_list(self) -> bool:

@@ -537,6 +537,7 @@ RIGHTS: dict[str, Entry] = {
     "public_unsubscribe.wish": Entry(For.ANYONE, ours=LINK, missing=NO_LINK),
     "public_subscribe.sign_up": Entry(For.PUBLIC),
     "public_subscribe.sign_up_webhook": Entry(For.PUBLIC),
+    "public_subscribe.sign_up_room": Entry(For.PUBLIC),
     "public_subscribe.ask_link": Entry(For.PUBLIC),
     "public_subscribe.confirm": Entry(For.PUBLIC, **NO_MAILED_LINK),
     "public_subscribe.manage": Entry(For.PUBLIC, **NO_MAILED_LINK),

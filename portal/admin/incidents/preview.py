@@ -179,6 +179,7 @@ def preview_of(
     is_note: bool = False,
     notify: bool,
     affected_only: bool,
+    incident_id: int | None = None,
     texts: Texts = NO_TEXTS,
     now: datetime,
 ) -> Preview:
@@ -191,6 +192,7 @@ def preview_of(
         is_note=is_note,
         notify=notify,
         affected_only=affected_only,
+        incident_id=incident_id,
         now=now,
     )
     affected, mailed = found.affected, found.mailed

@@ -613,6 +613,7 @@ def _preview_of_update(found: Incident, form: UpdateForm, now: datetime) -> Prev
     return preview_of(
         shown,
         components,
+        incident_id=found.id,
         verb=VERBS[move(found.state, state)],
         audience=found.audience,
         visibility=found.visibility,

@@ -24,6 +24,7 @@ class PublicPageForm(VersionedForm):
     is_indexed = BooleanField("Search engines may list it")
     says_maintenance = BooleanField("Machines are told “maintenance” while nothing but planned work is under way")
     shows_global_services = BooleanField("It says how services are that every company has")
+    rooms_sign_up = BooleanField("Rooms of Slack and Teams may be signed up on it")
 
 
 @blueprint.get("/<int:domain_id>/public-page")
@@ -44,6 +45,7 @@ def set_public_page(domain_id: int) -> Response:
             is_indexed=form.is_indexed.data,
             says_maintenance=form.says_maintenance.data,
             shows_global_services=form.shows_global_services.data,
+            rooms_sign_up=form.rooms_sign_up.data,
             version=form.version.data or 0,
             by=access.actor(),
             now=clock.utcnow(),

@@ -11,11 +11,12 @@ from portal.admin.subscribers.place import LIST, blueprint
 from portal.domains.queries import domain_by_id
 from portal.errors import RuleViolation
 from portal.fragments import redirect_to, render
+from portal.incidents.queries.conversations import incidents_by_conversation
 from portal.notifications.channels.queries import MESSAGES_SHOWN, messages_of, waiting_for
 from portal.notifications.channels.replaying import may_replay, replay, tries_of
 from portal.notifications.kinds import told_to_subscribers
 from portal.notifications.models import ContactChannel
-from portal.notifications.subscribers import queries
+from portal.notifications.subscribers import following, queries
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import SubscriberState, finer_in, kinds_in
 
@@ -59,6 +60,7 @@ def _page(found: Subscriber, channel: ContactChannel, status: int = 200, *, refu
         kind_word=KINDS[found.kind],
         heard_of=[str(labels.get(each, each)) for each in kinds_in(found.topics)],
         parts=len(finer_in(found.topics)),
+        followed=incidents_by_conversation(following.followed_by([found.id]).get(found.id, [])).values(),
         messages=messages,
         shown_at_most=MESSAGES_SHOWN,
         tries=tries_of([each.id for each in messages]),

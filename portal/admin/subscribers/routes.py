@@ -17,8 +17,9 @@ from portal.database import read_only
 from portal.domains.queries import all_domains
 from portal.errors import RuleViolation, StaleEdit
 from portal.fragments import redirect_to, render
+from portal.incidents.queries.conversations import incidents_by_conversation
 from portal.notifications.kinds import told_to_subscribers
-from portal.notifications.subscribers import actions, queries
+from portal.notifications.subscribers import actions, following, queries
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberState, finer_in, kinds_in
 from portal.records.rules.files import safe_cell
@@ -153,20 +154,27 @@ def export() -> Response:
 
 def _csv(filters: queries.Filters) -> Iterator[str]:
     yield _row(["Address", "Kind", "Portal", "State", "Hears of", "Language", "How they agreed", "Since", "Confirmed"])
-    for each, brand in queries.in_pieces(filters):
+    for each, brand, followed in _in_pieces(filters):
         yield _row(
             [
                 each.address,
                 each.kind,
                 brand,
                 each.state,
-                " ".join(each.topics),
+                " ".join([*each.topics, *followed]),
                 each.language,
                 each.consent,
                 each.created_at.isoformat(timespec="seconds"),
                 each.confirmed_at.isoformat(timespec="seconds") if each.confirmed_at else "",
             ]
         )
+
+
+def _in_pieces(filters: queries.Filters) -> Iterator[tuple[Subscriber, str, list[str]]]:
+    """Every subscriber with the brand of its portal and what it follows, read a piece at a time."""
+    for piece in queries.in_pieces(filters):
+        followed = following.followed_by([each.subscriber.id for each in piece])
+        yield from ((each, brand, followed.get(each.id, [])) for each, brand in piece)
 
 
 def _row(cells: list[str]) -> str:
@@ -228,11 +236,15 @@ def _list_page(refused: WhyForm | None = None, refused_id: int | None = None, st
     filters = _filters()
     role = access.signed_in().role
     labels = told_to_subscribers()
+    listed = queries.subscribers_page(filters, page_wanted())
+    followed = following.followed_by([each.subscriber.id for each in listed.items])
     return render(
         "admin/subscribers/subscriber_list.html",
         "admin/subscribers/_subscriber_list.html",
         status,
-        listed=queries.subscribers_page(filters, page_wanted()),
+        listed=listed,
+        followed=followed,
+        incidents=incidents_by_conversation({key for keys in followed.values() for key in keys}),
         counts=queries.counts(filters.domain_id),
         filters=filters,
         states=list(SubscriberState),

@@ -2,7 +2,7 @@
 
 It does what the page does: the address is asked first, by a letter or a challenge, and the answer is the same whether
 it is known or not. So the id in it stands for this answer alone; whoever is subscribed changes and ends that by the
-link they are sent, never by a number. Telephones are not told.
+link they are sent, never by a number. Telephones are not told. With an `incident_id` it is about that incident alone.
 """
 
 import json
@@ -22,6 +22,7 @@ from portal.catalogue.rules import component_topic
 from portal.domains.rules import Area
 from portal.errors import RuleViolation
 from portal.extensions import csrf
+from portal.incidents.queries.conversations import Followable, followable
 from portal.notifications.kinds import usual_for_subscribers
 from portal.notifications.subscribers import actions, rooms
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource
@@ -47,8 +48,12 @@ def subscribe() -> Response:
     wanted, now = _wanted(), clock.utcnow()
     endpoint = _text(wanted, "endpoint")
     try:
-        topics = actions.checked_topics(_topics(wanted))
-        wait = _machine(endpoint, topics, now) if endpoint else _address(_text(wanted, "email"), topics, now)
+        about = _about(wanted, now)
+        topics = [] if about else actions.checked_topics(_topics(wanted))
+        if endpoint:
+            wait = _machine(endpoint, topics, about, now)
+        else:
+            wait = _address(_text(wanted, "email"), topics, about, now)
     except RuleViolation as violation:
         events.rollback()
         return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, {"error": [violation.sentence]})
@@ -59,27 +64,29 @@ def subscribe() -> Response:
     return _answer(HTTPStatus.CREATED, _told(wanted, endpoint, now))
 
 
-def _address(typed: str, topics: list[str], now: datetime) -> int:
+def _address(typed: str, topics: list[str], about: Followable | None, now: datetime) -> int:
     domain = access.portal()
     address = actions.checked_address(typed)
     if wait := actions.take_letter(domain.id, address, ip=request.remote_addr, now=now):
         return wait
-    actions.sign_up(
-        domain.id, address, topics, language=domain.language, source=SubscriberSource.API, by=_by(), now=now
-    )
+    same: dict[str, Any] = {"language": domain.language, "source": SubscriberSource.API, "by": _by(), "now": now}
+    if about:
+        actions.sign_up_to_follow(domain.id, address, about.conversation, about.title, **same)
+    else:
+        actions.sign_up(domain.id, address, topics, **same)
     events.commit()
     return 0
 
 
-def _machine(endpoint: str, topics: list[str], now: datetime) -> int:
-    domain = access.portal()
-    rooms.room_at(domain.id, SubscriberKind.WEBHOOK, endpoint)
-    if wait := actions.take_challenge(domain.id, endpoint, ip=request.remote_addr, now=now):
+def _machine(endpoint: str, topics: list[str], about: Followable | None, now: datetime) -> int:
+    domain, kind = access.portal(), SubscriberKind.WEBHOOK
+    rooms.room_at(domain.id, kind, endpoint)
+    if wait := actions.take_challenge(domain.id, kind, endpoint, ip=request.remote_addr, now=now):
         return wait
-    found = actions.sign_up_webhook(
-        domain.id, endpoint, topics, language=domain.language, source=SubscriberSource.API, by=_by(), now=now
+    found = actions.sign_up_room(
+        domain.id, kind, endpoint, topics, language=domain.language, source=SubscriberSource.API, by=_by(), now=now
     )
-    parcel = rooms.challenge(found, now)
+    parcel = rooms.challenge(found, now, about.conversation, about.title) if about else rooms.challenge(found, now)
     # It is asked once that is stored, and while no transaction is open.
     events.commit()
     if parcel is not None:
@@ -96,7 +103,9 @@ def _wanted() -> Mapping[str, Any]:
         inner = found.get("subscriber") if isinstance(found, dict) else None
         return inner if isinstance(inner, dict) else {}
     form = request.form
-    fields: dict[str, Any] = {name: form.get(f"subscriber[{name}]", "") for name in ("email", "endpoint")}
+    fields: dict[str, Any] = {
+        name: form.get(f"subscriber[{name}]", "") for name in ("email", "endpoint", "incident_id")
+    }
     fields["component_ids"] = form.getlist("subscriber[component_ids][]")
     return fields
 
@@ -107,6 +116,16 @@ def _text(wanted: Mapping[str, Any], name: str) -> str:
         # JSON can name halves of characters, which nothing can store or send.
         return ""
     return value[:1000]
+
+
+def _about(wanted: Mapping[str, Any], now: datetime) -> Followable | None:
+    """The one incident that is asked for. RuleViolation, the same for what is missing, over, or not for everybody."""
+    if not wanted.get("incident_id"):
+        return None
+    found = followable(_text(wanted, "incident_id"), now)
+    if found is None:
+        raise RuleViolation("There is no such incident.")
+    return found
 
 
 def _topics(wanted: Mapping[str, Any]) -> list[str]:

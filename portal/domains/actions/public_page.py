@@ -9,7 +9,7 @@ from portal.domains.models import PortalDomain
 from portal.errors import StaleEdit
 from portal.extensions import db
 
-SETTINGS = ("is_indexed", "says_maintenance", "shows_global_services")
+SETTINGS = ("is_indexed", "says_maintenance", "shows_global_services", "rooms_sign_up")
 
 
 def set_public_page(
@@ -18,6 +18,7 @@ def set_public_page(
     is_indexed: bool,
     says_maintenance: bool,
     shows_global_services: bool,
+    rooms_sign_up: bool,
     version: int,
     by: Actor,
     now: datetime,
@@ -30,6 +31,7 @@ def set_public_page(
         "is_indexed": is_indexed,
         "says_maintenance": says_maintenance,
         "shows_global_services": shows_global_services,
+        "rooms_sign_up": rooms_sign_up,
     }
     if before == after:
         return

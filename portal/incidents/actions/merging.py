@@ -28,8 +28,10 @@ from portal.incidents.parts import registered
 from portal.incidents.queries.merging import refusal
 from portal.incidents.queries.postmortems import postmortem_for_staff
 from portal.incidents.rules import State, Visibility
+from portal.incidents.rules.conversations import thread_key
 from portal.incidents.rules.merging import joined, promised
 from portal.incidents.upkeep import settle
+from portal.notifications.subscribers import following
 
 RAW: Any = {"synchronize_session": False}
 
@@ -121,6 +123,8 @@ def _move_all(from_id: int, to_id: int) -> dict[str, int]:
     if (written := postmortem_for_staff(from_id)) is not None:
         written.incident_id = to_id
         moved[Postmortem.__tablename__] = 1
+    if followed := following.carry_over(thread_key(from_id), thread_key(to_id)):
+        moved["subscriber_following"] = followed
     for part in registered():
         if part.move is not None:
             part.move(from_id, to_id)

@@ -10,7 +10,6 @@ from portal import events
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import Component
-from portal.catalogue.queries import company_reached_select
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.incidents.actions.following import followed, tell_followers
@@ -18,18 +17,19 @@ from portal.incidents.actions.languages import clean_texts, keep_texts
 from portal.incidents.actions.revisions import keep
 from portal.incidents.actions.telling import (
     KIND,
-    LISTED_AT_MOST,
     begin_conversation,
     bodied,
     called,
     facts_of,
     in_languages,
+    reached_by,
     ring_customers,
 )
 from portal.incidents.actions.writing import clean_body, standing_of
 from portal.incidents.models import Incident, IncidentUpdate, Postmortem
 from portal.incidents.queries.postmortems import postmortem_for_staff
 from portal.incidents.rules import Audience, State, Visibility, public_id_for
+from portal.incidents.rules.conversations import thread_key as conversation_of
 from portal.incidents.rules.languages import Texts, told_in
 from portal.incidents.rules.postmortems import STATE, notify_key
 from portal.incidents.rules.revisions import Revised
@@ -166,7 +166,6 @@ def _queue_mail(
     incident: Incident, postmortem: Postmortem, components: Collection[int], *, by: Actor, now: datetime
 ) -> None:
     """To the same people and in the same conversation as the updates, in words of its own."""
-    reached = db.session.scalars(company_reached_select(sorted(components), now).limit(LISTED_AT_MOST + 1)).all()
     moments = {"since": incident.started_at, "fixed": incident.resolved_at}
     # As an entry that never stands in the timeline: what machines are told of it has the shape they know.
     entry = IncidentUpdate(public_id=postmortem.public_id, state=None, body=postmortem.body, posted_at=now)
@@ -175,10 +174,7 @@ def _queue_mail(
     is_for_everyone = incident.audience is Audience.EVERYONE
     selector = {
         "incident_id": incident.id,
-        "component_ids": sorted(components),
-        "at": now.isoformat(),
-        "company_ids": sorted(reached) if len(reached) <= LISTED_AT_MOST else None,
-        "everyone": not reached or is_for_everyone,
+        **reached_by(components, now, is_for_everyone=is_for_everyone),
         PUBLIC: is_for_everyone,
         "moments": {name: moment.isoformat() for name, moment in moments.items() if moment},
         "facts": facts,
@@ -187,7 +183,7 @@ def _queue_mail(
     selector |= in_languages(incident.titles, postmortem.bodies)
     begin_conversation(incident)
     content = compose_postmortem(incident, postmortem, components)
-    key, thread_key = notify_key(incident.id), f"incident:{incident.id}"
+    key, thread_key = notify_key(incident.id), conversation_of(incident.id)
     notifications.queue_broadcast(
         KIND,
         idempotency_key=key,

@@ -11,7 +11,12 @@ from sqlalchemy.orm.attributes import set_committed_value
 from portal import events, plaintext
 from portal.audit.rules import Actor
 from portal.catalogue.models import Component
-from portal.catalogue.queries import companies_reached_directly, company_reached_select, services_reached
+from portal.catalogue.queries import (
+    companies_reached_at_most,
+    companies_reached_directly,
+    reaches_anybody,
+    services_reached,
+)
 from portal.domains.queries import domains_showing_status
 from portal.extensions import db
 from portal.filters import markdown
@@ -26,6 +31,7 @@ from portal.incidents.rules import (
     State,
     Visibility,
 )
+from portal.incidents.rules.conversations import thread_key as conversation_of
 from portal.incidents.rules.languages import Texts, subject_in, subjects_after, told_in
 from portal.incidents.rules.telling import PUBLIC, narrowed
 from portal.incidents.rules.wordings import Wording
@@ -53,7 +59,7 @@ def queue_mail(
     is_seen = incident.visibility is Visibility.PUBLIC and update.visibility is Visibility.PUBLIC
     if not update.notify or not is_seen or incident.is_backfill:
         return
-    reached = db.session.scalars(company_reached_select(sorted(components), now).limit(LISTED_AT_MOST + 1)).all()
+    is_for_everyone = incident.audience is Audience.EVERYONE and not mail_affected_only
     moments = {
         "since": incident.started_at,
         "fixed": incident.resolved_at,
@@ -62,12 +68,8 @@ def queue_mail(
     selector = {
         "incident_id": incident.id,
         "update_id": update.id,
-        "component_ids": sorted(components),
-        "at": now.isoformat(),
-        "company_ids": sorted(reached) if len(reached) <= LISTED_AT_MOST else None,
-        # Whom it concerns is not known if it reaches nobody, so everybody is told.
-        "everyone": not reached or (incident.audience is Audience.EVERYONE and not mail_affected_only),
-        PUBLIC: incident.audience is Audience.EVERYONE and not mail_affected_only,
+        **reached_by(components, now, is_for_everyone=is_for_everyone),
+        PUBLIC: is_for_everyone,
         "moments": {name: moment.isoformat() for name, moment in moments.items() if moment},
         "facts": facts_of(incident, update, components),
         **followed(incident),
@@ -79,7 +81,7 @@ def queue_mail(
     selector |= in_languages(incident.titles, update.bodies, wordings)
     begin_conversation(incident)
     content = compose(incident, update, components, wordings)
-    thread_key = f"incident:{incident.id}"
+    thread_key = conversation_of(incident.id)
     notifications.queue_broadcast(
         KIND,
         idempotency_key=notify_key(update.id),
@@ -99,6 +101,19 @@ def queue_mail(
         by=by,
         now=now,
     )
+
+
+def reached_by(component_ids: Collection[int], now: datetime, *, is_for_everyone: bool) -> dict[str, Any]:
+    """The part of a selector that says who is reached. At most two queries."""
+    wanted = sorted(component_ids)
+    reached = companies_reached_at_most(wanted, now, LISTED_AT_MOST)
+    return {
+        "component_ids": wanted,
+        "at": now.isoformat(),
+        "company_ids": reached,
+        # Whom it concerns is not known if it reaches nobody, so everybody is told.
+        "everyone": reached == [] or is_for_everyone,
+    }
 
 
 def in_languages(titles: Texts, bodies: Texts, wordings: Sequence[Wording] = ()) -> dict[str, Any]:
@@ -245,6 +260,5 @@ def ring_customers(components: Collection[int], audiences: Collection[Audience],
     services = services_reached(wanted, now)
     companies = companies_reached_directly(wanted, now)
     events.ring(*map(events.service_topic, services), *map(events.company_topic, companies))
-    reaches_nobody = db.session.scalar(company_reached_select(wanted, now).limit(1)) is None
-    if Audience.EVERYONE in audiences or reaches_nobody:
+    if Audience.EVERYONE in audiences or not reaches_anybody(wanted, now):
         events.ring(*map(events.public_topic, domains_showing_status()))

@@ -11,6 +11,7 @@ from portal.catalogue.queries.unreached import Stranded, stranded
 from portal.catalogue.rules import component_topic, service_topic
 from portal.incidents.queries import companies_reached
 from portal.incidents.rules import Audience, Visibility
+from portal.incidents.rules.conversations import thread_key
 from portal.notifications.subscribers.hearing import count_hearing
 
 NAMED_AT_MOST = 30
@@ -43,9 +44,11 @@ def concerned_by(
     is_note: bool = False,
     notify: bool,
     affected_only: bool,
+    incident_id: int | None = None,
     now: datetime,
 ) -> Concerned:
-    """Whom a report on these components concerns, and who hears of it. At most nineteen queries."""
+    """Whom a report on these components concerns, and who hears of it: for an update of one that stands, also those
+    who follow that alone. At most nineteen queries."""
     ids = sorted(component_ids)
     affected = reach_of(ids, now)
     is_told = visibility is not Visibility.PRIVATE and not is_note
@@ -59,11 +62,12 @@ def concerned_by(
         companies=companies_reached(ids, now, NAMED_AT_MOST),
         mailed=mailed,
         stranded=stranded(ids, now, NAMED_AT_MOST, is_for_all=to_all) if is_told else NONE_STRANDED,
-        subscribers=_subscribers(affected, ids) if is_public else 0,
+        subscribers=_subscribers(affected, ids, incident_id) if is_public else 0,
     )
 
 
-def _subscribers(affected: Reach, component_ids: Collection[int]) -> int:
+def _subscribers(affected: Reach, component_ids: Collection[int], incident_id: int | None) -> int:
     """How many without a login hear of something that touches these components. Two queries."""
+    conversation = thread_key(incident_id) if incident_id is not None else ""
     services = (service_topic(each.id) for each in affected.services)
-    return count_hearing(TOPIC, [*map(component_topic, component_ids), *services])
+    return count_hearing(TOPIC, [*map(component_topic, component_ids), *services], conversation)

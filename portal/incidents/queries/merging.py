@@ -27,9 +27,11 @@ from portal.incidents.queries import broadcast_keys, unfinished_broadcasts
 from portal.incidents.queries.conditions import visible_to, would_see
 from portal.incidents.queries.wordings import own_words_for, worded_incidents
 from portal.incidents.rules import Severity, Visibility
+from portal.incidents.rules.conversations import thread_key
 from portal.incidents.rules.merging import joined, narrows, promised
 from portal.notifications.models import Delivery
 from portal.notifications.rules import OPEN_STATES
+from portal.notifications.subscribers.following import count_following
 
 OFFERED_AT_MOST = 100
 """So many reports are offered to merge another into: what is open, then the newest."""
@@ -136,6 +138,11 @@ OWN = (
         "draft of a postmortem becomes that of the other.",
         "drafts of a postmortem become those of the other.",
         lambda incident_id, _now: _number(func.count(), Postmortem, incident_id),
+    ),
+    Part(
+        "subscriber without a login who follows it follows the other.",
+        "subscribers without a login who follow it follow the other.",
+        lambda incident_id, _now: count_following(thread_key(incident_id)),
     ),
 )
 """What this capability itself keeps under a report, beside those who follow it; `actions.merging` moves it."""

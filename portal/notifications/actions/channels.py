@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
+from flask_babel import force_locale
+from flask_babel import gettext as _
 from sqlalchemy import and_, or_, select
 
 from portal import events
@@ -16,6 +18,7 @@ from portal.language import known
 from portal.notifications.actions.inserting import insert_new
 from portal.notifications.channels import dialled
 from portal.notifications.channels.queries import why_unreachable
+from portal.notifications.channels.rules import ChannelKind
 from portal.notifications.kinds import Kind, Listener, Told, wording_for, wording_for_subscriber
 from portal.notifications.models import IS_SOMEBODYS, Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import Home, homes_of
@@ -69,18 +72,20 @@ def _write_down_subscribers(broadcast: Broadcast, kind: Kind, now: datetime) -> 
     published = kind.published(broadcast.selector, now) if kind.published is not None else None
     if published is None:
         return 0
-    found = [
-        (channel, subscriber, place)
-        for channel, subscriber, place in hearing.channels_hearing(broadcast.topic, published.domain_id)
-        if hears(subscriber.topics, broadcast.topic, published.about)
-    ]
     rows = []
-    for channel, subscriber, place in found:
-        values = published.fill(known(channel.language), place.time_zone)
+    for channel, subscriber, place, follows in hearing.channels_hearing(
+        broadcast.topic, broadcast.thread_key, published.domain_id
+    ):
+        does_hear = hears(subscriber.topics, broadcast.topic, published.about)
+        if not does_hear and not follows:
+            continue
+        values = hearing.filled(published, channel.language, place.time_zone, alone=not does_hear)
         manage_url = (place.home.base_url or "") + manage_path(subscriber.key, now)
         data = published.data_in(known(channel.language)) if published.data_in else published.data
         told = Told((), values, published.path, published.event, {**data, "manage_url": manage_url})
         row = _row_at(broadcast, channel, told, place.home, now)
+        if channel.kind is not ChannelKind.WEBHOOK:
+            row["values"]["foot"] = _foot(values["following"], manage_url, channel.language)
         wording = wording_for_subscriber(broadcast.content, channel.language, place.home.domain_id)
         rows.append(
             {
@@ -94,6 +99,13 @@ def _write_down_subscribers(broadcast: Broadcast, kind: Kind, now: datetime) -> 
         insert_new(Delivery, *rows)
         events.wake("deliver_channels")
     return len(rows)
+
+
+def _foot(following: str, manage_url: str, language: str) -> str:
+    """What stands under every post in the room of a subscriber: how it is changed or ended, by whoever reads there."""
+    with force_locale(known(language)):
+        said = _("Change or end this subscription:")
+    return f"{following}\n\n{said} {manage_url}".strip()
 
 
 def _write_down_numbers(broadcast: Broadcast, kind: Kind, now: datetime) -> int:

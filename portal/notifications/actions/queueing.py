@@ -111,7 +111,7 @@ def _write_at_once(broadcast: Broadcast, kind: Kind, now: datetime) -> bool:
     """Write every recipient down, unless there are too many for the change to wait for; whether that was done."""
     if kind.goes_beyond is not None and kind.goes_beyond(broadcast.selector, WRITTEN_AT_ONCE, now):
         return False
-    recipients, cursor = _next_of_all(kind, broadcast.selector, None, WRITTEN_AT_ONCE, now)
+    recipients, cursor = _next_of_all(kind, broadcast, None, WRITTEN_AT_ONCE, now)
     if cursor is not None or len(recipients) > WRITTEN_AT_ONCE:
         return False
     _insert(_rows(broadcast, kind, recipients, now))
@@ -122,10 +122,11 @@ def _write_at_once(broadcast: Broadcast, kind: Kind, now: datetime) -> bool:
 
 
 def _next_of_all(
-    kind: Kind, selector: dict[str, Any], after: Cursor | None, limit: int, now: datetime
+    kind: Kind, broadcast: Broadcast, after: Cursor | None, limit: int, now: datetime
 ) -> tuple[Sequence[Recipient], Cursor | None]:
     """The next recipients: everybody the kind names, and then subscribers, of whom none gets a second mail."""
     found: Sequence[Recipient] = ()
+    selector = broadcast.selector
     if after is None or hearing.PHASE not in after:
         found, cursor = kind.recipients(selector, after, limit, now)
         if cursor is not None or kind.published is None:
@@ -137,7 +138,8 @@ def _next_of_all(
     if len(found) >= limit:
         return found, after
     # Those who have a login come first, so an address that has one gets the mail of its person and no other.
-    more, cursor = hearing.next_recipients(kind, published, after[hearing.PHASE], limit - len(found), now)
+    rest, last = limit - len(found), after[hearing.PHASE]
+    more, cursor = hearing.next_recipients(broadcast, published, last, rest)
     return [*found, *more], cursor
 
 
@@ -163,7 +165,7 @@ def next_step(broadcast_id: int, now: datetime) -> Step | None:
     if broadcast is None or broadcast.state is not BroadcastState.EXPANDING:
         return None
     kind, before = kind_named(broadcast.kind), broadcast.expand_cursor
-    recipients, after = _next_of_all(kind, broadcast.selector, before, WRITTEN_PER_STEP, now)
+    recipients, after = _next_of_all(kind, broadcast, before, WRITTEN_PER_STEP, now)
     return Step(broadcast_id, broadcast.version, before, after, _rows(broadcast, kind, recipients, now))
 
 
@@ -292,7 +294,8 @@ def values_of(recipient: Recipient, topic: str, home: Home | None, settings: Set
     """The kind's variables with the built-in ones; every link leads to the home portal of the recipient's company."""
     base_url = (home and home.base_url) or settings.base_url
     key = recipient.subscription.key if recipient.subscription else ""
-    path = unsubscribe_path(recipient.address, topic, recipient.person_id, key)
+    left = (recipient.subscription and recipient.subscription.follows) or topic
+    path = unsubscribe_path(recipient.address, left, recipient.person_id, key)
     return {
         "company": home.company if home else "",
         **recipient.values,

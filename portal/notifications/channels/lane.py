@@ -209,7 +209,9 @@ def _close_if_unwanted(
         why = CALLED_OFF
     elif not _chooses_itself(channel) and broadcast.topic not in channel.topics and kind.is_list:
         why = "This channel no longer wants to hear of this."
-    elif channel.subscriber_id is not None and not hearing.is_told(channel.subscriber_id, broadcast.topic):
+    elif channel.subscriber_id is not None and not hearing.is_told(
+        channel.subscriber_id, broadcast.topic, broadcast.thread_key
+    ):
         why = "Whoever subscribed with this channel is not told any more."
     elif not _owner_is_there(channel):
         why = "The owner of this channel is no longer a customer."

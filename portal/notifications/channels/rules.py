@@ -309,6 +309,13 @@ def literal_for_slack(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+_LINK = re.compile(r"(https?://[A-Za-z0-9.:/_-]+)", re.ASCII)
+"""Addresses as they are written here: of what has a meaning in Markdown there is only the line below in them."""
+
+
 def literal_for_teams(text: str) -> str:
-    """The text so that an adaptive card shows it and reads no Markdown or mention in it."""
-    return _MENTION.sub("<\u200b", _TEAMS_MARKS.sub(r"\\\1", text))
+    """The text so that an adaptive card shows it and reads no Markdown or mention in it. A link stays what it is: with
+    a backslash in it, it would lead nowhere."""
+    parts = _LINK.split(text)
+    parts[::2] = [_TEAMS_MARKS.sub(r"\\\1", part) for part in parts[::2]]
+    return _MENTION.sub("<\u200b", "".join(parts))

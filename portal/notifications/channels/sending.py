@@ -150,7 +150,8 @@ class ChannelSender:
         link = str(message.values.get("link", ""))
         brief = message.kind is ChannelKind.SMS
         wording = fill(message.wording.get("brief" if brief else "post", ""), texts)
-        text = short_text(wording, link) if brief else post_text(wording, link)
+        foot = str(message.values.get("foot", ""))
+        text = short_text(wording, link) if brief else post_text(wording, f"{link}\n\n{foot}".strip())
         told = {
             "title": fill(message.wording.get("subject", ""), texts),
             "text": fill(message.wording.get("post", ""), texts),

@@ -24,13 +24,14 @@ from portal.notifications.kinds import told_to_subscribers
 from portal.notifications.models import RAW, Strike, Suppression
 from portal.notifications.queries import suppressed_addresses
 from portal.notifications.rules import EVERY_TOPIC, SuppressionReason, hashed_address
-from portal.notifications.subscribers import queries, rooms
+from portal.notifications.subscribers import following, queries, rooms
 from portal.notifications.subscribers.forgetting import forget
 from portal.notifications.subscribers.letters import Letter, write_to
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import (
     KINDS_ONLY,
     TOPICS_AT_MOST,
+    Conversation,
     SubscriberKind,
     SubscriberSource,
     SubscriberState,
@@ -43,8 +44,10 @@ BY_PORTAL = ("subscribe:portal", Limit(200, HOUR))
 """How often somebody may have a letter written: to one mailbox, from one place, and on one portal by all together."""
 
 BY_HOST = ("challenge:host", Limit(5, timedelta(days=1)))
+BY_ROOM = ("challenge:room", Limit(3, timedelta(days=1)))
 CHALLENGES = ("challenge:portal", Limit(20, HOUR))
-"""How often an address of a machine may be asked: of one host, and on one portal by all together."""
+"""How often an address of a machine may be asked: of one host, and on one portal by all together. Rooms all have the
+same few hosts, so each is counted by itself, as a mailbox is."""
 
 
 def take_letter(domain_id: int, address: str, *, ip: str | None, now: datetime) -> int:
@@ -93,8 +96,37 @@ def sign_up(
     return found
 
 
-def sign_up_webhook(
+def sign_up_to_follow(
     domain_id: int,
+    address: str,
+    conversation: Conversation,
+    title: str,
+    *,
+    language: str,
+    is_shared: bool = False,
+    source: SubscriberSource = SubscriberSource.PAGE,
+    by: Actor,
+    now: datetime,
+) -> None:
+    """Ask an address by mail whether it is to hear of one conversation, which the letter calls `title`.
+
+    Nothing is noted of that before it is confirmed, so whoever is subscribed already stays as they are. RuleViolation
+    for what is no address. Ask `take_letter` first.
+    """
+    address = checked_address(address)
+    found = queries.by_address(domain_id, SubscriberKind.EMAIL, text_key(address))
+    if found is None:
+        found = _new(domain_id, address, source, by=by, now=now)
+        found.language, found.is_shared = known(language), is_shared
+    found.asked_at = now
+    db.session.flush()
+    if not _is_stopped_by_hand(found.address_key, now):
+        write_to(found, Letter.FOLLOW, now, conversation=conversation, title=title)
+
+
+def sign_up_room(
+    domain_id: int,
+    kind: SubscriberKind,
     address: str,
     topics: Collection[str],
     *,
@@ -103,31 +135,37 @@ def sign_up_webhook(
     by: Actor,
     now: datetime,
 ) -> Subscriber:
-    """Note that a machine is to be told. The caller commits, and then sends it `rooms.challenge`.
+    """Note that a machine or a room is to be told. The caller commits, and then sends it `rooms.challenge`.
 
-    Whoever is subscribed already is left as it is. RuleViolation for an address that may not be asked, and where
-    nothing is chosen. Ask `take_challenge` first.
+    Whoever is subscribed already is left as it is. Without any topic it is noted for what its challenge names, a
+    conversation it is to follow. RuleViolation for an address that may not be asked. Ask `take_challenge` first.
     """
-    chosen = checked_topics(topics)
-    address, found = rooms.room_at(domain_id, SubscriberKind.WEBHOOK, address)
+    chosen = checked_topics(topics) if topics else []
+    address, found = rooms.room_at(domain_id, kind, address)
     if found is None:
         found, _secret = rooms.open_room(
-            domain_id, SubscriberKind.WEBHOOK, address, chosen, language=language, source=source, by=by, now=now
+            domain_id, kind, address, chosen, language=language, source=source, by=by, now=now
         )
     elif found.state is not SubscriberState.ACTIVE:
-        found.topics, found.language, found.asked_at = chosen, known(language), now
-        rooms.speak(found)
+        found.asked_at = now
+        if chosen:
+            found.topics, found.language = chosen, known(language)
+            rooms.speak(found)
     db.session.flush()
     return found
 
 
-def take_challenge(domain_id: int, address: str, *, ip: str | None, now: datetime) -> int:
+def take_challenge(domain_id: int, kind: SubscriberKind, address: str, *, ip: str | None, now: datetime) -> int:
     """Take one try at having an address asked; 0, or the seconds until there is one. The caller commits."""
-    try:
-        host = (urlsplit(address.strip()).hostname or "").casefold()
-    except ValueError:
-        host = ""
-    of = ((BY_IP, ip_subject(ip)), (BY_HOST, f"{domain_id} {host}"), (CHALLENGES, str(domain_id)))
+    if kind is SubscriberKind.WEBHOOK:
+        try:
+            host = (urlsplit(address.strip()).hostname or "").casefold()
+        except ValueError:
+            host = ""
+        of_one = (BY_HOST, f"{domain_id} {host}")
+    else:
+        of_one = (BY_ROOM, f"{domain_id} {rooms.key_of(kind, address)}")
+    of = ((BY_IP, ip_subject(ip)), of_one, (CHALLENGES, str(domain_id)))
     if wait := max(throttles.waiting(kind, subject, now, limit) for (kind, limit), subject in of):
         return wait
     return max(throttles.take(kind, subject, now, limit) for (kind, limit), subject in of)
@@ -144,28 +182,65 @@ def confirm(subscriber: Subscriber, *, by: Actor, now: datetime) -> None:
     _note("subscriber.confirm", subscriber, by=by, now=now, after=_told(subscriber))
 
 
+def confirm_following(subscriber: Subscriber, conversation: Conversation, *, by: Actor, now: datetime) -> None:
+    """The address is theirs, and they want to hear of this conversation: nothing else that somebody may have asked for
+    with this address is confirmed by it. Confirming twice is harmless. RuleViolation where they follow too many."""
+    state = subscriber.state
+    if state is SubscriberState.UNCONFIRMED:
+        subscriber.topics = []
+    if state is not SubscriberState.ACTIVE:
+        _wake(subscriber, now, conversation.topic)
+    is_new = following.begin(subscriber, conversation, now)
+    if is_new or state is not SubscriberState.ACTIVE:
+        _note(
+            "subscriber.follow", subscriber, by=by, now=now, after={**_told(subscriber), "followed": conversation.key}
+        )
+
+
 def choose(
-    subscriber: Subscriber, topics: Collection[str], *, language: str, version: int, by: Actor, now: datetime
+    subscriber: Subscriber,
+    topics: Collection[str],
+    *,
+    followed: Collection[Conversation] | None = None,
+    language: str,
+    version: int,
+    by: Actor,
+    now: datetime,
 ) -> None:
-    """Change what somebody hears of. StaleEdit when it was changed meanwhile, RuleViolation where nothing is chosen."""
+    """Change what somebody hears of. What they follow from now on is `followed`; None leaves all of it as it is.
+
+    StaleEdit when it was changed meanwhile, RuleViolation where nothing is chosen.
+    """
     if subscriber.version != version:
         raise StaleEdit
-    before = _told(subscriber)
-    subscriber.topics, subscriber.language = checked_topics(topics, kept=subscriber.topics), known(language)
+    had = following.followed_by([subscriber.id]).get(subscriber.id, [])
+    has = had if followed is None else [each.key for each in followed]
+    before = _told(subscriber) | {"followed": had}
+    # Whoever follows something may hear of no kind at all.
+    chosen = checked_topics(topics, kept=subscriber.topics) if kinds_in(topics) or not has else []
+    following.keep_only(subscriber.id, has)
+    _follow(subscriber, [each for each in followed or () if each.key not in had], now)
+    subscriber.topics, subscriber.language = chosen, known(language)
     if subscriber.contact_channel_id is not None:
         rooms.speak(subscriber)
     db.session.flush()
-    _note("subscriber.edit", subscriber, by=by, now=now, before=before, after=_told(subscriber))
+    after = _told(subscriber) | {"followed": has}
+    _note("subscriber.edit", subscriber, by=by, now=now, before=before, after=after)
 
 
 def leave(subscriber: Subscriber, topic: str, *, by: Actor, now: datetime) -> bool:
-    """Hear no more of one kind; whoever hears of nothing then is forgotten. Returns whether they are still there."""
-    if topic not in subscriber.topics and topic != EVERY_TOPIC:
+    """Hear no more of one kind, with all of it that is followed, or of one conversation; whoever hears of nothing then
+    is forgotten. Returns whether they are still there."""
+    has_followed = topic != EVERY_TOPIC and following.leave(subscriber.id, topic)
+    if topic not in subscriber.topics and topic != EVERY_TOPIC and not has_followed:
         return True
     rest = [each for each in subscriber.topics if each != topic]
-    if topic == EVERY_TOPIC or not kinds_in(rest):
+    if topic == EVERY_TOPIC or not (kinds_in(rest) or following.followed_by([subscriber.id])):
         remove(subscriber, by=by, now=now)
         return False
+    if not kinds_in(rest):
+        # What narrowed the kinds means nothing without one.
+        rest = []
     before = _told(subscriber)
     subscriber.topics = rest
     db.session.flush()
@@ -200,15 +275,16 @@ def add(
     language: str,
     is_shared: bool,
     consent: str,
+    followed: Collection[Conversation] = (),
     source: SubscriberSource = SubscriberSource.STAFF,
     by: Actor,
     now: datetime,
 ) -> Subscriber:
     """Add an address for somebody: told from now on where they have agreed (`consent` says how), else asked by mail.
 
-    RuleViolation where it is there already.
+    Whoever follows something may hear of no kind. RuleViolation where it is there already.
     """
-    address, chosen = checked_address(address), checked_topics(topics)
+    address, chosen = checked_address(address), checked_topics(topics) if topics or not followed else []
     if queries.by_address(domain_id, SubscriberKind.EMAIL, text_key(address)) is not None:
         raise RuleViolation("This address is subscribed at this portal already.", "address")
     subscriber = _new(domain_id, address, source, by=by, now=now)
@@ -217,6 +293,7 @@ def add(
     if subscriber.consent:
         subscriber.state, subscriber.confirmed_at = SubscriberState.ACTIVE, now
     db.session.flush()
+    _follow(subscriber, followed, now)
     if not subscriber.consent and not _is_stopped_by_hand(subscriber.address_key, now):
         write_to(subscriber, Letter.CONFIRM, now)
     _note("subscriber.add", subscriber, by=by, now=now, after={**_told(subscriber), "consent": subscriber.consent})
@@ -231,6 +308,7 @@ def add_room(
     *,
     language: str,
     consent: str,
+    followed: Collection[Conversation] = (),
     by: Actor,
     now: datetime,
 ) -> tuple[Subscriber, str | None]:
@@ -238,7 +316,7 @@ def add_room(
 
     RuleViolation where it is there already, or nothing could ever be sent to it.
     """
-    chosen = checked_topics(topics)
+    chosen = checked_topics(topics) if topics or not followed else []
     address, found = rooms.room_at(domain_id, kind, address)
     if found is not None:
         raise RuleViolation("This address is subscribed at this portal already.", "address")
@@ -248,6 +326,7 @@ def add_room(
     subscriber.state, subscriber.confirmed_at = SubscriberState.ACTIVE, now
     subscriber.consent = one_line(consent)[:500]
     db.session.flush()
+    _follow(subscriber, followed, now)
     _note("subscriber.add", subscriber, by=by, now=now, after={**_told(subscriber), "consent": subscriber.consent})
     return subscriber, secret if kind is SubscriberKind.WEBHOOK else None
 
@@ -376,6 +455,11 @@ def checked_topics(topics: Collection[str], kept: Collection[str] = ()) -> list[
     return [*dict.fromkeys(kinds), *finer]
 
 
+def _follow(subscriber: Subscriber, followed: Collection[Conversation], now: datetime) -> None:
+    for conversation in followed:
+        following.begin(subscriber, conversation, now)
+
+
 def _new(domain_id: int, address: str, source: SubscriberSource, *, by: Actor, now: datetime) -> Subscriber:
     subscriber = Subscriber(
         domain_id=domain_id,
@@ -397,25 +481,29 @@ def _new(domain_id: int, address: str, source: SubscriberSource, *, by: Actor, n
     return subscriber
 
 
-def _wake(subscriber: Subscriber, now: datetime) -> None:
+def _wake(subscriber: Subscriber, now: datetime, *lists: str) -> None:
     subscriber.state, subscriber.confirmed_at = SubscriberState.ACTIVE, now
     subscriber.quarantined_at, subscriber.reason = None, ""
     db.session.flush()
     if subscriber.kind is SubscriberKind.EMAIL:
-        _let_mails_through(subscriber)
+        _let_mails_through(subscriber, lists)
     else:
         rooms.begin_anew(subscriber)
 
 
-def _let_mails_through(subscriber: Subscriber) -> None:
-    """What stopped mails of these kinds to the address is over; whoever had left a list has asked for it anew."""
+def _let_mails_through(subscriber: Subscriber, lists: Collection[str]) -> None:
+    """What stopped mails of these kinds to the address is over; whoever had left a list has asked for it anew.
+
+    Who asked for one conversation of `lists` alone has not, where they sign in: there they would get all of it.
+    """
     settings: Settings = current_app.config["SETTINGS"]
     key = subscriber.address_key
+    asked = lists if lists and not queries.has_login(key) else ()
     hashes = {hashed_address(secret, key) for secret in (settings.secret_key, *settings.secret_key_fallbacks)}
     db.session.execute(
         delete(Suppression).where(
             Suppression.address_key.in_({key, *hashes}),
-            Suppression.scope.in_({EVERY_TOPIC, *kinds_in(subscriber.topics)}),
+            Suppression.scope.in_({EVERY_TOPIC, *kinds_in(subscriber.topics), *asked}),
             Suppression.reason != SuppressionReason.BY_HAND,
         ),
         execution_options=RAW,

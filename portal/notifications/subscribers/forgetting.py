@@ -16,7 +16,7 @@ from portal.notifications import marks
 from portal.notifications.channels import lane
 from portal.notifications.models import RAW, ContactChannel, Delivery, DeliveryAttempt, Strike, Suppression
 from portal.notifications.rules import DeliveryState, hashed_address
-from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.subscribers.models import Subscriber, SubscriberFollowing
 from portal.notifications.subscribers.rules import QUARANTINE_LIVES, UNCONFIRMED_LIVES, SubscriberState
 from portal.records import retention
 from portal.records.retention import COUNTED_AT_MOST, Keeping
@@ -41,6 +41,8 @@ def forget(subscriber_ids: Collection[int], now: datetime) -> int:
             lane.close_of_removed(each.contact_channel_id, now)
     channels = [each.contact_channel_id for each in rows if each.contact_channel_id is not None]
     db.session.execute(delete(ContactChannel).where(ContactChannel.id.in_(channels)), execution_options=RAW)
+    followed = delete(SubscriberFollowing).where(SubscriberFollowing.subscriber_id.in_(ids))
+    db.session.execute(followed, execution_options=RAW)
     db.session.execute(delete(Subscriber).where(Subscriber.id.in_(ids)), execution_options=RAW)
     _hash({each.address_key for each in rows})
     db.session.expire_all()

@@ -1,20 +1,19 @@
 """Which subscribers hear of a broadcast: a set at a time, after everybody who has a login."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, false, func, or_, select
 
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.domains.rules.support import Channels
 from portal.extensions import db
 from portal.language import known
-from portal.notifications.kinds import ACCOUNT_TOPIC, FOR_SUBSCRIBERS, Cursor, Kind, Published, Recipient, Subscription
+from portal.notifications.kinds import ACCOUNT_TOPIC, FOR_SUBSCRIBERS, Cursor, Published, Recipient, Subscription
 from portal.notifications.models import Broadcast, ContactChannel, Delivery
 from portal.notifications.queries import Home
-from portal.notifications.subscribers.models import Subscriber
+from portal.notifications.subscribers.models import Subscriber, SubscriberFollowing
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberState, hears
 
 PHASE = "subscribers"
@@ -54,10 +53,12 @@ def places(domain_ids: Collection[int] | None = None) -> dict[int, Place]:
 
 
 def next_recipients(
-    kind: Kind, published: Published, after: int, limit: int, now: datetime
+    broadcast: Broadcast, published: Published, after: int, limit: int
 ) -> tuple[Sequence[Recipient], Cursor | None]:
-    """The next subscribers by mail who hear of this, at most `limit` looked at, from the id `after` on. Two queries."""
+    """The next subscribers by mail who hear of this, at most `limit` looked at, from the id `after` on: of such things,
+    or of its conversation. Two queries."""
     open_places = places(_only(published.domain_id))
+    is_followed = _follows(broadcast.thread_key)
     rows = db.session.execute(
         select(
             Subscriber.id,
@@ -66,64 +67,97 @@ def next_recipients(
             Subscriber.address,
             Subscriber.language,
             Subscriber.topics,
+            is_followed.label("follows"),
         )
-        .where(_may_hear(kind.topic, open_places), Subscriber.kind == SubscriberKind.EMAIL, Subscriber.id > after)
+        .where(
+            _may_hear(broadcast.topic, open_places, is_followed),
+            Subscriber.kind == SubscriberKind.EMAIL,
+            Subscriber.id > after,
+        )
         .order_by(Subscriber.id)
         .limit(limit)
     ).all()
-    found = [
-        Recipient(
-            person_id=None,
-            company_ids=(),
-            address=row.address,
-            name="",
-            language=known(row.language),
-            values=published.fill(known(row.language), open_places[row.domain_id].time_zone),
-            priority=PRIORITY,
-            variant=FOR_SUBSCRIBERS,
-            subscription=Subscription(row.id, row.key, row.domain_id),
+    found = []
+    for row in rows:
+        does_hear = hears(row.topics, broadcast.topic, published.about)
+        if not does_hear and not row.follows:
+            continue
+        found.append(
+            Recipient(
+                person_id=None,
+                company_ids=(),
+                address=row.address,
+                name="",
+                language=known(row.language),
+                values=filled(published, row.language, open_places[row.domain_id].time_zone, alone=not does_hear),
+                priority=PRIORITY,
+                variant=FOR_SUBSCRIBERS,
+                subscription=Subscription(row.id, row.key, row.domain_id, "" if does_hear else broadcast.thread_key),
+            )
         )
-        for row in rows
-        if hears(row.topics, kind.topic, published.about)
-    ]
     return found, {PHASE: rows[-1].id} if len(rows) == limit else None
 
 
-def channels_hearing(topic: str, domain_id: int | None = None) -> list[tuple[ContactChannel, Subscriber, Place]]:
-    """The channels of subscribers who hear of this kind at all, with whose they are and where they signed up: on any
+def filled(published: Published, language: str, time_zone: str, *, alone: bool) -> dict[str, str]:
+    """The values of a subscriber. Only those who hear of this one thing `alone` are told that it ends, and when."""
+    values = {"following": "", **published.fill(known(language), time_zone)}
+    return values if alone else {**values, "following": ""}
+
+
+class Hearing(NamedTuple):
+    """A channel of a subscriber who may hear of something, where they signed up, and whether they follow it."""
+
+    channel: ContactChannel
+    subscriber: Subscriber
+    place: Place
+    follows: bool
+
+
+def channels_hearing(topic: str, conversation: str, domain_id: int | None = None) -> list[Hearing]:
+    """The channels of subscribers who hear of this kind at all or follow this conversation, with whose they are: on any
     portal domain, or on that one. Two queries.
     """
     open_places = places(_only(domain_id))
+    is_followed = _follows(conversation)
     rows = db.session.execute(
-        select(ContactChannel, Subscriber)
+        select(ContactChannel, Subscriber, is_followed.label("follows"))
         .join(Subscriber, Subscriber.contact_channel_id == ContactChannel.id)
-        .where(_may_hear(topic, open_places), Subscriber.kind != SubscriberKind.EMAIL)
+        .where(_may_hear(topic, open_places, is_followed), Subscriber.kind != SubscriberKind.EMAIL)
         .order_by(ContactChannel.id)
     )
-    return [(channel, subscriber, open_places[subscriber.domain_id]) for channel, subscriber in rows]
+    return [
+        Hearing(channel, subscriber, open_places[subscriber.domain_id], follows)
+        for channel, subscriber, follows in rows
+    ]
 
 
-def is_told(subscriber_id: int, topic: str) -> bool:
-    """Whether a subscriber may be told of this kind at this moment. Two queries."""
+def is_told(subscriber_id: int, topic: str, conversation: str) -> bool:
+    """Whether a subscriber may be told of this kind, or of this conversation, at this moment. Two or three queries."""
     found = db.session.get(Subscriber, subscriber_id, populate_existing=True)
-    if found is None or found.state is not SubscriberState.ACTIVE or topic not in found.topics:
+    if found is None or found.state is not SubscriberState.ACTIVE:
+        return False
+    if topic not in found.topics and not db.session.scalar(
+        select(_follows(conversation)).where(Subscriber.id == subscriber_id)
+    ):
         return False
     return found.domain_id in places({found.domain_id})
 
 
-def count_hearing(topic: str, about: Collection[str], at_most: int = 200_000) -> int:
-    """How many subscribers hear of something of this kind that touches these topics. Two queries, one number.
+def count_hearing(topic: str, about: Collection[str], conversation: str = "", at_most: int = 200_000) -> int:
+    """How many subscribers hear of something of this kind that touches these topics, or follow this conversation. Two
+    queries, one number.
 
     Those whose address also belongs to somebody who is told anyway are counted as both. What narrows is looked for in
     the stored list, as long as what is touched is not too much for a statement; else everybody who could hear is.
     """
-    heard = _may_hear(topic, places())
-    found = select(Subscriber.id).where(heard)
+    is_followed = _follows(conversation)
+    found = select(Subscriber.id).where(_may_hear(topic, places(), is_followed))
     if about and len(about) <= 200:
         # The list is stored as JSON on both engines, and no key has a quotation mark in it.
         listed = cast(Subscriber.topics, String)
         names_one = [listed.contains(f'"{each}"', autoescape=True) for each in sorted(about)]
-        found = found.where(or_(~listed.contains(":", autoescape=True), *names_one))
+        hears_all = and_(_names(topic), ~listed.contains(":", autoescape=True))
+        found = found.where(or_(is_followed, hears_all, and_(_names(topic), or_(*names_one))))
     return db.session.scalar(select(func.count()).select_from(found.limit(at_most).subquery())) or 0
 
 
@@ -131,37 +165,46 @@ def count_by_domain(topic: str) -> dict[int, int]:
     """How many subscribers hear of this kind on each portal domain whose public page is open. Two queries."""
     open_places = places()
     found = db.session.execute(
-        select(Subscriber.domain_id, func.count()).where(_may_hear(topic, open_places)).group_by(Subscriber.domain_id)
+        select(Subscriber.domain_id, func.count())
+        .where(_may_hear(topic, open_places, false()))
+        .group_by(Subscriber.domain_id)
     )
     return dict.fromkeys(open_places, 0) | dict(found.all())
 
 
 def stopped_among(delivery_ids: Collection[int]) -> frozenset[int]:
     """Those of these deliveries that go to a subscriber who is not to hear of it any more: who has left, was put in
-    quarantine, or whose portal has closed its public page. At most three queries."""
+    quarantine, or whose portal has closed its public page. At most four queries."""
     if not delivery_ids:
         return frozenset()
     rows = db.session.execute(
-        select(Delivery.id, Delivery.subscriber_id, Broadcast.topic)
+        select(Delivery.id, Delivery.subscriber_id, Broadcast.topic, Broadcast.thread_key)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .where(Delivery.id.in_(delivery_ids), Delivery.subscriber_id.is_not(None))
     ).all()
     # A letter that asks whether the address is theirs goes to whoever has not said so yet.
-    about = [
-        (delivery_id, subscriber_id, topic) for delivery_id, subscriber_id, topic in rows if topic != ACCOUNT_TOPIC
-    ]
+    about = [row for row in rows if row.topic != ACCOUNT_TOPIC]
     if not about:
         return frozenset()
+    ids = {row.subscriber_id for row in about}
     found = db.session.execute(
         select(Subscriber.id, Subscriber.domain_id, Subscriber.topics).where(
-            Subscriber.id.in_({subscriber_id for _delivery_id, subscriber_id, _topic in about}),
-            Subscriber.state == SubscriberState.ACTIVE,
+            Subscriber.id.in_(ids), Subscriber.state == SubscriberState.ACTIVE
         )
     ).all()
     open_places = places({domain_id for _id, domain_id, _topics in found})
-    wanted = {row_id: topics for row_id, domain_id, topics in found if domain_id in open_places}
+    wanted = {row_id: set(topics) for row_id, domain_id, topics in found if domain_id in open_places}
+    if any(row.topic not in wanted[row.subscriber_id] for row in about if row.subscriber_id in wanted):
+        followed = select(SubscriberFollowing.subscriber_id, SubscriberFollowing.conversation)
+        for subscriber_id, conversation in db.session.execute(
+            followed.where(
+                SubscriberFollowing.subscriber_id.in_(wanted),
+                SubscriberFollowing.conversation.in_({row.thread_key for row in about}),
+            )
+        ):
+            wanted[subscriber_id].add(conversation)
     return frozenset(
-        delivery_id for delivery_id, subscriber_id, topic in about if topic not in wanted.get(subscriber_id or 0, ())
+        row.id for row in about if wanted.get(row.subscriber_id, set()).isdisjoint({row.topic, row.thread_key})
     )
 
 
@@ -169,7 +212,23 @@ def _only(domain_id: int | None) -> Collection[int] | None:
     return None if domain_id is None else {domain_id}
 
 
-def _may_hear(topic: str, open_places: Collection[int]) -> ColumnElement[bool]:
-    """The condition that a subscriber is told of this kind at all: what narrows it is looked at afterwards."""
-    listed = cast(Subscriber.topics, String).contains(f'"{topic}"', autoescape=True)
-    return (Subscriber.state == SubscriberState.ACTIVE) & Subscriber.domain_id.in_(open_places) & listed
+def _may_hear(topic: str, open_places: Collection[int], is_followed: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition that a subscriber is told of this kind at all, or follows it: what narrows the kind is looked at
+    afterwards."""
+    is_here = (Subscriber.state == SubscriberState.ACTIVE) & Subscriber.domain_id.in_(open_places)
+    return is_here & or_(_names(topic), is_followed)
+
+
+def _names(topic: str) -> ColumnElement[bool]:
+    """The condition that a subscriber asked for this kind."""
+    # The list is stored as JSON on both engines, and no key has a quotation mark in it.
+    return cast(Subscriber.topics, String).contains(f'"{topic}"', autoescape=True)
+
+
+def _follows(conversation: str) -> ColumnElement[bool]:
+    """The condition that a subscriber follows this conversation."""
+    return (
+        exists()
+        .where(SubscriberFollowing.subscriber_id == Subscriber.id, SubscriberFollowing.conversation == conversation)
+        .correlate(Subscriber)
+    )

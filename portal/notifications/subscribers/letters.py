@@ -4,6 +4,7 @@ They go after every mail about what is going on, so that a flood of sign-ups del
 row: it is set in as the mail is composed.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from portal.notifications.kinds import ACCOUNT_TOPIC, Cursor, Kind, Recipient, S
 from portal.notifications.subscribers import queries
 from portal.notifications.subscribers.links import confirm_path, manage_path
 from portal.notifications.subscribers.models import Subscriber
-from portal.notifications.subscribers.rules import LIVES, Purpose, SubscriberState
+from portal.notifications.subscribers.rules import LIVES, Conversation, Purpose, SubscriberState
 from portal.notifications.wordings import render_wordings
 
 NAME = "subscription"
@@ -28,9 +29,11 @@ PRIORITY = 70
 
 
 class Letter(StrEnum):
-    """What a letter is about: whether the address is theirs, that it subscribes already, or the link they asked for."""
+    """What a letter is about: whether the address is theirs, whether it is to follow one conversation, that it
+    subscribes already, or the link they asked for."""
 
     CONFIRM = "confirm"
+    FOLLOW = "follow"
     ALREADY = "already"
     CHANGE = "change"
 
@@ -45,12 +48,20 @@ class Words:
     button: str
 
 
-def write_to(subscriber: Subscriber, letter: Letter, now: datetime) -> None:
-    """Queue a letter, the same one at most once a minute."""
+def write_to(
+    subscriber: Subscriber,
+    letter: Letter,
+    now: datetime,
+    *,
+    conversation: Conversation | None = None,
+    title: str = "",
+) -> None:
+    """Queue a letter, the same one at most once a minute. A FOLLOW is about a conversation, called `title`."""
     is_known = queries.has_login(subscriber.address_key)
+    about = f":{conversation.key}" if conversation else ""
     actions.queue_broadcast(
         NAME,
-        idempotency_key=f"{NAME}:{subscriber.key}:{letter}:{now:%Y%m%d%H%M}",
+        idempotency_key=f"{NAME}:{subscriber.key}:{letter}{about}:{now:%Y%m%d%H%M}",
         title=_TITLES[letter],
         selector={
             "subscriber_id": subscriber.id,
@@ -59,9 +70,10 @@ def write_to(subscriber: Subscriber, letter: Letter, now: datetime) -> None:
             "address": subscriber.address,
             "language": subscriber.language,
             "letter": letter.value,
+            "conversation": list(conversation or ()),
         },
         content=render_wordings(
-            NAME, (subscriber.language,), words=lambda: WORDS[letter](is_known), is_subscriber=True
+            NAME, (subscriber.language,), words=lambda: WORDS[letter](is_known, title), is_subscriber=True
         ),
         thread_key=f"{NAME}:{subscriber.key}:{letter}:{now:%Y%m%d%H%M}",
         by_person_id=None,
@@ -79,7 +91,11 @@ def recipients(
         address=selector["address"],
         name="",
         language=selector["language"],
-        values={"subscriber": str(selector["subscriber_id"]), "letter": selector["letter"]},
+        values={
+            "subscriber": str(selector["subscriber_id"]),
+            "letter": selector["letter"],
+            "conversation": json.dumps(selector.get("conversation", [])),
+        },
         subscription=Subscription(selector["subscriber_id"], selector["key"], selector["domain_id"]),
     )
     return [recipient], None
@@ -90,6 +106,9 @@ def late_values(stored: Mapping[str, str], now: datetime) -> Mapping[str, str]:
     subscriber = queries.by_id(int(stored["subscriber"]))
     if subscriber is None or subscriber.address != stored["address"]:
         raise ValueError("the address was taken off the list meanwhile")
+    if stored["letter"] == Letter.FOLLOW:
+        conversation = Conversation(*json.loads(stored["conversation"]))
+        return {"link_url": stored["portal_url"] + confirm_path(subscriber.key, now, conversation)}
     if stored["letter"] == Letter.CONFIRM:
         if subscriber.state is SubscriberState.ACTIVE:
             raise ValueError("the address was confirmed meanwhile")
@@ -99,6 +118,7 @@ def late_values(stored: Mapping[str, str], now: datetime) -> Mapping[str, str]:
 
 _TITLES = {
     Letter.CONFIRM: "Confirming a subscription",
+    Letter.FOLLOW: "Confirming that one incident is followed",
     Letter.ALREADY: "An address that is subscribed already",
     Letter.CHANGE: "The link to a subscription",
 }
@@ -106,7 +126,7 @@ _TITLES = {
 BRAND: dict[str, str] = {"brand": "{{brand}}", "address": "{{address}}"}
 
 
-def _confirm(is_known: bool) -> Words:
+def _confirm(is_known: bool, _title: str) -> Words:
     return Words(
         subject=_("Confirm your subscription to the status of %(brand)s", **BRAND),
         before=(
@@ -122,7 +142,27 @@ def _confirm(is_known: bool) -> Words:
     )
 
 
-def _already(is_known: bool) -> Words:
+def _follow(is_known: bool, title: str) -> Words:
+    return Words(
+        subject=_("Confirm that you want to hear of one incident at %(brand)s", **BRAND),
+        before=(
+            _(
+                "Somebody asked %(brand)s to tell %(address)s what becomes of “%(title)s”, and of nothing else.",
+                title=title,
+                **BRAND,
+            ),
+            *_about_login(is_known),
+            _("If that was you, confirm it:"),
+        ),
+        button=_("Tell me about this one"),
+        after=(
+            _("The link works for two days."),
+            _("If it was not you, do nothing: without the link nothing is sent, and the address is soon forgotten."),
+        ),
+    )
+
+
+def _already(is_known: bool, _title: str) -> Words:
     return Words(
         subject=_("Your subscription to the status of %(brand)s", **BRAND),
         before=(
@@ -135,7 +175,7 @@ def _already(is_known: bool) -> Words:
     )
 
 
-def _change(is_known: bool) -> Words:
+def _change(_is_known: bool, _title: str) -> Words:
     return Words(
         subject=_("Your subscription to the status of %(brand)s", **BRAND),
         before=(_("Here you change what %(address)s hears from %(brand)s, or end the subscription:", **BRAND),),
@@ -156,8 +196,9 @@ def _about_login(is_known: bool) -> tuple[str, ...]:
     )
 
 
-WORDS: dict[Letter, Callable[[bool], Words]] = {
+WORDS: dict[Letter, Callable[[bool, str], Words]] = {
     Letter.CONFIRM: _confirm,
+    Letter.FOLLOW: _follow,
     Letter.ALREADY: _already,
     Letter.CHANGE: _change,
 }

@@ -133,7 +133,7 @@ def subscribers(wanted: Wanted, filters: Filters) -> Piece[Subscriber]:
     return piece_of(select(Subscriber).where(*_narrowed(filters)), wanted)
 
 
-def in_pieces(filters: Filters) -> Iterator[Line]:
+def in_pieces(filters: Filters) -> Iterator[Sequence[Line]]:
     """All of them, oldest first, read and held a piece at a time."""
     last = 0
     while True:
@@ -145,7 +145,7 @@ def in_pieces(filters: Filters) -> Iterator[Line]:
             .limit(PIECE)
         )
         piece = [Line(*row) for row in db.session.execute(statement)]
-        yield from piece
+        yield piece
         db.session.expunge_all()
         if len(piece) < PIECE:
             return

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from portal.accounts.models import Person
 from portal.domains.models import PortalDomain
 from portal.extensions import db
+from portal.notifications.subscribers.following import followed_by
 from portal.notifications.subscribers.forgetting import forget
 from portal.notifications.subscribers.models import Subscriber
 from portal.records import erasure
@@ -22,8 +23,10 @@ def _of(person_id: int | None) -> Any:
 
 
 def _rows(person_id: int | None, _now: datetime) -> Iterator[Told]:
+    followed = followed_by(db.session.scalars(select(Subscriber.id).where(_of(person_id))).all())
     statement = (
         select(
+            Subscriber.id,
             PortalDomain.brand,
             Subscriber.address,
             Subscriber.topics,
@@ -39,7 +42,7 @@ def _rows(person_id: int | None, _now: datetime) -> Iterator[Told]:
         yield {
             "portal": row.brand,
             "address": row.address,
-            "topics": ", ".join(row.topics),
+            "topics": ", ".join([*row.topics, *followed.get(row.id, ())]),
             "state": row.state,
             "consent": row.consent,
             "since": row.created_at,

@@ -1,7 +1,8 @@
-"""Subscribers that are told beside mail: a webhook of a machine, and rooms of Slack and Teams, which staff set up.
+"""Subscribers that are told beside mail: a webhook of a machine, and rooms of Slack and Teams.
 
 What is sent, signed, tried again and given up is the business of the channels; here a subscriber gets one.
-A machine that signs up by itself is asked first, at the address it named: only what reads there can confirm it.
+What signs up by itself is asked first, at the address it named: only what reads there can confirm it. A room is asked
+by a post in it, through the same guarded way as all that follows, at the hosts of Slack and of Microsoft alone.
 """
 
 import secrets
@@ -9,6 +10,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from flask import current_app
+from flask_babel import force_locale
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from portal import events, sealing
@@ -25,7 +28,10 @@ from portal.notifications.channels.rules import (
     ChannelKind,
     ChannelState,
     masked,
+    post_text,
     secret_text,
+    slack_address,
+    teams_address,
     webhook_id,
 )
 from portal.notifications.channels.sealed import ADDRESS, SECRET, fingerprint
@@ -33,7 +39,7 @@ from portal.notifications.models import ContactChannel
 from portal.notifications.subscribers import queries
 from portal.notifications.subscribers.links import confirm_path, manage_path
 from portal.notifications.subscribers.models import Subscriber
-from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource, SubscriberState
+from portal.notifications.subscribers.rules import Conversation, SubscriberKind, SubscriberSource, SubscriberState
 
 KINDS = {
     SubscriberKind.WEBHOOK: ChannelKind.WEBHOOK,
@@ -53,6 +59,22 @@ def room_at(domain_id: int, kind: SubscriberKind, typed: str) -> tuple[str, Subs
     except AddressError as refusal:
         raise RuleViolation(str(refusal), "address") from None
     return address, queries.by_address(domain_id, kind, fingerprint(KINDS[kind], address))
+
+
+def kind_at(typed: str) -> SubscriberKind:
+    """Whose room this address leads into; RuleViolation where it is neither one of Slack nor one of Teams."""
+    for kind, read in ((SubscriberKind.SLACK, slack_address), (SubscriberKind.TEAMS, teams_address)):
+        try:
+            read(typed.strip())
+        except AddressError:
+            continue
+        return kind
+    raise RuleViolation("Paste the URL that Slack or Teams shows for incoming webhooks.", "address")
+
+
+def key_of(kind: SubscriberKind, typed: str) -> str:
+    """By what an address is known again, and counted, without being kept readable."""
+    return fingerprint(KINDS[kind], typed.strip())
 
 
 def open_room(
@@ -137,29 +159,56 @@ def renew_secret(subscriber: Subscriber) -> str:
     return secret
 
 
-def challenge(subscriber: Subscriber, now: datetime) -> gateway.Parcel | None:
-    """What is sent to a webhook to ask whether it is meant; None where its address can no longer be read.
+def challenge(
+    subscriber: Subscriber, now: datetime, conversation: Conversation | None = None, title: str = ""
+) -> gateway.Parcel | None:
+    """What is sent to a webhook or a room to ask whether it is meant; None where its address can no longer be read.
 
-    It holds the link that confirms, or for one that is confirmed the way to change or end it.
+    It holds the link that confirms, or for one that is confirmed the way to change or end it. With a `conversation`,
+    called `title`, it asks whether that is to be followed, whatever is confirmed already.
     """
     channel, domain = _channel(subscriber), domain_by_id(subscriber.domain_id)
     if channel is None or domain is None:
         return None
-    is_active = subscriber.state is SubscriberState.ACTIVE
-    path = manage_path(subscriber.key, now) if is_active else confirm_path(subscriber.key, now)
-    told = {"brand": domain.brand, "manage_url" if is_active else "confirm_url": domain.base_url + path}
-    event = "subscription.exists" if is_active else "subscription.challenge"
+    is_known = subscriber.state is SubscriberState.ACTIVE and conversation is None
+    path = manage_path(subscriber.key, now) if is_known else confirm_path(subscriber.key, now, conversation)
+    told = {"brand": domain.brand, "manage_url" if is_known else "confirm_url": domain.base_url + path}
+    if conversation is not None:
+        told["about"] = title
+    event = "subscription.exists" if is_known else "subscription.challenge"
+    with force_locale(subscriber.language):
+        text = "\n\n".join(_question(domain.brand, title, domain.base_url + path, is_known=is_known))
     try:
         return gateway.Parcel(
-            ChannelKind.WEBHOOK,
+            KINDS[subscriber.kind],
             sealing.unseal(channel.address, ADDRESS),
-            "",
+            post_text(text, ""),
             gateway.webhook_body(event, told, now),
             webhook_id(f"challenge{subscriber.id}x{int(now.timestamp() * 1000)}"),
             [sealing.unseal(channel.secret, SECRET)] if channel.secret else [],
         )
     except sealing.Unreadable:
         return None
+
+
+def _question(brand: str, title: str, link: str, *, is_known: bool) -> list[str]:
+    """What is asked in a room, in the language that is spoken."""
+    if is_known:
+        return [
+            _("Somebody asked %(brand)s to tell this room, which is told already. Nothing was changed.", brand=brand),
+            _("Change or end this subscription:") + " " + link,
+        ]
+    if title:
+        asked = _("Somebody asked %(brand)s to tell this room what becomes of “%(title)s”.", brand=brand, title=title)
+    else:
+        asked = _("Somebody asked %(brand)s to tell this room when something breaks or is worked on.", brand=brand)
+    return [
+        asked,
+        _("If that is wanted, confirm it:") + " " + link,
+        _("The link works for two days.")
+        + " "
+        + _("If nobody here asked for it, do nothing: without the link nothing else is posted."),
+    ]
 
 
 def ask(parcel: gateway.Parcel, now: datetime) -> None:

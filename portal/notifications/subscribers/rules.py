@@ -6,6 +6,7 @@ Sources: status-pages, sections 1.1 and 4; reliability-security, section 4.5 and
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class SubscriberKind(StrEnum):
@@ -36,16 +37,19 @@ class SubscriberSource(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What a mailed link is for. MANAGE stands in every mail; a CHANGE was asked for a moment ago by whoever reads the
-    mailbox, which is what a shared one needs to be left or changed."""
+    """What a link is for that was mailed, or posted into a room. MANAGE stands in every mail; a CHANGE was asked for a
+    moment ago by whoever reads the mailbox, which is what a shared one needs to be left or changed. FOLLOW confirms the
+    address and one conversation, which the link names, and nothing else that was asked for with this address."""
 
     CONFIRM = "confirm"
+    FOLLOW = "follow"
     MANAGE = "manage"
     CHANGE = "change"
 
 
 LIVES = {
     Purpose.CONFIRM: timedelta(days=2),
+    Purpose.FOLLOW: timedelta(days=2),
     Purpose.MANAGE: timedelta(days=30),
     Purpose.CHANGE: timedelta(hours=1),
 }
@@ -59,6 +63,9 @@ KINDS_ONLY = ":"
 
 TOPICS_AT_MOST = 500
 """Topics one subscriber names: more components than that are better meant as all."""
+
+FOLLOWED_AT_MOST = 50
+"""Conversations one subscriber follows at the same time: whoever wants more is better told of all."""
 
 HONEYPOT = "website"
 """A field no person sees or fills."""
@@ -83,3 +90,11 @@ def hears(topics: Collection[str], kind: str, about: Collection[str]) -> bool:
         return False
     finer = finer_in(topics)
     return not finer or not about or not finer.isdisjoint(about)
+
+
+class Conversation(NamedTuple):
+    """One thing that is told of and can be followed by itself: the `thread_key` of its broadcasts, and the topic of
+    their kind. Both are opaque here."""
+
+    key: str
+    topic: str

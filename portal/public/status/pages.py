@@ -36,6 +36,7 @@ from portal.incidents.queries.merging import merged_into
 from portal.incidents.queries.open_now import OpenIncident, concerning_ids, open_now, open_work
 from portal.incidents.queries.postmortems import postmortem_of
 from portal.incidents.rules import ComponentStatus, roll_up
+from portal.incidents.rules.conversations import ends_at
 from portal.incidents.rules.maintenance import is_under_way
 from portal.language import LANGUAGES, chosen, current, reader_zone, written_for_everybody
 from portal.services.queries import company_picture
@@ -240,15 +241,18 @@ def incident_view(viewpoint: Viewpoint, public_id: str, now: datetime) -> dict[s
         return None
     touched = [each.services for each in picture.concerns if each.incident.id == incident.id] if picture else []
     due_at = incident.next_update_due_at
+    postmortem = postmortem_of(incident.id, viewpoint, now) if incident.resolved_at else None
+    end = ends_at(incident.resolved_at, postmortem.published_at if postmortem else None)
     return {
         "incident": incident,
         "next_update": due_at if due_at and due_at > now and not incident.resolved_at else None,
         "is_signed_out": viewpoint.is_signed_out,
         "concerns_reader": bool(touched),
         "services": touched[0] if touched else (),
-        "postmortem": postmortem_of(incident.id, viewpoint, now) if incident.resolved_at else None,
+        "postmortem": postmortem,
         "merged": merged_into(incident.id, viewpoint, now),
         "standing": _standing(incident, company_id),
+        "can_be_followed": viewpoint.is_signed_out and (end is None or end > now),
     }
 
 

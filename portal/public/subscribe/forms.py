@@ -103,6 +103,19 @@ class ChoiceForm(FlaskForm):
             field.errors = [*field.errors, violation.sentence]
 
 
+class RoomForm(ChoiceForm):
+    """The address of a room of Slack or Teams and what it is to hear of."""
+
+    address = StringField(
+        _("Address of the room"),
+        validators=[
+            InputRequired(_("Paste the address that Slack or Teams shows for incoming webhooks.")),
+            Length(max=1000, message=_("An address has at most 1000 characters.")),
+        ],
+    )
+    website = StringField(_("Leave this empty"))
+
+
 class SignUpForm(ChoiceForm):
     """An address and what it is to hear of. `website` is a field no person sees."""
 
@@ -131,8 +144,9 @@ class WebhookForm(ChoiceForm):
 
 
 class ManageForm(ChoiceForm):
-    """The same of somebody who is subscribed, at the version they saw."""
+    """The same of somebody who is subscribed, at the version they saw; and what they follow, by its public id."""
 
+    followed = SelectMultipleField(_("Followed by itself"), validate_choice=False)
     version = HiddenField(validators=[InputRequired()])
 
 

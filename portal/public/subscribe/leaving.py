@@ -5,13 +5,14 @@ several people read: there a link is mailed first, and whoever reads that may le
 """
 
 from flask import g, render_template, request
+from flask_babel import gettext as _
 
 from portal import clock
 from portal.audit.rules import Actor
 from portal.notifications.kinds import topics
 from portal.notifications.links import Unsubscription
 from portal.notifications.rules import EVERY_TOPIC
-from portal.notifications.subscribers import actions, queries
+from portal.notifications.subscribers import actions, following, queries
 from portal.notifications.subscribers.rules import kinds_in
 
 
@@ -38,11 +39,21 @@ def leave_by_page(link: Unsubscription, topic: str, by: Actor) -> int | None:
     return wait
 
 
+def is_followed(link: Unsubscription, topic: str) -> bool:
+    """Whether whoever this link went to follows this conversation."""
+    subscriber = queries.by_key(link.subscriber_key) if link.subscriber_key else None
+    return subscriber is not None and topic in following.followed_by([subscriber.id]).get(subscriber.id, [])
+
+
 def page(token: str, link: Unsubscription) -> str:
     """The list this link is about, with a button to leave it, and the others of the same subscriber."""
     subscriber = queries.by_key(link.subscriber_key)
     labels = topics()
-    heard = kinds_in(subscriber.topics) if subscriber is not None else []
+    followed = following.followed_by([subscriber.id]).get(subscriber.id, []) if subscriber is not None else []
+    heard = [*kinds_in(subscriber.topics), *followed] if subscriber is not None else []
+    if link.topic not in labels:
+        # A conversation, which is left by itself.
+        labels = {**labels, link.topic: _("this one incident")}
     return render_template(
         "public/unsubscribe/subscriber.html",
         token=token,
@@ -52,7 +63,9 @@ def page(token: str, link: Unsubscription) -> str:
         is_heard=link.topic in heard,
         is_shared=subscriber is not None and subscriber.is_shared,
         is_asked="asked" in request.args,
-        others=[(topic, labels.get(topic, topic)) for topic in heard if topic != link.topic],
+        others=[
+            (topic, labels.get(topic, _("another incident that is followed"))) for topic in heard if topic != link.topic
+        ],
         is_here=g.portal is not None and subscriber is not None and subscriber.domain_id == g.portal.id,
         every_topic=EVERY_TOPIC,
     )

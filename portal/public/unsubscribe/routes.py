@@ -61,18 +61,20 @@ def choose(token: str) -> AnyResponse:
     """Leave one list or all, or come back."""
     link = _read(token)
     form = ListForm()
-    if not form.validate_on_submit() or form.topic.data not in {*topics(), link.topic, EVERY_TOPIC}:
+    topic = form.topic.data or ""
+    is_known = topic in {*topics(), link.topic, EVERY_TOPIC} or leaving.is_followed(link, topic)
+    if not form.validate_on_submit() or not is_known:
         abort(422)
     if link.subscriber_key:
         if form.wanted.data != "no":
             abort(422)
-        wait = leaving.leave_by_page(link, form.topic.data, subscriber_actor())
+        wait = leaving.leave_by_page(link, topic, subscriber_actor())
         if wait:
             return access.too_often(wait)
         events.commit()
         return redirect_to(url_for("public_unsubscribe.lists", token=token, asked=None if wait is None else 1))
     change = actions.subscribe_again if form.wanted.data == "yes" else actions.unsubscribe
-    change(link.address, form.topic.data, link.person_id, now=clock.utcnow())
+    change(link.address, topic, link.person_id, now=clock.utcnow())
     events.commit()
     return redirect_to(url_for("public_unsubscribe.lists", token=token))
 

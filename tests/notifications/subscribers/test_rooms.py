@@ -19,7 +19,7 @@ from portal.notifications.models import ContactChannel, Delivery
 from portal.notifications.rules import DeliveryState
 from portal.notifications.subscribers import actions, rooms
 from portal.notifications.subscribers.models import Subscriber
-from portal.notifications.subscribers.rules import SubscriberState
+from portal.notifications.subscribers.rules import SubscriberKind, SubscriberState
 from tests.notifications.channels.conftest import environment, lane, receiver
 from tests.notifications.channels.lane import Lane
 from tests.support.receiver import Reply
@@ -57,7 +57,9 @@ def publish(now: datetime, audience: Audience = Audience.EVERYONE) -> None:
 
 def signed_up(lane: Lane, domain_id: int) -> tuple[str, str]:
     """A webhook that has signed up and confirmed: the key of its subscriber, and its secret."""
-    found = actions.sign_up_webhook(domain_id, lane.receiver.url(), ["incidents"], language="en", by=BY, now=lane.now())
+    found = actions.sign_up_room(
+        domain_id, SubscriberKind.WEBHOOK, lane.receiver.url(), ["incidents"], language="en", by=BY, now=lane.now()
+    )
     parcel = rooms.challenge(found, lane.now())
     assert parcel is not None
     key = found.key
@@ -97,7 +99,9 @@ def test_a_webhook_is_asked_first_and_then_told_signed(lane: Lane, domain_id: in
 
 
 def test_nothing_is_told_before_it_was_confirmed_or_after_it_left(lane: Lane, domain_id: int) -> None:
-    found = actions.sign_up_webhook(domain_id, lane.receiver.url(), ["incidents"], language="en", by=BY, now=lane.now())
+    found = actions.sign_up_room(
+        domain_id, SubscriberKind.WEBHOOK, lane.receiver.url(), ["incidents"], language="en", by=BY, now=lane.now()
+    )
     events.commit()
     publish(lane.now())
     assert db.session.scalars(select(Delivery)).all() == []
@@ -118,7 +122,9 @@ def test_one_that_is_gone_rests_and_comes_back_by_confirming(lane: Lane, domain_
     publish(lane.now())
     lane.send()
     assert state_of(key) is SubscriberState.QUARANTINED
-    again = actions.sign_up_webhook(domain_id, lane.receiver.url(), ["incidents"], language="en", by=BY, now=lane.now())
+    again = actions.sign_up_room(
+        domain_id, SubscriberKind.WEBHOOK, lane.receiver.url(), ["incidents"], language="en", by=BY, now=lane.now()
+    )
     assert again.key == key
     actions.confirm(again, by=BY, now=lane.now())
     events.commit()
@@ -133,4 +139,6 @@ def test_one_that_is_gone_rests_and_comes_back_by_confirming(lane: Lane, domain_
 )
 def test_s01_addresses_that_may_not_be_asked_are_refused(lane: Lane, domain_id: int, address: str) -> None:
     with pytest.raises(RuleViolation):
-        actions.sign_up_webhook(domain_id, address, ["incidents"], language="en", by=BY, now=lane.now())
+        actions.sign_up_room(
+            domain_id, SubscriberKind.WEBHOOK, address, ["incidents"], language="en", by=BY, now=lane.now()
+        )

@@ -32,6 +32,7 @@ def mail(cast: Cast) -> Service:
         cast.domain_a,
         is_indexed=True,
         says_maintenance=True,
+        rooms_sign_up=True,
         shows_global_services=True,
         version=cast.domain_a.version,
         by=SYSTEM,

@@ -229,6 +229,7 @@ class TestSettings:
             domain,
             is_indexed=True,
             says_maintenance=False,
+            rooms_sign_up=True,
             shows_global_services=False,
             version=domain.version,
             by=SYSTEM,

@@ -1,6 +1,6 @@
 """`/api/v1/subscribers`: who hears of what is public without a login, by mail, as a machine or in a room."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from marshmallow import fields, validate
@@ -11,18 +11,24 @@ from portal.api.v1.fields import Id, InAddress, Moment, Switch, Text, Word
 from portal.api.v1.operations import Answer, Resources, wanted
 from portal.api.v1.requests import expected_version
 from portal.api.v1.schemas import ListQuery, Shape, sorted_by
+from portal.catalogue.queries.hearing import TOPIC
 from portal.catalogue.rules import component_topic
 from portal.catalogue.topics import components_named, services_named
 from portal.domains.queries import domain_by_id
 from portal.errors import NotFound, RuleViolation, StaleEdit
+from portal.incidents.queries.conversations import followable_by_id
+from portal.incidents.rules.conversations import AFTER_FIXED, incident_of
 from portal.keyset import Piece
 from portal.language import LANGUAGES
 from portal.notifications.kinds import told_to_subscribers, usual_for_subscribers
 from portal.notifications.subscribers import actions
+from portal.notifications.subscribers.following import followed_by
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.queries import SUBSCRIBER_ORDERS, Filters, by_id, subscribers
 from portal.notifications.subscribers.rules import (
+    FOLLOWED_AT_MOST,
     TOPICS_AT_MOST,
+    Conversation,
     SubscriberKind,
     SubscriberSource,
     SubscriberState,
@@ -50,6 +56,9 @@ class SubscriberShape(Shape):
         required=True, metadata={"description": "Of all but mail only so much that one can be told from another."}
     )
     topics = fields.List(fields.String(), required=True, metadata={"description": "What they hear of."})
+    incident_ids = fields.List(
+        fields.Integer(), required=True, metadata={"description": "Incidents they follow, whatever else they hear of."}
+    )
     language = fields.String(required=True)
     is_shared = fields.Boolean(required=True, metadata={"description": "Several people read the mailbox."})
     state = Word(SubscriberState, required=True)
@@ -92,6 +101,18 @@ def _topics(**rest: Any) -> Any:
     )
 
 
+def _incident_ids(**rest: Any) -> Any:
+    return fields.List(
+        Id(),
+        validate=validate.Length(max=FOLLOWED_AT_MOST),
+        metadata={
+            "description": "Incidents they follow: those everybody may see that are not over. It ends "
+            f"by itself {AFTER_FIXED.days} days after one is fixed. Whoever follows one may hear of nothing else."
+        },
+        **rest,
+    )
+
+
 def _language(**rest: Any) -> fields.String:
     return fields.String(validate=validate.OneOf(sorted(LANGUAGES)), **rest)
 
@@ -106,6 +127,7 @@ class NewSubscriber(Shape):
         metadata={"description": "An e-mail address, or a URL.", "example": "network-desk@example.com"},
     )
     topics = _topics(load_default=None, allow_none=True)
+    incident_ids = _incident_ids(load_default=list)
     language = _language(load_default="en")
     is_shared = Switch(load_default=False, metadata={"description": "Several people read the mailbox."})
     consent = Text(
@@ -120,6 +142,7 @@ class NewSubscriber(Shape):
 
 class SubscriberChange(Shape):
     topics = _topics()
+    incident_ids = _incident_ids()
     language = _language()
 
 
@@ -142,7 +165,8 @@ def list_subscribers(query: dict[str, Any]) -> Piece[Any]:
             component_topic(component_id) if component_id is not None else None,
         ),
     )
-    return Piece([_shown(each) for each in found.items], found.next)
+    followed = followed_by([each.id for each in found.items])
+    return Piece([_shown(each, followed) for each in found.items], found.next)
 
 
 @blueprint.makes("", NewSubscriber, SubscriberWithSecretShape, summary="Add a subscriber", is_secret=True)
@@ -150,8 +174,11 @@ def add_subscriber(body: dict[str, Any]) -> Answer:
     """As staff add one by hand. Machines and rooms are told from now on: only staff set their addresses up unasked."""
     if domain_by_id(body["portal_id"]) is None:
         raise RuleViolation("There is no such portal domain.", "portal_id")
-    topics = usual_for_subscribers() if body["topics"] is None else _known(body["topics"])
-    same = {name: body[name] for name in ("language", "consent")} | {"by": access.actor(), "now": clock.utcnow()}
+    now, followed = clock.utcnow(), _followable(body["incident_ids"])
+    usual = [] if followed else usual_for_subscribers()
+    topics = usual if body["topics"] is None else _known(body["topics"])
+    same: dict[str, Any] = {name: body[name] for name in ("language", "consent")}
+    same |= {"followed": followed, "by": access.actor(), "now": now}
     secret = None
     try:
         if body["kind"] is SubscriberKind.EMAIL:
@@ -170,13 +197,15 @@ def read_subscriber(subscriber_id: int) -> Answer:
 
 @blueprint.changes(NAME, SubscriberChange, SubscriberShape, summary="Change what a subscriber hears of")
 def change_subscriber(subscriber_id: int, body: dict[str, Any]) -> Answer:
-    """`topics` are all they hear of from now on."""
+    """`topics` are all they hear of from now on, and `incident_ids` all they follow."""
     found = _subscriber(subscriber_id, to_change=True)
     version = expected_version(found.version)
     topics = _known(body["topics"], found.topics) if "topics" in body else found.topics
     language = body.get("language", found.language)
+    followed = _followed_anew(found, body["incident_ids"]) if "incident_ids" in body else None
+    same: dict[str, Any] = {"language": language, "version": version, "by": access.actor(), "now": clock.utcnow()}
     try:
-        actions.choose(found, topics, language=language, version=version, by=access.actor(), now=clock.utcnow())
+        actions.choose(found, topics, followed=followed, **same)
     except RuleViolation as violation:
         raise _here(violation) from None
     return Answer(_shown(found))
@@ -225,12 +254,34 @@ def _known(topics: Collection[str], kept: Collection[str] = ()) -> list[str]:
     return list(topics)
 
 
+def _followable(incident_ids: Collection[int]) -> list[Conversation]:
+    """These incidents, to be followed; RuleViolation for one there is not, that not everybody may see, or is over."""
+    now, found = clock.utcnow(), []
+    for each in dict.fromkeys(incident_ids):
+        incident = followable_by_id(each, now)
+        if incident is None:
+            raise RuleViolation(f"There is no incident {each} that everybody may see and that goes on.", "incident_ids")
+        found.append(incident.conversation)
+    return found
+
+
+def _followed_anew(found: Subscriber, incident_ids: Collection[int]) -> list[Conversation]:
+    """What somebody follows from now on. What they follow already may stay, whatever became of it."""
+    known = {incident_of(each): each for each in followed_by([found.id]).get(found.id, [])}
+    kept = [Conversation(known[each], TOPIC) for each in dict.fromkeys(incident_ids) if each in known]
+    return [*kept, *_followable([each for each in incident_ids if each not in known])]
+
+
 def _here(violation: RuleViolation) -> RuleViolation:
-    is_topics = violation.field in {"kinds", "components"}
-    return RuleViolation(violation.sentence, "topics" if is_topics else violation.field)
+    names = {"kinds": "topics", "components": "topics", "followed": "incident_ids"}
+    return RuleViolation(violation.sentence, names.get(violation.field or "", violation.field))
 
 
-def _shown(found: Subscriber) -> dict[str, Any]:
+def _shown(found: Subscriber, followed: Mapping[int, Sequence[str]] | None = None) -> dict[str, Any]:
+    followed = followed_by([found.id]) if followed is None else followed
     names = ("id", "kind", "address", "topics", "language", "is_shared", "state", "source", "consent", "reason")
     moments = ("created_at", "confirmed_at", "quarantined_at")
-    return {name: getattr(found, name) for name in (*names, *moments, "version")} | {"portal_id": found.domain_id}
+    return {name: getattr(found, name) for name in (*names, *moments, "version")} | {
+        "portal_id": found.domain_id,
+        "incident_ids": [incident_of(each) for each in followed.get(found.id, ())],
+    }
