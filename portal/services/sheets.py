@@ -1,7 +1,9 @@
 """The ledger of availability as CSV: a line for each holding, with what it was counted by and what lay on it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -16,6 +18,8 @@ from portal.services.queries.ledger import CompanyMonth, Line, Named, names_of
 
 COMPANIES_AT_ONCE = 100
 """Companies of which the causes are named in one go."""
+
+_MINUTE = timedelta(minutes=1)
 
 Address = Callable[[Named, Line], str]
 """Where what lay on a holding can be read, as a whole address; "" where it cannot."""
@@ -36,12 +40,12 @@ def lines(
     months: Iterable[CompanyMonth], viewpoint: Viewpoint, address: Address, now: datetime, *, of_many: bool
 ) -> Iterator[str]:
     """The lines of these months, without the headings."""
-    waiting = iter(months)
+    waiting, words = iter(months), _words()
     while some := list(islice(waiting, COMPANIES_AT_ONCE)):
         names = names_of({cause for month in some for line in month.lines for cause in line.causes}, viewpoint, now)
         for month in some:
             for line in month.lines:
-                yield line_of(_cells(month, line, names, address, of_many=of_many))
+                yield line_of(_cells(month, line, names, address, words, of_many=of_many))
 
 
 def headings(*, of_many: bool) -> str:
@@ -75,12 +79,32 @@ def headings(*, of_many: bool) -> str:
     return line_of(names)
 
 
+@dataclass(frozen=True)
+class _Words:
+    """What nearly every line says, in the reader's language; looked up once for all of them.
+
+    `left_out` says when maintenance is left out, by the hours of notice it takes; `None` where it counts as down.
+    """
+
+    is_met: Mapping[bool | None, str]
+    left_out: Callable[[int | None], str]
+
+
+def _words() -> _Words:
+    @cache
+    def left_out(hours: int | None) -> str:
+        if hours is None:
+            return _("counts as down")
+        return _("left out when announced %(hours)d hours ahead", hours=hours)
+
+    return _Words({None: "", True: _("Yes"), False: _("No")}, left_out)
+
+
 def _cells(
-    month: CompanyMonth, line: Line, names: Mapping[Cause, Named], address: Address, *, of_many: bool
+    month: CompanyMonth, line: Line, names: Mapping[Cause, Named], address: Address, words: _Words, *, of_many: bool
 ) -> list[str]:
     zone, counted, terms = ZoneInfo(month.zone), line.account, month.terms
     company = [month.name, month.external_id or ""] if of_many else []
-    is_met = {None: "", True: _("Yes"), False: _("No")}[line.is_met]
     return [
         *company,
         line.category,
@@ -100,12 +124,10 @@ def _cells(
         _minutes(counted.down),
         _percent(counted.thousandths),
         _percent(line.target) if line.target is not None else "",
-        is_met,
+        words.is_met[line.is_met],
         str(terms.weights.partial),
         str(terms.weights.performance),
-        _("counts as down")
-        if terms.counts_maintenance
-        else _("left out when announced %(hours)d hours ahead", hours=terms.notice_hours),
+        words.left_out(None if terms.counts_maintenance else terms.notice_hours),
         " | ".join(_told(names[cause], line, address) for cause in line.causes if cause in names),
     ]
 
@@ -122,7 +144,7 @@ def _told(named: Named, line: Line, address: Address) -> str:
 
 def _minutes(span: timedelta) -> str:
     """Minutes with two places, and a point whatever the language: for machines."""
-    return f"{span / timedelta(minutes=1):.2f}"
+    return f"{span / _MINUTE:.2f}"
 
 
 def _percent(thousandths: int) -> str:
