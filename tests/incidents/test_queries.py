@@ -9,7 +9,12 @@ import pytest
 
 from portal.accounts.rules import SIGNED_OUT, STAFF, Viewpoint
 from portal.audit.rules import SYSTEM
-from portal.catalogue.queries import all_components, company_reached_select
+from portal.catalogue.queries import (
+    all_components,
+    companies_reached_at_most,
+    company_reached_select,
+    reaches_anybody,
+)
 from portal.extensions import db
 from portal.incidents import actions, queries
 from portal.incidents.models import Incident, Maintenance, MaintenanceComponent
@@ -62,6 +67,15 @@ def seen(incident: Incident, viewpoints: dict[str, Viewpoint]) -> set[str]:
         for name, viewpoint in viewpoints.items()
         if queries.visible_incident(viewpoint, incident.public_id, LATER) is not None
     }
+
+
+def test_those_reached_are_named_up_to_so_many(world: World) -> None:
+    for components in ([world.trunk.id], [world.fibre.id], [world.exchange.id, world.spare.id], [world.spare.id], []):
+        reached = sorted(db.session.scalars(company_reached_select(components, NOW)))
+        assert reaches_anybody(components, NOW) is bool(reached)
+        for limit in range(1, 5):
+            expected = reached if len(reached) <= limit else None
+            assert companies_reached_at_most(components, NOW, limit) == expected
 
 
 def test_the_condition_and_the_rule_agree(world: World, viewpoints: dict[str, Viewpoint]) -> None:

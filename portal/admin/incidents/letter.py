@@ -9,8 +9,7 @@ from flask import request
 
 from portal.admin.incidents.preview import Preview
 from portal.errors import RuleViolation
-from portal.incidents.actions.announcing import reached_by
-from portal.incidents.actions.telling import compose
+from portal.incidents.actions.telling import compose, reached_by
 from portal.incidents.mails.specimen import Letter, letter_about_incident, moments_of
 from portal.incidents.models import Incident
 from portal.incidents.rules import Audience, State

@@ -13,7 +13,7 @@ from portal.admin.maintenances.preview import Preview, wanted_window
 from portal.catalogue.models import Component
 from portal.errors import RuleViolation
 from portal.extensions import db
-from portal.incidents.actions.announcing import reached_by
+from portal.incidents.actions.telling import reached_by
 from portal.incidents.letters import Work, content_of, note_of
 from portal.incidents.mails.specimen import Letter, letter_about_work, moments_of
 from portal.incidents.models import Maintenance

@@ -177,6 +177,25 @@ def company_reached_select(component_ids: Components, now: datetime) -> Select[i
     return select(reached.c.company_id).where(reached.c.company_id.not_in(_archived_companies())).distinct()
 
 
+def companies_reached_at_most(component_ids: Components, now: datetime, limit: int) -> list[int] | None:
+    """The companies reached through these components, None where there are more than so many. At most two queries, of
+    which the first looks no further than it must."""
+    reached = _holdings_reached(component_ids, now).subquery()
+    first = select(reached.c.company_id).where(reached.c.company_id.not_in(_archived_companies())).limit(2 * limit)
+    found = db.session.scalars(first).all()
+    companies = set(found)
+    if len(found) == 2 * limit and len(companies) <= limit:
+        companies = set(db.session.scalars(company_reached_select(component_ids, now).limit(limit + 1)))
+    return sorted(companies) if len(companies) <= limit else None
+
+
+def reaches_anybody(component_ids: Components, now: datetime) -> bool:
+    """Whether any company is reached through these components. One query, which ends with the first."""
+    reached = _holdings_reached(component_ids, now).subquery()
+    first = select(reached.c.company_id).where(reached.c.company_id.not_in(_archived_companies())).limit(1)
+    return db.session.scalar(first) is not None
+
+
 def services_reached(component_ids: Components, now: datetime) -> list[int]:
     """The services that depend on one of these components now, held by anybody or not: whose topics ring."""
     return list(

@@ -10,10 +10,9 @@ from sqlalchemy import select
 from portal import plaintext
 from portal.audit.rules import Actor
 from portal.catalogue.models import Component
-from portal.catalogue.queries import company_reached_select
 from portal.extensions import db
 from portal.filters import markdown
-from portal.incidents.actions.telling import LISTED_AT_MOST, begin_conversation, in_languages
+from portal.incidents.actions.telling import begin_conversation, in_languages, reached_by
 from portal.incidents.letters import Work, content_of, note_of
 from portal.incidents.models import Maintenance, MaintenanceComponent, MaintenanceUpdate
 from portal.incidents.queries import broadcasts_to_stop
@@ -153,19 +152,6 @@ def _selector(
         "note": asdict(note_of(work.public_id, work.state, work.impact, is_moved=update.kind is Notice.MOVED)),
         "facts": _facts(update, work),
         **in_languages(maintenance.titles, update.bodies),
-    }
-
-
-def reached_by(component_ids: Collection[int], now: datetime, *, is_for_everyone: bool) -> dict[str, Any]:
-    """The part of a selector that says who is reached. One query."""
-    wanted = sorted(component_ids)
-    reached = db.session.scalars(company_reached_select(wanted, now).limit(LISTED_AT_MOST + 1)).all()
-    return {
-        "component_ids": wanted,
-        "at": now.isoformat(),
-        "company_ids": sorted(reached) if len(reached) <= LISTED_AT_MOST else None,
-        # Whom it concerns is not known if it reaches nobody, so everybody is told.
-        "everyone": not reached or is_for_everyone,
     }
 
 
