@@ -7,6 +7,7 @@ more where they change it; most mails say none of those words, or the same as ev
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from flask import current_app, render_template
@@ -73,5 +74,5 @@ def rendered(folder: str, context: Mapping[str, Any]) -> dict[str, str]:
 
 @lru_cache
 def _plain_of(folder: str) -> tuple[str, ...]:
-    known = set(current_app.jinja_env.list_templates())
-    return tuple(name for name in PLAIN if f"mail/{folder}/{name}.txt" in known)
+    there = Path(current_app.root_path, "templates", "mail", folder)
+    return tuple(name for name in PLAIN if (there / f"{name}.txt").is_file())
