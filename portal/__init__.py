@@ -132,6 +132,8 @@ def _make_known() -> None:
 
 def _make_services_known() -> None:
     """The same of services, and of what is measured."""
+    import portal.alerts.exports
+    import portal.alerts.forgetting
     import portal.alerts.mails
     import portal.alerts.reporting
     import portal.services.asking

@@ -20,7 +20,7 @@ from portal.accounts.models import Company
 from portal.alerts import scripts, telling
 from portal.alerts.actions.drafting import note_over, open_draft
 from portal.alerts.actions.following import follow, locked_clock
-from portal.alerts.actions.standings import RAW, columns_of, keep, standing_of, write
+from portal.alerts.actions.standings import change, columns_of, keep, standing_of, write
 from portal.alerts.models import IS_UNSAID, Alert, AlertEvent, AlertWatch
 from portal.alerts.queries.muting import NOT_MUTED, Muting, mutings, services_of, troubles
 from portal.alerts.rules import AlertArea, Condition, Happened, Happening, Lack, Measured, Standing
@@ -42,7 +42,10 @@ SLICE = 500
 TROUBLE_RESTS = timedelta(minutes=5)
 """How long one is left alone whose notice could not be written."""
 
-STAFF_TOLD_EVERY = timedelta(hours=1)
+TOLD_AT_ONCE = 5000
+"""Watches that one notice to staff is about; they are named only so far, and counted."""
+
+STAFF_TOLD_EVERY = timedelta(minutes=15)
 """Staff are told of what does not come in at once, and of more of it together after this time."""
 
 SENT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
@@ -371,15 +374,9 @@ def tell_staff(now: datetime) -> bool:
     clock = locked_clock()
     if clock is None or (clock.staff_told_at is not None and now - clock.staff_told_at < STAFF_TOLD_EVERY):
         return False
-    first = db.session.scalars(
-        select(AlertWatch).where(IS_UNSAID).order_by(AlertWatch.id).limit(1).options(joinedload(AlertWatch.alert))
-    ).one()
-    reading = Reading(first.value, first.count, first.value_at or first.since, is_stale=True, next_at=None)
-    telling.tell(first.alert, first, Happening.NO_DATA, reading, now=now)
-    db.session.execute(
-        AlertWatch.__table__.update().where(IS_UNSAID).values(staff_told_at=now),  # type: ignore[attr-defined]
-        execution_options=RAW,
-    )
+    unsaid = db.session.scalars(select(AlertWatch).where(IS_UNSAID).order_by(AlertWatch.id).limit(TOLD_AT_ONCE)).all()
+    telling.tell_no_data(unsaid, now)
+    change([each.id for each in unsaid], {"staff_told_at": now})
     clock.staff_told_at = now
     db.session.flush()
     return True
