@@ -88,6 +88,7 @@ BROADCAST = {"broadcast_id": "#broadcast"}
 RELAY = {"relay_id": "#relay"}
 MONITOR = {"monitor_id": "#monitor"}
 METRIC = {"metric_id": "#metric"}
+ALERT: Any = {"ours": {"public_id": "@alert_a"}, "missing": {"public_id": NO_PUBLIC_ID}}
 NOTICE = {"notice_id": "#notice"}
 WORDS = {"name": "outage_system_down", "language": "de"}
 NO_WORDS = {"name": "nothing", "language": "en"}
@@ -504,6 +505,7 @@ RIGHTS: dict[str, Entry] = {
         ),
     ),
     **api("samples", {"add_samples_of_several": ""}),
+    **api("call_records", {"list_call_records": "", "add_call_records": ""}),
     **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
@@ -916,6 +918,13 @@ RIGHTS: dict[str, Entry] = {
     "admin_search.search": staff(For.STAFF, query="q=canary"),
     "admin_search.options": staff(For.STAFF, query="q=canary"),
     "admin_alerts.alert_list": staff(For.STAFF),
+    "admin_alerts.alert_page": staff(For.STAFF, **ALERT),
+    "admin_alerts.test_alert": staff(For.STAFF, **ALERT),
+    **{f"admin_alerts.{each}": staff(For.PUBLISHERS, **ALERT) for each in ("switch_on", "switch_off", "archive_alert")},
+    "admin_alert_forms.new_alert": staff(For.PUBLISHERS),
+    "admin_alert_forms.rehearse": staff(For.PUBLISHERS),
+    "admin_alert_forms.edit_alert": staff(For.PUBLISHERS, **ALERT),
+    "admin_alert_forms.rehearse_edited": staff(For.PUBLISHERS, **ALERT),
     "admin_metrics.metric_list": staff(For.PUBLISHERS),
     "admin_metrics.new_metric": staff(For.PUBLISHERS),
     "admin_metrics.metric_page": staff(For.PUBLISHERS, METRIC),

@@ -15,9 +15,14 @@ from sqlalchemy import select
 
 from portal import clock, events
 from portal.accounts import actions as accounts
+from portal.accounts.actions.companies import tag_company
 from portal.accounts.actions.tokens import make_token
 from portal.accounts.models import Company, Person, Session
 from portal.accounts.rules.tokens import Scope
+from portal.alerts.actions import add_alert
+from portal.alerts.models import AlertTemplate
+from portal.alerts.rules import AlertArea, Operator
+from portal.alerts.rules.checks import Wanted as WantedAlert
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM, Actor
 from portal.catalogue.models import (
@@ -134,6 +139,7 @@ def plant(cast: Cast) -> World:
     )[0].id
     _plant_monitor(world)
     _plant_metrics(world)
+    _plant_alerts(world)
     db.session.flush()
     _plant_relay()
     _plant_people(world)
@@ -382,6 +388,38 @@ def _plant_notice(world: World) -> None:
     chosen = Chosen.of(companies=[world.cast.a.id])
     draft = notices.write({"en": words}, chosen, by=SYSTEM, author_id=None, now=clock.utcnow())
     world.ids["notice"] = draft.id
+
+
+def _plant_alerts(world: World) -> None:
+    """An alert of A, one of B, and one for companies of a kind; words of how the staff has them told. Only an address
+    that is told by both is anybody's."""
+    cast, now = world.cast, clock.utcnow()
+    template = AlertTemplate(
+        name=canary(STAFF_ONLY, "alerttemplate"),
+        name_key=canary(STAFF_ONLY, "alerttemplate"),
+        subject=canary(STAFF_ONLY, "alertsubject"),
+        created_at=now,
+    )
+    db.session.add(template)
+    tag_company(cast.a, [f"{STAFF_ONLY}tag"], version=cast.a.version, by=SYSTEM, now=now)
+    db.session.flush()
+    world.ids["alert_template"] = template.id
+    for name, owner, whose in (
+        ("alert_a", ONLY_A, {"company_id": cast.a.id}),
+        ("alert_b", ONLY_B, {"company_id": cast.b.id}),
+        ("alert_shared", ONLY_A, {"tag": f"{STAFF_ONLY}tag"}),
+    ):
+        wanted = WantedAlert(
+            canary(owner, name.replace("_", "")),
+            AlertArea.CHANNELS,
+            Operator.MORE,
+            threshold=Decimal(40),
+            template_id=template.id,
+            recipients=(f"{canary(STAFF_ONLY, name.replace('_', ''))}@staff.test".lower(),),
+            **whose,
+        )
+        made = add_alert(wanted, by=SYSTEM, now=now, idempotency_key=name)
+        world.public_ids[name] = made.public_id
 
 
 def _plant_metrics(world: World) -> None:

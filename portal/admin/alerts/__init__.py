@@ -5,6 +5,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Those of alerts, and of their templates."""
+    from portal.admin.alerts.editing import blueprint as forms
     from portal.admin.alerts.routes import blueprint as alerts
 
-    return [alerts]
+    return [alerts, forms]

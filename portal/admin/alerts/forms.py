@@ -4,11 +4,11 @@ Every field is on the page; a sheet of its own hides those that do not belong to
 stands in them then counts for nothing.
 """
 
+import secrets
 from collections.abc import Iterable
 from decimal import Decimal
-from zoneinfo import available_timezones
 
-from wtforms import BooleanField, Field, IntegerField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, IntegerField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from portal.admin.alerts.words import AREAS, LEVELS, OPERATORS, REPEATS, RIGHTS
@@ -27,6 +27,7 @@ from portal.alerts.rules import (
 )
 from portal.alerts.rules.checks import Wanted
 from portal.alerts.words import is_plain_script
+from portal.language import TIME_ZONES
 from portal.usage.rules import KEY_LENGTH, exact
 
 LONGEST_TYPED = 100_000
@@ -86,14 +87,13 @@ class AlertForm(StaffForm):
     must_be_well = _minutes("Must be well for, in minutes", 0)
     repeat = SelectField("Say it", choices=choices_of((each.value, word) for each, word in REPEATS.items()))
     repeat_hour = SelectField("At this hour", default="")
-    zone = StringField("On a clock in", validators=[Length(max=64, message="There is no such time zone.")])
+    zone = SelectField("On a clock in", choices=choices_of([("", "That of each company’s portal"), *TIME_ZONES]))
     recipients = TextAreaField("Who is told", validators=[Length(max=LONGEST_TYPED)])
     tells_contacts = BooleanField("Also tell the contacts of each company")
     tells_normal = BooleanField("Also say when it is normal again", default=True)
     opens_draft = BooleanField("Open a draft of a report when it is triggered")
     template = SelectField("In the words of", coerce=int, default=0)
     level = SelectField("How much it matters", choices=choices_of((each.value, word) for each, word in LEVELS.items()))
-    is_on = BooleanField("Watch it from now on", default=True)
 
     def offer(self, services: Iterable[tuple[int, str]], templates: Iterable[tuple[int, str]]) -> None:
         """Offer these to choose from."""
@@ -101,11 +101,6 @@ class AlertForm(StaffForm):
         self.template.choices = choices_of([(0, "The built-in text"), *templates])
         hours = [(str(hour), f"{hour:02}:00") for hour in range(24)]
         self.repeat_hour.choices = choices_of([("", "A day after the last"), *hours])
-
-    def validate_zone(self, field: Field) -> None:
-        """A zone is one that clocks know."""
-        if field.data and field.data.strip() not in available_timezones():
-            raise ValidationError("There is no such time zone. Write one such as Europe/Berlin, or nothing.")
 
     @property
     def watches(self) -> AlertArea:
@@ -149,10 +144,15 @@ class AlertForm(StaffForm):
 
 
 class NewAlertForm(AlertForm):
-    """And for whom: one company, or each that has a tag."""
+    """And for whom: one company, or each that has a tag. `key` makes sending it twice one alert."""
 
+    key = HiddenField(default=lambda: secrets.token_urlsafe(18), validators=[InputRequired(), Length(max=64)])
     company = StringField("Company", validators=[Length(max=200, message="A name has at most 200 characters.")])
-    tag = StringField("Or each company with the tag", validators=[Length(max=TAG_LENGTH)])
+    tag = StringField(
+        "Or each company with the tag",
+        validators=[Length(max=TAG_LENGTH, message=f"A tag has at most {TAG_LENGTH} characters.")],
+    )
+    is_on = BooleanField("Watch it from now on", default=True)
 
 
 class EditAlertForm(AlertForm):
@@ -178,7 +178,7 @@ class RightsForm(StaffForm):
 def typed(alert: Alert) -> dict[str, object]:
     """The fields of the form as this alert fills them."""
     is_yes_or_no = is_plain_script(alert)
-    same = ("title", "trunk", "script", "least_count", "zone", "tells_contacts", "tells_normal", "opens_draft", "is_on")
+    same = ("title", "trunk", "script", "least_count", "zone", "tells_contacts", "tells_normal", "opens_draft")
     return {
         **{name: getattr(alert, name) for name in same},
         **{name: getattr(alert, name).value for name in ("area", "operator", "repeat", "level")},
