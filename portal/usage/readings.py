@@ -6,10 +6,11 @@ little late; where a metric delivers samples of it, it ends now. Nothing read he
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import add, attrgetter, sub
 from typing import Any, NamedTuple, TypeVar
 
 from flask import current_app
@@ -28,7 +29,9 @@ from portal.usage.rules import Measure, Sample, Step, highest_within, rounded
 T = TypeVar("T")
 
 ADDED = tuple(each.name for each in fields(Sums) if each.name != "peak")
-"""What of two stretches is added, and so can be taken away again."""
+"""What of two stretches is added, and so can be taken away again: the first fields, in their order."""
+
+_added: Callable[[Sums], tuple[int, ...]] = attrgetter(*ADDED)
 
 HISTORY_AT_MOST = 43_200
 """Readings of one history: a month of minutes."""
@@ -344,16 +347,22 @@ def _of_calls(subjects: Sequence[Subject], now: datetime) -> dict[Subject, Readi
 
 def said(measure: Measure, sums: Sums) -> tuple[Decimal | None, int | None]:
     """What calls say of a measure, as it is shown, and how many of them are behind it."""
-    value, count = {
-        Measure.ASR: (sums.asr, sums.attempts),
-        Measure.NER: (sums.ner, sums.attempts),
-        Measure.ACD: (sums.acd, sums.ended),
-        Measure.PDD: (sums.pdd, sums.rung),
-        Measure.CPS: (Decimal(sums.peak), None),
-        Measure.ATTEMPTS: (Decimal(sums.attempts), sums.attempts),
-        Measure.ANSWERED: (Decimal(sums.answered), sums.attempts),
-    }[measure]
-    return None if value is None else rounded(value, measure.decimals), count
+    value_of, count_of = _SAID[measure]
+    value = value_of(sums)
+    return None if value is None else rounded(Decimal(value), measure.decimals), count_of and count_of(sums)
+
+
+_attempts, _ended, _rung = attrgetter("attempts"), attrgetter("ended"), attrgetter("rung")
+_SAID: dict[Measure, tuple[Callable[[Sums], Decimal | int | None], Callable[[Sums], int] | None]] = {
+    Measure.ASR: (attrgetter("asr"), _attempts),
+    Measure.NER: (attrgetter("ner"), _attempts),
+    Measure.ACD: (attrgetter("acd"), _ended),
+    Measure.PDD: (attrgetter("pdd"), _rung),
+    Measure.CPS: (attrgetter("peak"), None),
+    Measure.ATTEMPTS: (_attempts, _attempts),
+    Measure.ANSWERED: (attrgetter("answered"), _attempts),
+}
+"""Where each measure is said by sums, and which of them counts the calls behind it. A history asks for thousands."""
 
 
 def _last_calls(company_ids: Collection[int]) -> dict[int, datetime]:
@@ -425,18 +434,17 @@ def sliding(
     for at in sorted(moment for moment in moments if begin <= moment < end):
         while last < len(minutes) and minutes[last][0] + MINUTE <= at:
             minute, sums = minutes[last]
-            running = [known + getattr(sums, name) for known, name in zip(running, ADDED, strict=True)]
+            running = list(map(add, running, _added(sums)))
             while peaks and peaks[-1][1] <= sums.peak:
                 peaks.pop()
             peaks.append((minute, sums.peak))
             last += 1
         while first < last and minutes[first][0] < at - length:
-            gone = minutes[first][1]
-            running = [known - getattr(gone, name) for known, name in zip(running, ADDED, strict=True)]
+            running = list(map(sub, running, _added(minutes[first][1])))
             first += 1
         while peaks and peaks[0][0] < at - length:
             peaks.popleft()
-        yield at, Sums(**dict(zip(ADDED, running, strict=True)), peak=peaks[0][1] if peaks else 0)
+        yield at, Sums(*[*running, peaks[0][1] if peaks else 0])
 
 
 # Small steps

@@ -205,7 +205,7 @@ def _counted_through(minutes: Sequence[Tallied], in_progress: int, begin: dateti
     found: list[Tallied] = []
     before = in_progress
     for each in minutes:
-        counted = each._replace(open=before)
+        counted = Tallied(each.at, each.sums, before)
         before = counted.left
         if each.at < begin:
             in_progress = before
