@@ -93,9 +93,8 @@ class _Words:
 def _words() -> _Words:
     @cache
     def left_out(hours: int | None) -> str:
-        if hours is None:
-            return _("counts as down")
-        return _("left out when announced %(hours)d hours ahead", hours=hours)
+        said = _("counts as down") if hours is None else _("left out when announced %(hours)d hours ahead", hours=hours)
+        return str(said)
 
     return _Words({None: "", True: _("Yes"), False: _("No")}, left_out)
 
