@@ -290,7 +290,7 @@ def _manage_page(
         form=form,
         parts=parts,
         followed=[each for each in followed.values() if each],
-        hidden=sum(each is None for each in followed.values()),
+        unseen=sum(each is None for each in followed.values()),
         token=token,
         may_change=may_change,
     )
