@@ -37,6 +37,7 @@ PART_OF = {
     "admin_incident_templates": "admin_incidents",
     "admin_past_incidents": "admin_incidents",
     "customer_availability": "customer_services",
+    "customer_calls": "customer_figures",
 }
 """Screens that have no entry of their own, with the entry they belong to."""
 

@@ -8,6 +8,8 @@ def blueprints() -> list[Blueprint]:
     from portal.customer.account.routes import blueprint as account
     from portal.customer.availability.routes import blueprint as availability
     from portal.customer.calendar.routes import blueprint as calendar
+    from portal.customer.calls.routes import blueprint as calls
+    from portal.customer.figures.routes import blueprint as figures
     from portal.customer.files.routes import blueprint as files
     from portal.customer.home.routes import blueprint as home
     from portal.customer.incidents.routes import blueprint as incidents
@@ -24,6 +26,8 @@ def blueprints() -> list[Blueprint]:
         account,
         availability,
         calendar,
+        calls,
+        figures,
         files,
         home,
         incidents,

@@ -21,7 +21,7 @@ class Area(StrEnum):
     CHAT = "chat"
 
 
-BUILT_AREAS = (Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES, Area.JOBS, Area.QUOTES, Area.MESSAGES)
+BUILT_AREAS = (Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES, Area.JOBS, Area.QUOTES, Area.MESSAGES, Area.ALERTS)
 """The areas that have screens so far, in the order the switches stand; the others join as they are built."""
 
 PER_COMPANY = frozenset(Area) - {Area.PUBLIC_STATUS}
@@ -51,7 +51,9 @@ AREA_WORDS: dict[Area, AreaWords] = {
     Area.JOBS: AreaWords("Jobs", "Each customer’s jobs with their public status, and booking new ones."),
     Area.QUOTES: AreaWords("Quotes", "Each customer’s quotes, to read, accept or decline."),
     Area.MESSAGES: AreaWords("Messages", "Writing to and fro with your staff about jobs, quotes and anything else."),
-    Area.ALERTS: AreaWords("Alerts", "Thresholds customers set themselves, and the notices they raise."),
+    Area.ALERTS: AreaWords(
+        "Alerts", "Each customer’s figures and calls, thresholds on them, and the notices they raise."
+    ),
     Area.TICKETS: AreaWords("Tickets", "Reporting a problem, and following what becomes of it."),
     Area.CHAT: AreaWords("Chat", "A live conversation with your staff, from every page."),
 }

@@ -14,6 +14,7 @@ from portal.headers import live_origin, page_origin
 from portal.kept import LOOK_EVERY
 from portal.live import MAX_TOPICS, TOKEN_LIFE, sign_token
 from portal.services.queries.settings import view_of
+from portal.usage import sources
 
 blueprint = Blueprint("public_live", __name__)
 access.anyone(blueprint)
@@ -78,7 +79,9 @@ def _topics() -> list[str]:
         held -= view_of(domain.id, viewpoint.company_id).hidden_services
         return everybody + own + items + [events.service_topic(service_id) for service_id in sorted(held)]
     return (
-        (everybody if Area.PUBLIC_STATUS in areas else []) + (own if {Area.JOBS, Area.QUOTES} & areas else []) + items
+        (everybody if Area.PUBLIC_STATUS in areas else [])
+        + (own if {Area.JOBS, Area.QUOTES, Area.ALERTS} & areas else [])
+        + items
     )
 
 
@@ -86,4 +89,5 @@ def _items(viewpoint: Viewpoint, areas: frozenset[Area]) -> list[str]:
     """Those of the topics the page asks for that are about something its viewer may see."""
     asked = [topic for topic in request.args.getlist("topic") if _OF_CUSTOMER.fullmatch(topic)]
     wanted = list(dict.fromkeys(asked))[:MOST_WANTED]
-    return [topic for topic in wanted if subjects.may_hear(viewpoint, topic, areas)]
+    figures = sources.topic(viewpoint.company_id) if viewpoint.company_id and Area.ALERTS in areas else None
+    return [topic for topic in wanted if topic == figures or subjects.may_hear(viewpoint, topic, areas)]

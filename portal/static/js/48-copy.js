@@ -1,4 +1,4 @@
-/* A button that copies a text: <button type="button" data-copy="id of what is copied">. Without script it is not shown. */
+/* A button that copies a text: <button type="button" data-copy="id of what is copied" data-copied="…" data-marked="…">. Without script it is not shown. */
 (() => {
   "use strict";
   document.addEventListener("click", async (event) => {
@@ -7,13 +7,13 @@
     if (!source) return;
     const words = button.querySelector("span");
     const before = words.textContent;
-    let said = "Copied";
+    let said = button.dataset.copied ?? "Copied";
     try {
       await navigator.clipboard.writeText(source.innerText);
     } catch {
       // Without https the browser keeps its clipboard to itself: mark the text, so that one key copies it.
       getSelection().selectAllChildren(source);
-      said = "Marked";
+      said = button.dataset.marked ?? "Marked";
     }
     words.textContent = said;
     const announcer = document.getElementById("announcer");
