@@ -20,6 +20,8 @@ MOST_BYTES = 1_000_000
 """What a form or a call of the API may bring."""
 
 WITH_FILES = 25_100_000
+WITH_CALLS = 8_000_000
+"""Ten thousand call records take half of it."""
 
 MOST_BYTES_UNDER = {
     "/admin/imports": WITH_FILES,
@@ -29,8 +31,10 @@ MOST_BYTES_UNDER = {
     "/messages": WITH_FILES,
     "/jobs": WITH_FILES,
     "/quotes": WITH_FILES,
+    "/admin/calls": WITH_CALLS,
+    "/api/v1/call-records": WITH_CALLS,
 }
-"""Where files are sent, by the beginning of the path: so much."""
+"""Where files and large batches are sent, by the beginning of the path: so much."""
 
 LARGE_AT_ONCE = 8
 """Bodies of more than MOST_BYTES a web worker holds at once; a further one is refused.

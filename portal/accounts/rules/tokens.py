@@ -38,6 +38,7 @@ class Scope(StrEnum):
     WEBHOOKS = "webhooks"
     WORK = "work"
     METRICS = "metrics"
+    CALLS = "calls"
     ALERTS = "alerts"
     AUDIT = "audit"
 
@@ -70,6 +71,7 @@ class Resource(StrEnum):
     WORK_STATUSES = "work-statuses"
     METRICS = "metrics"
     SAMPLES = "samples"
+    CALL_RECORDS = "call-records"
     ALERTS = "alerts"
     AUDIT = "audit"
 
@@ -129,14 +131,15 @@ MAY: dict[Scope, Mapping[Resource, Right]] = {
     Scope.WEBHOOKS: _reads(Resource.COMPANIES) | _writes(Resource.WEBHOOKS),
     Scope.WORK: _reads(*_CATALOGUE, Resource.COMPANIES, Resource.WORK_STATUSES) | _writes(*_WORK),
     Scope.METRICS: _reads(Resource.COMPANIES, Resource.SERVICES) | _writes(*_USAGE),
+    Scope.CALLS: _reads(Resource.COMPANIES, Resource.SERVICES) | _writes(Resource.CALL_RECORDS),
     Scope.ALERTS: _reads(Resource.COMPANIES, Resource.SERVICES, Resource.METRICS) | _writes(Resource.ALERTS),
     Scope.AUDIT: _reads(Resource.AUDIT),
 }
 """What each scope may do with each resource; what is not named it may not touch."""
 
 SCOPE_WORDS: dict[Scope, str] = {
-    Scope.READ: "Reads everything but drafts, templates, announcements, people, deliveries, subscribers, webhooks and "
-    "the audit trail, so no e-mail address.",
+    Scope.READ: "Reads everything but drafts, templates, announcements, people, deliveries, subscribers, "
+    "call records, webhooks and the audit trail, so no e-mail address and no telephone number.",
     Scope.WRITE: "Reads the same; changes incidents, drafts, templates, announcements, service statuses, the catalogue "
     "and metrics, and how availability is counted, sends and steers broadcasts.",
     Scope.ADMIN: "Everything, addresses and the audit trail too.",
@@ -150,6 +153,7 @@ SCOPE_WORDS: dict[Scope, str] = {
     Scope.WEBHOOKS: "Webhooks of companies and people, and those of the staff; reads companies.",
     Scope.WORK: "Jobs and quotes with their messages and files; reads work statuses, companies, services and holdings.",
     Scope.METRICS: "Metrics and their samples, for what measures; reads companies and services.",
+    Scope.CALLS: "Call records, telephone numbers too, for what switches calls; reads companies and services.",
     Scope.ALERTS: "Alerts, whom they tell too; reads companies, services and metrics.",
     Scope.AUDIT: "Reads the audit trail.",
 }
@@ -164,11 +168,17 @@ COMPANY_RESOURCES = frozenset(
 the names the office gives them."""
 
 
+OWN_ALONE = frozenset({Resource.CALL_RECORDS})
+"""What `read` reads of its own company alone: everybody's telephone numbers take more."""
+
+
 def right(scope: Scope, resource: Resource, *, for_company: bool) -> Right:
     """How far a token may go with a resource."""
     granted = MAY[scope].get(resource, Right.NONE)
     if not for_company:
         return granted
+    if scope is Scope.READ and resource in OWN_ALONE:
+        return Right.READ
     return min(granted, Right.READ) if resource in COMPANY_RESOURCES else Right.NONE
 
 

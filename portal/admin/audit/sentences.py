@@ -136,6 +136,7 @@ SENTENCES = {
     "maintenance.ask": "Whoever looks after {what} was asked about it",
     "membership.add": "{who} let {what} act for {company}",
     "membership.remove": "{who} took {what} out of {company}",
+    "calls.upload": "{who} brought in a file of call records of {what}",
     "metric.upload": "{who} brought in a file of samples of {what}",
     "message.delete": "{who} deleted a message of {person} about {about}",
     "postmortem.discard": "{who} threw away the draft of a postmortem of {what}",

@@ -42,6 +42,7 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.services.availability import blueprint as availability
     from portal.api.v1.services.updates import blueprint as service_updates
     from portal.api.v1.services.windows import blueprint as service_windows
+    from portal.api.v1.usage.call_records import blueprint as call_records
     from portal.api.v1.usage.metrics import blueprint as metrics
     from portal.api.v1.usage.samples import blueprint as samples
 
@@ -71,5 +72,6 @@ def resources() -> list[Blueprint]:
         work_statuses,
         metrics,
         samples,
+        call_records,
         audit,
     ]
