@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 from sqlalchemy import delete, select
+from sqlalchemy.orm.attributes import flag_modified
 
 from portal import events
 from portal.accounts.actions import throttles
@@ -220,6 +221,9 @@ def choose(
     chosen = checked_topics(topics, kept=subscriber.topics) if kinds_in(topics) or not has else []
     following.keep_only(subscriber.id, has)
     _follow(subscriber, [each for each in followed or () if each.key not in had], now)
+    if has != had:
+        # What is followed counts for the version of the row too.
+        flag_modified(subscriber, "topics")
     subscriber.topics, subscriber.language = chosen, known(language)
     if subscriber.contact_channel_id is not None:
         rooms.speak(subscriber)

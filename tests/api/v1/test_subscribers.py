@@ -9,11 +9,13 @@ from portal.accounts.models import ApiAnswer
 from portal.accounts.rules.tokens import Scope
 from portal.audit.models import AuditEntry
 from portal.extensions import db
+from portal.incidents.rules import Visibility
 from portal.notifications.models import Broadcast, Delivery
 from portal.notifications.subscribers import letters
 from portal.notifications.subscribers.models import Subscriber
 from tests.api.v1.conftest import Machine, MakeMachine, refusal
 from tests.conftest import Cast, counted_queries
+from tests.notifications.subscribers.test_following import published
 
 URL = "https://hooks.example.com/services/abcdef"
 
@@ -158,3 +160,29 @@ def test_only_who_may_read_addresses_finds_them(machine: MakeMachine, desk: Mach
             refusal(machine(scope).get(path), 403)
     refusal(machine(Scope.READ, cast.a).get("/subscribers"), 404)
     assert machine(Scope.ADMIN).read(f"/subscribers/{made['id']}")["address"] == "rita@reader.test"
+
+
+def test_who_follows_one_incident(desk: Machine, machine: MakeMachine, cast: Cast) -> None:
+    one, two = published("one"), published("two")
+    hidden = published("hidden", visibility=Visibility.PRIVATE)
+    ids = one.id, two.id, hidden.id
+    db.session.commit()
+    alone = {"portal_id": cast.domain_a.id, "address": "rita@reader.test", "consent": "phone"}
+    for missing in (ids[2], 99999):
+        problem = refusal(desk.send("POST", "/subscribers", alone | {"incident_ids": [missing]}), 422)
+        assert [each["pointer"] for each in problem["errors"]] == ["/incident_ids"]
+    made = desk.make("/subscribers", alone | {"incident_ids": [ids[0], ids[0]]})
+    assert (made["topics"], made["incident_ids"]) == ([], [ids[0]])
+    both = desk.make("/subscribers", wish(cast, address="both@reader.test", consent="x", incident_ids=[ids[1]]))
+    assert (both["topics"], both["incident_ids"]) == (["incidents"], [ids[1]])
+    with counted_queries() as queries:
+        listed = desk.send("GET", "/subscribers?sort=id").json["items"]
+    assert [each["incident_ids"] for each in listed] == [[ids[0]], [ids[1]]]
+    assert sum("subscriber_following" in each for each in queries) == 1
+    path, headers = f"/subscribers/{made['id']}", {"If_Match": f'"{made["version"]}"'}
+    changed = desk.send("PATCH", path, {"incident_ids": [ids[1]], "topics": []}, **headers)
+    assert (changed.status_code, changed.json["incident_ids"]) == (200, [ids[1]])
+    headers = {"If_Match": f'"{changed.json["version"]}"'}
+    refusal(desk.send("PATCH", path, {"incident_ids": [], "topics": []}, **headers), 422)
+    kept = desk.send("PATCH", path, {"language": "de"}, **headers)
+    assert (kept.status_code, kept.json["incident_ids"]) == (200, [ids[1]])

@@ -12,11 +12,14 @@ from portal.catalogue.models import Component
 from portal.domains.models import PortalDomain
 from portal.domains.rules import Area
 from portal.extensions import db
+from portal.incidents.rules import Audience, Visibility
 from portal.notifications.channels import gateway
-from portal.notifications.subscribers import actions
+from portal.notifications.models import Broadcast
+from portal.notifications.subscribers import actions, letters
 from portal.notifications.subscribers.models import Subscriber
 from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource, SubscriberState
 from tests.conftest import NOW, Cast
+from tests.notifications.subscribers.test_following import published
 
 PATH = "/api/v2/subscribers.json"
 Visitor = Callable[[str], FlaskClient]
@@ -141,3 +144,42 @@ def test_where_the_page_is_closed_there_is_nothing(client: FlaskClient, cast: Ca
     assert answer.status_code == 404
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert rows() == []
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_of_one_incident_alone(client: FlaskClient, as_json: bool) -> None:
+    one = published("one")
+    db.session.commit()
+    wanted = {"email": "rita@reader.test", "incident_id": one.public_id}
+    sent: dict[str, Any] = (
+        {"json": {"subscriber": wanted}}
+        if as_json
+        else {"data": {f"subscriber[{name}]": value for name, value in wanted.items()}}
+    )
+    assert client.post(PATH, **sent).status_code == 201
+    [rita] = rows()
+    assert (rita.state, rita.topics, rita.source) == (SubscriberState.UNCONFIRMED, [], SubscriberSource.API)
+    letter = db.session.scalars(select(Broadcast).where(Broadcast.kind == letters.NAME)).one()
+    assert one.title in letter.content["en"]["text"]
+
+
+def test_what_not_everybody_may_see_is_answered_as_what_is_not_there(client: FlaskClient) -> None:
+    hidden, some = published("hidden", visibility=Visibility.PRIVATE), published("some", audience=Audience.AFFECTED)
+    db.session.commit()
+    found = set()
+    for incident_id in (hidden.public_id, some.public_id, "nothing", "x" * 999, "a\x00b", ["a"], 7):
+        answer = client.post(PATH, json={"subscriber": {"email": "rita@reader.test", "incident_id": incident_id}})
+        found.add((answer.status_code, answer.get_data()))
+    assert found == {(422, b'{"error":["There is no such incident."]}')}
+    assert rows() == []
+
+
+def test_a_webhook_is_asked_about_the_one(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[gateway.Parcel] = []
+    monkeypatch.setattr(gateway, "send", lambda parcel, _guard, _now: asked.append(parcel))
+    one = published("one")
+    db.session.commit()
+    wanted = {"endpoint": "https://machine.example/hook", "incident_id": one.public_id}
+    assert client.post(PATH, json={"subscriber": wanted}).status_code == 201
+    assert one.title.encode() in asked[0].body
+    assert [each.topics for each in rows()] == [[]]

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from portal.audit.models import AuditEntry
 from portal.audit.rules import SYSTEM, Actor
 from portal.domains.models import PortalDomain
-from portal.errors import RuleViolation
+from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
 from portal.incidents import actions as incidents
 from portal.incidents.actions import clockwork
@@ -338,5 +338,9 @@ def test_staff_and_machines_add_who_follows_and_it_is_changed_with_the_rest(doma
         actions.choose(added, [], followed=[], version=added.version, **same)
     actions.choose(added, [], version=added.version, **same)
     assert followed() == {(added.id, about.key)}
+    seen = added.version
+    actions.choose(added, ["incidents"], followed=[about], version=seen, **same)
     actions.choose(added, ["incidents"], followed=[], version=added.version, **same)
+    with pytest.raises(StaleEdit):
+        actions.choose(added, ["incidents"], followed=[about], version=added.version - 1, **same)
     assert (followed(), added.topics) == (set(), ["incidents"])
