@@ -61,11 +61,11 @@ erasure.register(
         "alerts that watch it, with what happened to them",
         _count_of_company,
         _erase_company,
-        5,
+        0,
     )
 )
 erasure.register(
     erasure.Eraser(
-        ExportKind.PERSON, "alerts", "places among the recipients of alerts", _count_of_person, _erase_person, 22
+        ExportKind.PERSON, "alerts", "places among the recipients of alerts", _count_of_person, _erase_person, 0
     )
 )

@@ -228,7 +228,7 @@ def zones_of(company_ids: Iterable[int]) -> dict[int, str]:
         .join(PortalDomain, PortalDomain.id == Admission.domain_id)
         .where(Admission.company_id.in_(set(company_ids)), Admission.is_home)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _outcomes(broadcast_ids: set[int]) -> dict[int, Outcome]:

@@ -142,9 +142,10 @@ def sweep(now: datetime, alert_id: int | None = None) -> bool:
 
 
 def _is_for(company_id: Any) -> ColumnElement[bool]:
-    """Whether an alert is for this company: its own, or by a tag."""
+    """Whether an alert is for this company: its own, or by a tag. Never NULL, which its opposite would be too."""
     tagged = exists().where(CompanyTag.company_id == company_id, CompanyTag.tag_key == Alert.tag)
-    return or_(Alert.company_id == company_id, and_(Alert.tag.is_not(None), tagged))
+    is_own = and_(Alert.company_id.is_not(None), Alert.company_id == company_id)
+    return or_(is_own, and_(Alert.tag.is_not(None), tagged))
 
 
 def _is_watching() -> tuple[ColumnElement[bool], ...]:

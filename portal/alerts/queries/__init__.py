@@ -406,10 +406,9 @@ def _own(alert: Alert, watch: AlertWatch | None) -> OwnAlert:
 
 
 def _seen_by(company_id: int) -> ColumnElement[bool]:
-    shared = exists().where(
-        AlertWatch.alert_id == Alert.id, AlertWatch.company_id == company_id, AlertWatch.closed_at.is_(None)
-    )
-    return and_(Alert.archived_at.is_(None), or_(Alert.company_id == company_id, and_(Alert.tag.is_not(None), shared)))
+    """Whether the company may see an alert, joined with its own watch of it: one of its own, or one that watches it."""
+    watches_it = and_(Alert.tag.is_not(None), AlertWatch.id.is_not(None), AlertWatch.closed_at.is_(None))
+    return and_(Alert.archived_at.is_(None), or_(Alert.company_id == company_id, watches_it))
 
 
 def _watches(company_id: int) -> ColumnElement[bool]:
