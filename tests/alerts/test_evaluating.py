@@ -405,6 +405,7 @@ def test_an_alert_for_a_tag_watches_each_company_that_has_it_and_no_other(cast: 
     assert shared.is_shared
     accounts.tag_company(cast.b, ["wholesale"], version=cast.b.version, by=SYSTEM, now=NOW)
     accounts.tag_company(cast.a, [], version=cast.a.version, by=SYSTEM, now=NOW)
+    take(others, 5, NOW + 2 * MINUTE)
     actions.evaluate_all(NOW + 2 * MINUTE)
     assert watch_of(alert, cast.a).closed_at is not None
     assert alert_of(cast.a.id, alert.public_id) is None
