@@ -133,6 +133,7 @@ API_IDS = {
     "announcement_id": "#announcement",
     "subscriber_id": "#subscriber",
     "metric_id": "#metric",
+    "alert_id": "@alert_a",
     "month": "@month",
 }
 """What stands in the paths of API v1. Its answers to tokens are tests/security/test_api.py's; no session opens it."""
@@ -506,6 +507,17 @@ RIGHTS: dict[str, Entry] = {
     ),
     **api("samples", {"add_samples_of_several": ""}),
     **api("call_records", {"list_call_records": "", "add_call_records": ""}),
+    **api(
+        "alerts",
+        {"list_alerts": "", "add_alert": ""}
+        | dict.fromkeys(
+            (
+                *("read_alert", "change_alert", "archive_alert", "test_alert"),
+                *("list_alert_states", "list_alert_events"),
+            ),
+            "alert_id",
+        ),
+    ),
     **api("audit", {"list_audit": "", "read_audit_entry": "entry_id"}),
     # Everybody
     "accounts.sign_in": Entry(For.ANYONE, answers=frozenset({200, 302})),
@@ -613,6 +625,8 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.home": Entry(For.CUSTOMERS),
     "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),
     "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
+    **{f"customer_calls.{endpoint}": Entry(For.CUSTOMERS, area=Area.ALERTS) for endpoint in ("calls", "as_csv")},
+    "customer_figures.figures": Entry(For.CUSTOMERS, area=Area.ALERTS, query="span=week"),
     "customer_work_sheet.sheet": Entry(For.CUSTOMERS, {"version": "0" * 12}, {"version": "short"}),
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
     **{f"customer_availability.{endpoint}": Entry(For.CUSTOMERS, area=Area.SERVICES) for endpoint in MONTH_PAGES},
@@ -925,6 +939,9 @@ RIGHTS: dict[str, Entry] = {
     "admin_alert_forms.rehearse": staff(For.PUBLISHERS),
     "admin_alert_forms.edit_alert": staff(For.PUBLISHERS, **ALERT),
     "admin_alert_forms.rehearse_edited": staff(For.PUBLISHERS, **ALERT),
+    "admin_calls.companies": staff(For.STAFF),
+    "admin_calls.calls": staff(For.STAFF, COMPANY),
+    "admin_calls.upload_calls": staff(For.PUBLISHERS, COMPANY),
     "admin_metrics.metric_list": staff(For.PUBLISHERS),
     "admin_metrics.new_metric": staff(For.PUBLISHERS),
     "admin_metrics.metric_page": staff(For.PUBLISHERS, METRIC),

@@ -47,6 +47,7 @@ OPEN_TO_A = {
     "service_windows": ("list_service_windows", "read_service_window"),
     "availability": ("read_company_month", "list_holding_months"),
     "questions": ("ask_question",),
+    "alerts": ("list_alerts", "read_alert", "list_alert_states", "list_alert_events"),
     "jobs": (
         *("list_jobs", "read_job", "list_job_messages", "read_job_message"),
         *("list_job_files", "read_job_file", "fetch_job_file"),
@@ -163,6 +164,7 @@ def test_t01_what_is_not_a_company_s_looks_missing_to_its_token(machine: MakeMac
         ),
         *((path, "/jobs/J-999999") for path in ("/jobs/by-external-number", "/jobs/move")),
         (f"/work-statuses/{ids['work_status']}", "/work-statuses/2147483000"),
+        *((f"/alerts/{named['alert_b']}{end}", f"/alerts/nothing{end}") for end in ("", "/states", "/events")),
     ):
         assert looks(path) == looks(missing), path
         assert looks(path)[0] == 404

@@ -94,6 +94,8 @@ from portal.services.rules import Scope as StatusScope
 from portal.services.rules import ServiceStatus, Wanted
 from portal.usage.actions import Wanted as WantedMetric
 from portal.usage.actions import add_metric, take_samples
+from portal.usage.calls.actions import take_calls
+from portal.usage.calls.rules import Call, Outcome, milliseconds
 from portal.usage.rules import Sample
 from tests.conftest import STAFF_HOST, Cast, client_on
 from tests.support.cases import case
@@ -139,6 +141,7 @@ def plant(cast: Cast) -> World:
     )[0].id
     _plant_monitor(world)
     _plant_metrics(world)
+    _plant_calls(world)
     _plant_alerts(world)
     db.session.flush()
     _plant_relay()
@@ -401,7 +404,7 @@ def _plant_alerts(world: World) -> None:
         created_at=now,
     )
     db.session.add(template)
-    tag_company(cast.a, [f"{STAFF_ONLY}tag"], version=cast.a.version, by=SYSTEM, now=now)
+    tag_company(cast.a, [f"{STAFF_ONLY}tag", canary(STAFF_ONLY, "tag")], version=cast.a.version, by=SYSTEM, now=now)
     db.session.flush()
     world.ids["alert_template"] = template.id
     for name, owner, whose in (
@@ -434,6 +437,23 @@ def _plant_metrics(world: World) -> None:
         made = add_metric(wanted, by=SYSTEM, now=now)
         take_samples([(made.id, Sample(now - timedelta(minutes=5 * each), Decimal(40 + each))) for each in (0, 1)], now)
         world.ids[name], world.public_ids[name] = made.id, made.key
+
+
+def _plant_calls(world: World) -> None:
+    """A call of each company: their people read whom it was from, and staff alone by which trunk and carrier it went.
+
+    Each has a figure of its own that its people see.
+    """
+    now, cast = clock.utcnow(), world.cast
+    begun = milliseconds(now - timedelta(minutes=20))
+    for company, whose in ((cast.a, ONLY_A), (cast.b, ONLY_B)):
+        trunk, carrier = canary(STAFF_ONLY, "trunk"), canary(STAFF_ONLY, "carrier")
+        told = (canary(whose, "callid"), canary(whose, "caller") + "4711", canary(whose, "called") + "4712")
+        times = (begun, begun + 900, begun + 2000, begun + 60_000)
+        take_calls([(company.id, Call(*told, *times, Outcome.ANSWERED, 200, trunk, carrier, None))], now)
+        named = WantedMetric(f"own-{whose}", canary(whose, "figure"), "", company_id=company.id, is_shown=True)
+        made = add_metric(named, by=SYSTEM, now=now)
+        take_samples([(made.id, Sample(now, Decimal(7)))], now)
 
 
 def _plant_monitor(world: World) -> None:

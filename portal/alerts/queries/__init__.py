@@ -272,8 +272,21 @@ def alerts(
     return piece_of(statement, wanted)
 
 
-def events(wanted: Wanted, alert_id: int, *, company_id: int | None = None) -> Piece[AlertEvent]:
-    """A piece of what happened to an alert, with the watch; of one company only what its people may know. One query."""
+def watches(wanted: Wanted, alert_id: int, *, company_id: int | None = None) -> Piece[AlertWatch]:
+    """A piece of how an alert stands, for each company it watches or for one. One query."""
+    statement = select(AlertWatch).where(AlertWatch.alert_id == alert_id, AlertWatch.closed_at.is_(None))
+    if company_id is not None:
+        statement = statement.where(AlertWatch.company_id == company_id)
+    return piece_of(statement, wanted)
+
+
+def events(
+    wanted: Wanted, alert_id: int, *, company_id: int | None = None, is_for_customers: bool = True
+) -> Piece[AlertEvent]:
+    """A piece of what happened to an alert, with the watch. One query.
+
+    Of one company only what its people may know, unless it is not for them.
+    """
     statement = (
         select(AlertEvent)
         .join(AlertEvent.watch)
@@ -281,7 +294,9 @@ def events(wanted: Wanted, alert_id: int, *, company_id: int | None = None) -> P
         .where(AlertWatch.alert_id == alert_id)
     )
     if company_id is not None:
-        statement = statement.where(AlertWatch.company_id == company_id, AlertEvent.kind.not_in(NOT_FOR_CUSTOMERS))
+        statement = statement.where(AlertWatch.company_id == company_id)
+        if is_for_customers:
+            statement = statement.where(AlertEvent.kind.not_in(NOT_FOR_CUSTOMERS))
     return piece_of(statement, wanted)
 
 

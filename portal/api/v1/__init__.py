@@ -18,6 +18,7 @@ def resources() -> list[Blueprint]:
     from portal.api.v1.accounts import contracts  # noqa: F401 (it adds its operations to that of companies)
     from portal.api.v1.accounts.companies import blueprint as companies
     from portal.api.v1.accounts.people import blueprint as people
+    from portal.api.v1.alerts.alerts import blueprint as alerts
     from portal.api.v1.audit.routes import blueprint as audit
     from portal.api.v1.catalogue.components import blueprint as components
     from portal.api.v1.catalogue.groups import blueprint as groups
@@ -72,6 +73,7 @@ def resources() -> list[Blueprint]:
         work_statuses,
         metrics,
         samples,
+        alerts,
         call_records,
         audit,
     ]
