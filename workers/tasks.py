@@ -34,7 +34,7 @@ from portal.incidents.actions import clockwork as incidents
 from portal.jobs import mails as work_mails
 from portal.notifications import account_mails, actions, endings, leases, queries, relays
 from portal.notifications.bounces import polling
-from portal.notifications.channels import lane
+from portal.notifications.channels import dialled, lane
 from portal.notifications.channels import sending as channels
 from portal.notifications.sending import Sender
 from portal.notifications.subscribers import announcing
@@ -397,6 +397,7 @@ def _put_right() -> None:
     lane.release_expired(now)
     endings.expire(now)
     lane.expire(now)
+    dialled.tidy(now)
     endings.finish(now)
     relays.forget_use(now)
     look_after_mails(now)

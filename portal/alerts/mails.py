@@ -33,6 +33,9 @@ from portal.services.mails.filling import written
 
 KIND, TEST = "alert", "alert_test"
 
+FORGOTTEN: dict[str, Any] = {"alert_id": 0, "company_id": 0, "watch_id": None, "only_person_id": None, "facts": None}
+"""The selector of a notice about a company that was forgotten: it is for nobody."""
+
 CONTACTS_AT_MOST = 200
 """Contacts of one company that are told."""
 
