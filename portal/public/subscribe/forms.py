@@ -106,6 +106,7 @@ class ChoiceForm(FlaskForm):
 class RoomForm(ChoiceForm):
     """The address of a room of Slack or Teams and what it is to hear of."""
 
+    language = SelectField(_("Language"), choices=[SelectChoice(*each) for each in LANGUAGES.items()])
     address = StringField(
         _("Address of the room"),
         validators=[

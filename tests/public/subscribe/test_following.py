@@ -186,7 +186,7 @@ def test_what_is_hidden_by_now_is_counted_not_named_and_stays(visitor: Visitor, 
     page = client.get(path).get_data(as_text=True)
     assert incident.title not in page
     assert incident.public_id not in page
-    assert "One more that is not shown here at the moment" in page
+    assert "1 more that is not shown here at the moment" in page
     form = {"csrf_token": token_in(client, path), "version": str(rows()[0].version), "scope": "all", "language": "de"}
     assert client.post(path, data=form | {"followed": [incident.public_id]}).status_code == 303
     assert keys(rows()[0]) == [thread_key(incident.id)]
