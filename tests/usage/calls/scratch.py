@@ -42,7 +42,7 @@ def in_progress(calls: Iterable[Call], at: int) -> int:
     return sum(is_attempt(call) and call.started < at <= closed_at(call) for call in calls)
 
 
-def tallied(calls: Iterable[Call]) -> Mapping[Key, tuple[int, ...]]:
+def tallied(calls: Iterable[Call]) -> Mapping[Key, tuple[int, ...]]:  # noqa: C901 (in one piece it is read as the definitions are)
     """By scope, step and beginning: the sums in the order of their columns, then `open`, then `peak`."""
     found: dict[Key, list[int]] = {}
     seconds: Counter[tuple[str, int]] = Counter()
