@@ -30,6 +30,7 @@ def address_in_menu(target: str, *areas: str) -> str | None:
 
 PART_OF = {
     "admin_alert_forms": "admin_alerts",
+    "admin_alert_rights": "admin_companies",
     "admin_alert_templates": "admin_alerts",
     "admin_notices": "admin_broadcasts",
     "admin_quote_answers": "admin_quotes",

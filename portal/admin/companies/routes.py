@@ -14,6 +14,7 @@ from portal.accounts.queries import person_by_id
 from portal.accounts.queries.people import stands_of
 from portal.accounts.queries.tags import tags_by_company
 from portal.accounts.rules import Permission, may
+from portal.admin.alerts.words import RIGHTS
 from portal.admin.companies.forms import (
     AdmissionForm,
     CompanyForm,
@@ -24,6 +25,7 @@ from portal.admin.companies.forms import (
     ViewAsForm,
 )
 from portal.admin.forms import RowForm, choices_of, page_wanted, text_wanted
+from portal.alerts.queries import alerts_at_a_glance, rights_of
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Holding
 from portal.catalogue.queries import component_choices, lists
@@ -140,6 +142,9 @@ def company(company_id: int) -> Response:
         may_edit=may(role, Permission.COMPANIES_EDIT),
         may_hold=may(role, Permission.CATALOGUE_EDIT),
         may_view_as=may(role, Permission.COMPANIES_VIEW_AS),
+        alerts=alerts_at_a_glance(company_id),
+        alert_rights=RIGHTS[rights_of(company_id)],
+        may_alert=may(role, Permission.ALERTS_EDIT),
     )
 
 

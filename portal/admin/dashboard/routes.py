@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from portal import access, clock
 from portal.accounts.rules import STAFF, Permission, may
 from portal.admin.operation.routes import notice_knows
+from portal.alerts.queries import triggered_now
 from portal.catalogue.queries import all_components
 from portal.catalogue.queries.unreached import count_nobody_reached_lately
 from portal.fragments import render
@@ -52,6 +53,7 @@ def overview() -> Response:
         mail=mail,
         late=found_late,
         returns=returns(),
+        triggered=triggered_now(),
         unreached=count_nobody_reached_lately(now),
         may_steer=may(person.role, Permission.OPERATION_STEER),
         may_publish=may(person.role, Permission.INCIDENTS_PUBLISH),

@@ -236,6 +236,20 @@ def _watches_whole() -> Select[AlertWatch]:
 
 def counts() -> Counts:
     """How alerts stand, over all companies. One query."""
+    return _counted(AlertWatch.closed_at.is_(None))
+
+
+def alerts_at_a_glance(company_id: int) -> Counts:
+    """How those that watch a company stand for it. One query."""
+    return _counted(AlertWatch.closed_at.is_(None), AlertWatch.company_id == company_id)
+
+
+def triggered_now() -> int:
+    """How many alerts are triggered for how many companies, all in all. One query, through an index of those alone."""
+    return db.session.scalar(select(func.count(AlertWatch.id)).where(IS_BAD)) or 0
+
+
+def _counted(*conditions: ColumnElement[bool]) -> Counts:
     row = db.session.execute(
         select(
             func.count(),
@@ -243,7 +257,7 @@ def counts() -> Counts:
             _number(AlertWatch.state == AlertState.PENDING),
             _number(AlertWatch.state == AlertState.NO_DATA),
             _number(AlertWatch.muted_since.is_not(None)),
-        ).where(AlertWatch.closed_at.is_(None))
+        ).where(*conditions)
     ).one()
     return Counts(*(each or 0 for each in row))
 
@@ -485,6 +499,11 @@ def live_templates() -> Sequence[AlertTemplate]:
     return db.session.scalars(
         select(AlertTemplate).where(AlertTemplate.archived_at.is_(None)).order_by(AlertTemplate.name_key)
     ).all()
+
+
+def template_by_id(template_id: int) -> AlertTemplate | None:
+    """A template, archived ones too. One query."""
+    return db.session.get(AlertTemplate, template_id)
 
 
 def used_by(template_ids: Collection[int]) -> Mapping[int, int]:
