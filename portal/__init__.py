@@ -135,12 +135,14 @@ def _make_services_known() -> None:
     import portal.alerts.exports
     import portal.alerts.forgetting
     import portal.alerts.mails
+    import portal.alerts.proof
     import portal.alerts.reporting
     import portal.services.asking
     import portal.services.exports
     import portal.services.forgetting
     import portal.services.models
     import portal.services.topics
+    import portal.usage.calls.exports
     import portal.usage.calls.forgetting
     import portal.usage.forgetting  # noqa: F401
     from portal.notifications.subscribers import announcing, records  # noqa: F401 (they too)

@@ -1,7 +1,7 @@
 """Calls of the tests, and what is kept of them and of what they came to."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import select
 
@@ -37,10 +37,11 @@ def call(call_id: str = "a@switch", start: int = 0, **said: Any) -> Call:
 def kept(company_id: int) -> list[Call]:
     db.session.expire_all()
     rows = db.session.scalars(select(CallRecord).where(CallRecord.company_id == company_id)).all()
-    return [
-        Call(*(milliseconds(each) if isinstance(each, datetime) else each for each in (getattr(row, n) for n in SAID)))
-        for row in rows
-    ]
+    return [Call(*cast(Any, (_plain(getattr(row, name)) for name in SAID))) for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    return milliseconds(value) if isinstance(value, datetime) else value
 
 
 def stored(company_id: int) -> dict[Any, tuple[int, ...]]:

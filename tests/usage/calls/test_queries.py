@@ -50,8 +50,8 @@ def calls(company: Company) -> list[Call]:
         ended = None if ended and ended > milliseconds(NOW) else ended
         answered = None if answered and answered > milliseconds(NOW) else answered
         ringing = None if ringing and ringing > milliseconds(NOW) else ringing
-        outcome = dice.choice([None, *(each for each in Outcome if each is not Outcome.ANSWERED)])
-        outcome = Outcome.ANSWERED if answered else outcome
+        unanswered: list[Outcome | None] = [None, *(each for each in Outcome if each != "answered")]
+        outcome = Outcome.ANSWERED if answered else dice.choice(unanswered)
         trunk = dice.choice(["", "London", "Berlin"])
         found.append(Call(f"{number}", FROM, TO, start, ringing, answered, ended, outcome, None, trunk, "", None))
     take_calls([(company.id, each) for each in found], NOW)
@@ -63,7 +63,7 @@ def counted(calls: list[Call], begin: datetime, end: datetime, scope: str = "") 
     found = NONE
     for (of, step, at), values in tallied(calls).items():
         if of == scope and step is CallStep.MINUTE and milliseconds(begin) <= at < milliseconds(end):
-            found += Sums(*values[:8], peak=values[9])
+            found += Sums(*values[:8], values[9])
     return found
 
 

@@ -53,7 +53,7 @@ def summed(calls: list[Call]) -> Sums:
     found = NONE
     for each in ledger.changes():
         if each.step is CallStep.MINUTE and not each.scope:
-            found += Sums(*each.counts.sums, peak=max(each.counts.seconds.values(), default=0))
+            found += Sums(*each.counts.sums, max(each.counts.seconds.values(), default=0))
     return found
 
 
@@ -81,7 +81,8 @@ def test_the_formulas_against_the_table() -> None:
 def test_nothing_is_undefined_and_not_nought() -> None:
     assert (NONE.asr, NONE.ner, NONE.acd, NONE.pdd, NONE.peak) == (None, None, None, None, 0)
     failed = summed(calls_of("-\n 0.0 - - 0.1 503"))
-    assert (failed.asr, failed.ner, failed.acd, failed.pdd, failed.peak) == (0, 0, None, None, 1)
+    assert (failed.asr, failed.ner, failed.peak) == (Decimal(), Decimal(), 1)
+    assert (failed.acd, failed.pdd) == (None, None)
 
 
 def test_challenges_and_redirects_are_no_attempts() -> None:

@@ -17,6 +17,7 @@ from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.records import retention
 from portal.records.erasure import touched
+from portal.records.parts import parts_about
 from portal.records.rules.exports import ExportKind
 from portal.usage.calls.actions import BadCallsError, CallsTaken, forget_calls, take_call_file, take_calls
 from portal.usage.calls.models import CallRecord, CallTally
@@ -284,6 +285,15 @@ def test_what_goes_with_a_company_is_counted(company: Company) -> None:
     db.session.execute(accounts_gone)
     assert kept(company.id) == []
     assert stored(company.id) == {}
+
+
+def test_a_company_takes_its_calls_along_without_carriers(company: Company) -> None:
+    take(company, call("a", ended=5, outcome=Outcome.BUSY, carrier="Alpha"), call("b"))
+    (part,) = (each for each in parts_about(ExportKind.COMPANY) if each.name == "calls")
+    rows = list(part.rows(company.id, NOW))
+    assert [(row["call_id"], row["outcome"]) for row in rows] == [("a", "busy"), ("b", None)]
+    assert "Alpha" not in str(rows)
+    assert list(part.rows(company.id + 1, NOW)) == []
 
 
 class TestFiles:
