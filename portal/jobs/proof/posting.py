@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
+from typing import NamedTuple
 from zipfile import ZipFile
 
 from flask import current_app
@@ -104,6 +105,25 @@ class Post:
     thread: str
 
 
+class Sample(NamedTuple):
+    """A mail of an upper capability as it would be written about the company: its kind, and its wordings."""
+
+    kind: str
+    title: str
+    content: Content
+
+
+Samples = Callable[[int, datetime], Iterator[Sample]]
+"""What an upper capability mails a company about: by its id, at this moment."""
+
+_samples: dict[str, Samples] = {}
+
+
+def register_samples(name: str, samples: Samples) -> None:
+    """Have the mails of an upper capability looked through too; registering the name again replaces them."""
+    _samples[name] = samples
+
+
 class Posting:
     """Mails and exports about a company. `troubles` are kinds of them that could not be made, with why."""
 
@@ -127,6 +147,7 @@ class Posting:
             self._about_announcements,
             self._about_planned_work,
             self._about_others,
+            self._about_what_stands_above,
         )
         for source in sources:
             with self.found.standing():
@@ -336,6 +357,11 @@ class Posting:
         content = content_of(SAMPLE)
         for name in ("notice", "notice_test"):
             yield from self._typed(name, f"Leak proof of the kind {name}", content)
+
+    def _about_what_stands_above(self) -> Iterator[Post]:
+        for samples in _samples.values():
+            for each in samples(self.guest.company_id, self.now):
+                yield from self._typed(each.kind, each.title, each.content)
 
     def _typed(self, name: str, title: str, content: Content) -> Iterator[Post]:
         """A mail to the person who looks, in every wording there is."""
