@@ -78,6 +78,7 @@ def _of_status() -> list[Blueprint]:
     from portal.admin.bounces.routes import blueprint as bounces
     from portal.admin.broadcasts.notices.routes import blueprint as notices
     from portal.admin.broadcasts.routes import blueprint as broadcasts
+    from portal.admin.calls.routes import blueprint as calls
     from portal.admin.catalogue.components.routes import blueprint as components
     from portal.admin.catalogue.components.status import blueprint as component_status
     from portal.admin.catalogue.services.routes import blueprint as services
@@ -101,6 +102,7 @@ def _of_status() -> list[Blueprint]:
         service_settings,
         *availability(),
         *alerts(),
+        calls,
         metrics,
         monitors,
         broadcasts,

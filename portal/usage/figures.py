@@ -12,15 +12,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import joinedload
 
+from portal.accounts.models import Company
 from portal.extensions import db
 from portal.usage.calls import queries as calls
 from portal.usage.calls.queries import Tallied
 from portal.usage.calls.rules import NONE, WHOLE, CallStep, Sums
 from portal.usage.models import MeasuredSource, Metric, SourceKind
-from portal.usage.queries import figures_of
+from portal.usage.queries import PER_PAGE, figures_of
 from portal.usage.readings import Reading, Subject, readings, said
 from portal.usage.rules import Chart, Figure, Measure, Span, chart, joined
 
@@ -310,3 +311,40 @@ def _by(items: Iterable[Any], seconds: int) -> Mapping[datetime, list[Any]]:
     for each in items:
         found.setdefault(_begin(each.at, seconds), []).append(each)
     return found
+
+
+# Which companies have calls
+
+
+@dataclass(frozen=True)
+class Delivering:
+    """A page of the companies whose calls come in. `pages` is at least 1."""
+
+    items: Sequence[tuple[Company, datetime]]
+    page: int
+    pages: int
+    total: int
+
+
+def companies_with_calls(page: int, text: str = "") -> Delivering | None:
+    """Companies whose calls come in, by name, each with the latest moment they told of; 50 a page.
+
+    None for a page there is not. Two queries.
+    """
+    of_calls = [MeasuredSource.kind == SourceKind.CALLS, MeasuredSource.metric_id.is_(None)]
+    if text:
+        of_calls.append(Company.name.icontains(text, autoescape=True))
+    joined_to = select(func.count()).select_from(MeasuredSource).join(Company, Company.id == MeasuredSource.company_id)
+    total = db.session.scalar(joined_to.where(*of_calls)) or 0
+    pages = max(1, -(-total // PER_PAGE))
+    if not 1 <= page <= pages:
+        return None
+    rows = db.session.execute(
+        select(Company, MeasuredSource.last_at)
+        .join(MeasuredSource, MeasuredSource.company_id == Company.id)
+        .where(*of_calls)
+        .order_by(Company.name_key)
+        .offset((page - 1) * PER_PAGE)
+        .limit(PER_PAGE)
+    )
+    return Delivering([(company, last_at) for company, last_at in rows], page, pages, total)

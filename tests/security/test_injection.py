@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import String, Text, select
 
 from portal import clock, events
-from portal.accounts.models import ApiToken, Company, Person
+from portal.accounts.models import ApiToken, Company, CompanyTag, Person
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import Component, ComponentGroup, Holding, Service
@@ -53,6 +53,7 @@ from portal.notifications.templates.models import MailTemplate
 from portal.operation.models import MailAlarm
 from portal.records.models import ExportRun, ImportPart, ImportRun
 from portal.services.models import ServiceUpdate, ServiceWindow, StarterNote
+from portal.usage.calls.models import CallRecord
 from portal.usage.models import Metric
 from tests.conftest import token_in
 from tests.security.rights import RIGHTS, address, routes
@@ -117,7 +118,9 @@ FIELDS: dict[type[Any], list[str]] = {
     ServiceWindow: ["notes", "ticket"],
     StarterNote: ["title", "body"],
     MailTemplate: ["subject", "text", "html"],
-    Metric: ["name", "unit"],
+    Metric: ["name", "unit", "trunk"],
+    CompanyTag: ["tag"],
+    CallRecord: ["from_number", "to_number", "trunk", "carrier"],
 }
 
 NESTED: dict[type[Any], list[str]] = {
@@ -192,6 +195,8 @@ def test_i15_the_list_of_text_fields_is_whole() -> None:
 
 UNPLANTED = [
     "AccountMail.address",  # no address can hold markup
+    "CallRecord.from_tail",  # digits
+    "CallRecord.to_tail",
     "ContactChannel.address",  # sealed
     "DeliveryAttempt.answer",  # the last one stands on the delivery too
     "MailTemplate.name",  # one of the product's own
