@@ -1,6 +1,5 @@
 """A company with a balance that is measured, and alerts about it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -44,7 +43,7 @@ def take(metric: Metric, value: float | str, at: datetime) -> None:
 
 def add(wanted: Wanted, company: Company | None = None, *, now: datetime = NOW, **values: Any) -> Alert:
     """An alert as staff make it, of this company where the wish names none."""
-    whose = {"company_id": company.id} if company is not None else {}
+    whose: dict[str, Any] = {"company_id": company.id} if company is not None else {}
     return actions.add_alert(
         replace(wanted, **whose, **values), by=SYSTEM, now=now, idempotency_key=f"alert-{next(STEPS)}"
     )
@@ -89,6 +88,3 @@ class Meter:
 @pytest.fixture
 def meter(cast: Cast) -> Meter:
     return Meter(balance_of(cast.a))
-
-
-Maker = Callable[..., Alert]

@@ -85,7 +85,7 @@ class Look:
     def reading_of(self, watch: AlertWatch, alert: Alert) -> Reading:
         """What this alert reads of this company."""
         if alert.area is AlertArea.SCRIPT:
-            script = scripts.read(alert.script)
+            script = scripts.kept(alert.script)
             return scripts.reading(script, _needed(script, alert, watch, self.metric_ids), self.readings, self.now)
         return self.readings[_subject(alert, watch)]
 
@@ -161,7 +161,7 @@ def _gathered(watches: Sequence[AlertWatch], now: datetime) -> Look:
     for watch in watches:
         alert = alerts[watch.alert_id]
         if alert.area is AlertArea.SCRIPT:
-            subjects.update(_needed(scripts.read(alert.script), alert, watch, metric_ids).values())
+            subjects.update(_needed(scripts.kept(alert.script), alert, watch, metric_ids).values())
         else:
             subjects.add(_subject(alert, watch))
     return Look(
@@ -197,7 +197,7 @@ def _metric_ids(watches: Sequence[AlertWatch], alerts: Mapping[int, Alert]) -> d
     keys: set[str] = set()
     for alert in alerts.values():
         if alert.area is AlertArea.SCRIPT:
-            keys |= scripts.read(alert.script).keys
+            keys |= scripts.kept(alert.script).keys
     if not keys:
         return {}
     rows = db.session.execute(
@@ -392,7 +392,7 @@ def reading_now(alert: Any, company_id: int, now: datetime) -> Reading:
     if alert.area is not AlertArea.SCRIPT:
         subject = subject_of(alert, company_id)
         return readings([subject], now)[subject]
-    script = scripts.read(alert.script)
+    script = scripts.kept(alert.script)
     watch = AlertWatch(company_id=company_id)
     needed = _needed(script, alert, watch, _ids_of(script, company_id))
     return scripts.reading(script, needed, readings(needed.values(), now), now)

@@ -102,7 +102,12 @@ def edit_alert(
     if made_by is Maker.CUSTOMER:
         is_shared = alert.tag is not None
         rights = rights_of(alert.company_id or 0)
-        _check_customer(wanted, may_edit(rights, made_by=alert.made_by, is_shared=is_shared))
+        asked = replace(
+            wanted,
+            template_id=wanted.template_id if wanted.template_id != alert.template_id else None,
+            opens_draft=wanted.opens_draft and not alert.opens_draft,
+        )
+        _check_customer(asked, may_edit(rights, made_by=alert.made_by, is_shared=is_shared))
     checked = _checked(replace(wanted, company_id=alert.company_id, tag=alert.tag), alert.id, made_by, now)
     before = _facts(alert)
     _rename(alert, checked)
