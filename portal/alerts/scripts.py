@@ -260,6 +260,15 @@ def read(text: str) -> Script:
     return Script(text, tuple(reader.needs), whole.is_condition, whole.source)
 
 
+def kept(text: str) -> Script:
+    """A script as it was saved. One that cannot be read any more, as less may be written than then, is stale for ever:
+    no data, of which staff are told, and no fault of those beside it."""
+    try:
+        return read(text)
+    except ScriptError:
+        return Script(text, (), True, "")
+
+
 def _words(text: str) -> list[_Word]:
     words, position = [], 0
     while position < len(text):
@@ -525,7 +534,7 @@ def reading(
         {True: HOLDS, False: HOLDS_NOT}[said] if isinstance(said, bool) else said,
         None,
         max((each.at for each in found.values()), default=now),
-        said is None and any(each.is_stale for each in found.values()),
+        said is None and (not script.needs or any(each.is_stale for each in found.values())),
         min((each.next_at for each in found.values() if each.next_at), default=None),
     )
 

@@ -485,6 +485,12 @@ def test_a_reading_of_a_script_is_one_or_nothing_and_due_with_the_first_of_its_f
     assert look(_reading(None), _reading(9, is_stale=True)) == (None, True, None)
 
 
+def test_what_was_kept_and_is_no_script_any_more_is_stale() -> None:
+    assert scripts.kept("balance() < 3") == read("balance() < 3")
+    found = scripts.reading(scripts.kept("[].all(x, x)"), {}, {}, NOW)
+    assert found == Reading(None, None, NOW, is_stale=True, next_at=None)
+
+
 # The reference
 
 

@@ -392,7 +392,7 @@ def reading_now(alert: Any, company_id: int, now: datetime) -> Reading:
     if alert.area is not AlertArea.SCRIPT:
         subject = subject_of(alert, company_id)
         return readings([subject], now)[subject]
-    script = scripts.kept(alert.script)
+    script = scripts.read(alert.script)
     watch = AlertWatch(company_id=company_id)
     needed = _needed(script, alert, watch, _ids_of(script, company_id))
     return scripts.reading(script, needed, readings(needed.values(), now), now)
