@@ -134,12 +134,12 @@ def test_customers_of_a_company_that_may_only_see_change_nothing(cast: Cast) -> 
     assert "Ask us" in refusal(replace(LOW_BALANCE, company_id=cast.a.id, title="Mine"), **customer)[1]
     for act in (
         lambda: edit(alert, made_by=Maker.CUSTOMER, title="x"),
-        lambda: actions.switch_alert(own(alert), False, version=alert.version, by=SYSTEM, now=NOW, **customer),  # type: ignore[arg-type]
-        lambda: actions.archive_alert(own(alert), version=alert.version, by=SYSTEM, now=NOW, **customer),  # type: ignore[arg-type]
+        lambda: actions.switch_alert(own(alert), False, version=alert.version, by=SYSTEM, now=NOW, **customer),
+        lambda: actions.archive_alert(own(alert), version=alert.version, by=SYSTEM, now=NOW, **customer),
         lambda: threshold(cast, alert, "5"),
     ):
         with pytest.raises(RuleViolation, match="Ask us"):
-            act()
+            act()  # type: ignore[no-untyped-call]
 
 
 def threshold(cast: Cast, alert: Alert, value: str, reset: str | None = None) -> None:
@@ -185,10 +185,10 @@ def test_who_may_all_makes_their_own_and_leaves_those_of_staff(cast: Cast, world
         {"tag": "x", "company_id": None},
         {"opens_draft": True},
     ):
-        refusal(replace(wish, **changes), **customer)  # type: ignore[arg-type]
+        refusal(replace(wish, **changes), **customer)
     assert refusal(replace(wish, title="Net", service_id=world.internet.id), **customer)[0] == "service"
-    actions.switch_alert(own(mine), False, version=own(mine).version, by=SYSTEM, now=NOW, **customer)  # type: ignore[arg-type]
-    actions.archive_alert(own(mine), version=own(mine).version, by=SYSTEM, now=NOW, **customer)  # type: ignore[arg-type]
+    actions.switch_alert(own(mine), False, version=own(mine).version, by=SYSTEM, now=NOW, **customer)
+    actions.archive_alert(own(mine), version=own(mine).version, by=SYSTEM, now=NOW, **customer)
     assert own(mine).archived_at == NOW
 
 
