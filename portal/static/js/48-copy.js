@@ -1,4 +1,4 @@
-/* A button that copies a text: <button type="button" data-copy="id of what is copied" data-copied="…" data-marked="…">. Without script it is not shown. */
+/* A button that copies a text: <button type="button" data-copy="id" data-copied="…" data-marked="…">. Without script it is not shown. */
 (() => {
   "use strict";
   document.addEventListener("click", async (event) => {
@@ -11,7 +11,7 @@
     try {
       await navigator.clipboard.writeText(source.innerText);
     } catch {
-      // Without https the browser keeps its clipboard to itself: mark the text, so that one key copies it.
+      // Without https there is no clipboard: the text is marked.
       getSelection().selectAllChildren(source);
       said = button.dataset.marked ?? "Marked";
     }
