@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, String, and_, case, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Integer, String, and_, case, func, or_, select, type_coerce, union
 
 from portal.errors import RuleViolation
 from portal.extensions import db
@@ -331,16 +331,16 @@ def _is_wanted(company_id: int, wanted: CallFilter) -> list[ColumnElement[bool]]
         tail = searched_tail(wanted.number)
         if len(tail) < LEAST_DIGITS:
             raise RuleViolation(f"Give at least the last {LEAST_DIGITS} digits of the number.", "number")
-        # Each side by its own index first: else a database may walk through all calls of the company for a few.
-        sides = [
+        # Each side by its own index, and nothing beside it: else a database may walk through all calls of the company.
+        sides = (
             select(CallRecord.id)
             .where(*found, column >= tail, column < _behind(tail))
             .order_by(CallRecord.id.desc())
             .limit(MATCHES_AT_MOST)
             .subquery()
             for column in (CallRecord.from_tail, CallRecord.to_tail)
-        ]
-        found.append(or_(*(CallRecord.id.in_(select(side.c.id)) for side in sides)))
+        )
+        return [CallRecord.id.in_(union(*(select(side.c.id) for side in sides)))]
     return found
 
 

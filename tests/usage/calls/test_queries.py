@@ -63,7 +63,7 @@ def counted(calls: list[Call], begin: datetime, end: datetime, scope: str = "") 
     found = NONE
     for (of, step, at), values in tallied(calls).items():
         if of == scope and step is CallStep.MINUTE and milliseconds(begin) <= at < milliseconds(end):
-            found += Sums(*values[:8], values[9])
+            found += Sums(*(*values[:8], values[9]))
     return found
 
 

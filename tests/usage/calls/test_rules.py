@@ -41,7 +41,8 @@ def calls_of(table: str) -> list[Call]:
         code = None if result == "-" else int(result)
         outcome = outcome_of(code) if code else None
         assert times[0] is not None
-        found.append(Call(f"{number}", "", "", times[0], *times[1:], outcome, code, "", "", None))
+        ringing, answered, ended = times[1:]
+        found.append(Call(f"{number}", "", "", times[0], ringing, answered, ended, outcome, code, "", "", None))
     return found
 
 
@@ -53,7 +54,7 @@ def summed(calls: list[Call]) -> Sums:
     found = NONE
     for each in ledger.changes():
         if each.step is CallStep.MINUTE and not each.scope:
-            found += Sums(*each.counts.sums, max(each.counts.seconds.values(), default=0))
+            found += Sums(*(*each.counts.sums, max(each.counts.seconds.values(), default=0)))
     return found
 
 
