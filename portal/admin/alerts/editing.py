@@ -10,7 +10,7 @@ from portal import access, clock, events
 from portal.accounts.queries.tags import all_tags
 from portal.accounts.rules import Permission
 from portal.admin.alerts.forms import AlertForm, EditAlertForm, NewAlertForm, typed
-from portal.admin.alerts.rehearsals import rehearsal_of
+from portal.admin.alerts.rehearsals import Rehearsal, rehearsal_as_kept, rehearsal_of
 from portal.admin.forms import company_called
 from portal.alerts import actions, queries, scripts
 from portal.alerts.models import Alert
@@ -151,7 +151,7 @@ def _page(form: AlertForm, alert: Alert | None, status: int) -> Response:
         reference=scripts.reference(),
         tags=all_tags(TAGS_OFFERED) if alert is None else (),
         metrics=_metrics(form, alert),
-        rehearsal=rehearsal_of(form, lambda: _wanted(form, alert), clock.utcnow()) if status == 200 and alert else None,
+        rehearsal=_beside(alert, is_opened=status == 200),
         rehearse_at=f"{LIST}/{alert.public_id}/rehearse" if alert is not None else f"{LIST}/rehearse",
         script_length=SCRIPT_LENGTH,
     )
@@ -166,6 +166,11 @@ def _metrics(form: AlertForm, alert: Alert | None) -> Sequence[Metric]:
     except RuleViolation:
         return ()
     return queries.metrics_of(company_id) if company_id is not None else ()
+
+
+def _beside(alert: Alert | None, *, is_opened: bool) -> Rehearsal | None:
+    """What stands beside the form before anything is typed: what the alert as it is kept would have done."""
+    return rehearsal_as_kept(actions.wanted_of(alert), clock.utcnow()) if alert is not None and is_opened else None
 
 
 def _offered(form: F, alert: Alert | None = None) -> F:

@@ -65,7 +65,7 @@ class AlertForm(StaffForm):
             Length(max=TITLE_LENGTH, message=f"A title has at most {TITLE_LENGTH} characters."),
         ],
     )
-    area = SelectField("What is watched", choices=choices_of((each.value, word) for each, word in AREAS.items()))
+    area = SelectField("Figure", choices=choices_of((each.value, word) for each, word in AREAS.items()))
     service = SelectField("Of one service", coerce=int, default=0)
     trunk = StringField(
         "Or of one trunk", validators=[Length(max=TRUNK_LENGTH, message=f"At most {TRUNK_LENGTH} characters.")]

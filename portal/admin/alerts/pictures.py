@@ -24,8 +24,8 @@ def picture(alert: Alert, watch: AlertWatch, span: Span, now: datetime, at: str)
         watch,
         thing(alert),
         span,
-        now,
-        reader_zone(),
+        now=now,
+        zone=reader_zone(),
         happened=HAPPENED.__getitem__,
         address=lambda each: f"{at}?span={each}{whose}#shown",
     )

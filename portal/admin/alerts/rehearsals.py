@@ -38,8 +38,17 @@ class Rehearsal:
 
 def rehearsal_of(form: AlertForm, wanted: Callable[[], Wanted], now: datetime) -> Rehearsal:
     """Try what is typed on what was measured. At most as many queries as what it watches needs."""
+    return _tried(lambda: _possible(form, wanted), now)
+
+
+def rehearsal_as_kept(wish: Wanted, now: datetime) -> Rehearsal:
+    """Try one as it is kept."""
+    return _tried(lambda: wish, now)
+
+
+def _tried(wished: Callable[[], Wanted], now: datetime) -> Rehearsal:
     try:
-        wish = tidied(_possible(form, wanted))
+        wish = tidied(wished())
         company = _company(wish)
         found = rehearsed(wish, company.id, now)
     except (RuleViolation, ScriptError) as refusal:
