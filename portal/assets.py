@@ -42,7 +42,7 @@ def init_app(app: Flask) -> None:
     """Read and compress what there is, and give templates `asset` and `brand_sheet`."""
     assets = dict(_bundles())
     alone = [path for path in (STATIC / "vendor").glob("*.js") if path != HTMX]
-    others = (STATIC / folder for folder in ("images", "embed", "admin/alerts"))
+    others = (STATIC / folder for folder in ("images", "embed", "alerts", "admin/alerts"))
     for path in sorted(alone) + sorted(path for folder in others for path in folder.glob("*")):
         name = path.relative_to(STATIC).as_posix()
         assets[name] = Asset(name, path.read_bytes())

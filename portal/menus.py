@@ -37,6 +37,7 @@ PART_OF = {
     "admin_incident_drafts": "admin_incidents",
     "admin_incident_templates": "admin_incidents",
     "admin_past_incidents": "admin_incidents",
+    "customer_alert_forms": "customer_alerts",
     "customer_availability": "customer_services",
     "customer_calls": "customer_figures",
 }

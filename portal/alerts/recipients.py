@@ -180,6 +180,34 @@ def _numbers_told(company_id: int | None, numbers: Collection[str]) -> frozenset
     return frozenset(marks[each] for each in rows)
 
 
+def shown_to(company_id: int, recipients: Collection[AlertRecipient], *, own: Collection[int]) -> dict[int, str]:
+    """Those of these recipients that the people of a company are shown, by id, as they are called: people of it, and
+    telephones that alerts it made itself (`own`) name or on which it is told already. At most two queries."""
+    mails = [each for each in recipients if each.kind is RecipientKind.MAIL]
+    people: dict[int, str] = {}
+    keys: dict[str, str] = {}
+    for person_id, key, name in db.session.execute(_people_of(company_id, mails)) if mails else ():
+        people[person_id] = keys[key] = name
+    phones = [each for each in recipients if each.kind is RecipientKind.PHONE]
+    told = _numbers_told(company_id, [each.address for each in phones if each.alert_id not in own])
+    found = {each.id: people.get(each.person_id or 0) or keys.get(text_key(each.address), "") for each in mails}
+    found |= {each.id: each.address for each in phones if each.alert_id in own or each.address in told}
+    return {recipient_id: name for recipient_id, name in found.items() if name}
+
+
+def _people_of(company_id: int, mails: Collection[AlertRecipient]) -> Select[int, str, str]:
+    """Those of the company's people whom these recipients are, or whose addresses they have."""
+    ids = [each.person_id for each in mails if each.person_id is not None]
+    return (
+        select(Person.id, Person.email_key, Person.name)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(
+            Membership.company_id == company_id,
+            or_(Person.id.in_(ids), Person.email_key.in_({text_key(each.address) for each in mails})),
+        )
+    )
+
+
 # Who hears nothing
 
 

@@ -6,6 +6,8 @@ from flask import Blueprint
 def blueprints() -> list[Blueprint]:
     """Every blueprint of this audience."""
     from portal.customer.account.routes import blueprint as account
+    from portal.customer.alerts.editing import blueprint as alert_forms
+    from portal.customer.alerts.routes import blueprint as alerts
     from portal.customer.availability.routes import blueprint as availability
     from portal.customer.calendar.routes import blueprint as calendar
     from portal.customer.calls.routes import blueprint as calls
@@ -24,6 +26,8 @@ def blueprints() -> list[Blueprint]:
 
     return [
         account,
+        alert_forms,
+        alerts,
         availability,
         calendar,
         calls,

@@ -183,6 +183,16 @@ NO_CHANNEL: dict[str, Any] = {
 """A channel of one's own only its owner may end, one of the company nobody of its people; tests/customer/preferences
 has who does."""
 
+ALERT_OF_A = Entry(
+    For.CUSTOMERS,
+    ALERT["ours"],
+    ALERT["missing"],
+    hidden_from_a=[{"public_id": "@alert_b"}],
+    answers=frozenset({200, 404}),
+    area=Area.ALERTS,
+)
+"""An alert that staff made for A: its people see and test it, and nobody of another company does."""
+
 NO_FILE = {"public_id": "0" * 26}
 CASE, NO_CASE = {"kind": "case", "key": "C1"}, {"kind": "case", "key": "C99"}
 OF_ONE_COMPANY = frozenset({200, 404})
@@ -626,6 +636,19 @@ RIGHTS: dict[str, Entry] = {
     "customer_home.banner": Entry(For.CUSTOMERS, area=Area.STATUS),
     "customer_home.your_services": Entry(For.CUSTOMERS, area=Area.SERVICES),
     **{f"customer_calls.{endpoint}": Entry(For.CUSTOMERS, area=Area.ALERTS) for endpoint in ("calls", "as_csv")},
+    **{f"customer_alerts.{endpoint}": ALERT_OF_A for endpoint in ("alert", "test_alert")},
+    **{
+        f"customer_{endpoint}": replace(ALERT_OF_A, answers=frozenset({403, 404}))
+        for endpoint in (
+            *("alerts.switch_on", "alerts.switch_off", "alerts.archive_alert"),
+            *("alert_forms.edit_alert", "alert_forms.rehearse_edited"),
+        )
+    },
+    "customer_alerts.alerts": Entry(For.CUSTOMERS, area=Area.ALERTS),
+    **{
+        f"customer_alert_forms.{endpoint}": Entry(For.CUSTOMERS, area=Area.ALERTS, answers=frozenset({200, 403}))
+        for endpoint in ("new_alert", "rehearse")
+    },
     "customer_figures.figures": Entry(For.CUSTOMERS, area=Area.ALERTS, query="span=week"),
     "customer_work_sheet.sheet": Entry(For.CUSTOMERS, {"version": "0" * 12}, {"version": "short"}),
     "customer_services.services": Entry(For.CUSTOMERS, area=Area.SERVICES),
