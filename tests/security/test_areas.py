@@ -198,7 +198,7 @@ def test_t17_services_say_nothing_of_incidents_where_status_is_off(world: World,
 
 def test_t17_no_page_is_rung_where_all_is_off(world: World, alice: FlaskClient, nobody: FlaskClient) -> None:
     assert statuses(alice, ["/live-token"]) == statuses(nobody, ["/live-token"]) == {200}
-    close(world.cast.domain_a, Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES, Area.JOBS, Area.QUOTES)
+    close(world.cast.domain_a, Area.STATUS, Area.PUBLIC_STATUS, Area.SERVICES, Area.JOBS, Area.QUOTES, Area.ALERTS)
     assert statuses(nobody, ["/live-token"]) == {404}
     assert statuses(alice, ["/live-token"]) == {404}
 

@@ -108,6 +108,7 @@ SENTENCES = {
     "channel.test": "{who} sent a test to {what}",
     "company.archive": "{who} archived {what}",
     "company.delete": "{who} deleted {what} for good",
+    "company.tag": "{who} changed the tags of {what}",
     "company.view_as": "{who} asked to view {host} as {company}",
     "component.set_status": "{who} set {what} to {status} by hand",
     "export.command": "{who} exported {subject}",

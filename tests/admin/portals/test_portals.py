@@ -96,9 +96,9 @@ def test_a_switch_counts_on_the_very_next_request(cast: Cast, sign_in: SignIn) -
 
 def test_switches_leave_areas_alone_that_have_no_screens_yet(cast: Cast, sign_in: SignIn) -> None:
     post(sign_in(cast.root), f"{LIST}/{cast.domain_a.id}/areas", HTMX, version=cast.domain_a.version)
-    assert set(fresh(cast.domain_a.id).areas) == {"alerts", "tickets", "chat"}
+    assert set(fresh(cast.domain_a.id).areas) == {"tickets", "chat"}
     page = sign_in(cast.root).get(f"{LIST}/{cast.domain_a.id}").get_data(as_text=True)
-    assert 'name="alerts"' not in page
+    assert 'name="tickets"' not in page
 
 
 def test_of_two_admins_at_the_switches_the_second_is_told(cast: Cast, sign_in: SignIn) -> None:
@@ -134,7 +134,7 @@ def test_an_exception_is_found_made_and_taken_away(cast: Cast, sign_in: SignIn) 
     [
         {"area": "status", "company_id": 4711, "is_open": "no"},
         {"area": "nonsense", "is_open": "no"},
-        {"area": "alerts", "is_open": "no"},
+        {"area": "tickets", "is_open": "no"},
         {"area": "public_status", "is_open": "no"},
         {"area": "status", "is_open": "maybe"},
         {"area": "status", "company_id": "x", "is_open": "no"},
