@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, u
 
 from portal.accounts.models import Person
 from portal.alerts import mails
-from portal.alerts.models import Alert, AlertEvent, AlertRecipient, AlertWatch
+from portal.alerts.models import Alert, AlertClock, AlertEvent, AlertRecipient, AlertWatch
 from portal.alerts.rules import RecipientKind
 from portal.extensions import db
 from portal.notifications.channels.records import forget_numbers
@@ -44,7 +44,14 @@ def _count_of_company(company_id: int) -> int:
 
 def _erase_company(company_id: int, now: datetime) -> int:
     """Take its alerts and watches away before its mails are called off: whoever looks at them now is waited for, so
-    that no notice is written behind that. What was said of them goes too: a notice is about one company alone."""
+    that no notice is written behind that. What was said of them goes too: a notice is about one company alone.
+
+    Nobody follows what comes in meanwhile: who does holds sources of the company and waits for its watches, and here it
+    is the other way round.
+    """
+    db.session.execute(select(AlertClock.id).with_for_update())
+    mine = select(AlertWatch.id).where(AlertWatch.company_id == company_id)
+    db.session.execute(mine.order_by(AlertWatch.id).with_for_update())
     _forget_what_was_said(company_id, now)
     gone = db.session.execute(delete(AlertWatch).where(AlertWatch.company_id == company_id), execution_options=RAW)
     db.session.execute(delete(Alert).where(Alert.company_id == company_id), execution_options=RAW)

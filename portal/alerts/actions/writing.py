@@ -331,10 +331,13 @@ def _decimals(wanted: Wanted) -> int:
 
 
 def _check_open(alert: Alert, version: int) -> None:
+    """Refuse what may not be changed, and hold its watches: whoever looks at them locks them first and the alert, where
+    it opens a draft, second."""
     if alert.version != version:
         raise StaleEdit
     if alert.archived_at is not None:
         raise RuleViolation(_("This alert is archived."))
+    locked(select(AlertWatch.id).where(AlertWatch.alert_id == alert.id))
 
 
 # Small steps
