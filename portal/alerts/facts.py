@@ -159,7 +159,8 @@ def things(alerts: Collection[Alert], company_id: int) -> dict[int, Thing]:
         )
         .order_by(Metric.id.desc())
     ):
-        delivers[each.measure, each.trunk, each.service_id] = each
+        if each.measure is not None:
+            delivers[each.measure, each.trunk, each.service_id] = each
     return {each.id: _named(each, delivers) for each in alerts}
 
 
