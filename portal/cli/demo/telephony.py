@@ -93,7 +93,7 @@ def _call(caller: Caller, name: str, started: datetime, dice: random.Random, *, 
     rings = at + round(dice.lognormvariate(7.2, 0.35)) + (2500 if is_trouble else 0)
     is_answered = dice.random() < (0.12 if is_trouble else 0.68)
     trunk = caller.trunks[0 if is_trouble or dice.random() < 0.7 else 1]
-    call_id = f"{dice.getrandbits(48):012x}-{name}@{trunk.lower()}.sbc.example"
+    call_id = f"{dice.getrandbits(48):012x}-{name}@sbc.example"
     if is_answered:
         answered = rings + dice.randrange(1500, 14_000)
         ended, code, outcome = answered + round(dice.lognormvariate(11.3, 0.9)), 200, Outcome.ANSWERED
