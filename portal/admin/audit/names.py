@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.accounts.models import ApiToken, Company, Person
+from portal.alerts.models import Alert, AlertTemplate
 from portal.audit.models import AuditEntry
 from portal.catalogue.models import Component, ComponentGroup, Holding, Service
 from portal.domains.announcements.models import Announcement
@@ -16,6 +17,8 @@ from portal.incidents.models import Incident, IncidentDraft, IncidentTemplate, M
 from portal.notifications.models import Broadcast, Relay
 
 CALLED: dict[str, Any] = {
+    "alert": Alert.title,
+    "alert_template": AlertTemplate.name,
     "announcement": Announcement.title,
     "api_token": ApiToken.name,
     "token": ApiToken.name,

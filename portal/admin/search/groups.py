@@ -13,6 +13,7 @@ from flask import url_for
 from portal import access
 from portal.accounts.queries.search import CompanyHit, PersonHit, search_companies, search_people
 from portal.accounts.rules import STAFF, Role, may
+from portal.alerts.queries import AlertHit, search_alerts
 from portal.catalogue.notices.searching import NoticeHit, search_notices
 from portal.catalogue.queries.search import (
     ComponentHit,
@@ -140,6 +141,11 @@ def _work(kind: WorkKind) -> Callable[[WorkHit], Find]:
     return work
 
 
+def _alert(hit: AlertHit) -> Find:
+    address = url_for("admin_alerts.alert_page", public_id=hit.public_id)
+    return Find(address, hit.title, _told(hit.company or hit.tag, "archived" if hit.is_archived else None))
+
+
 def _component(hit: ComponentHit) -> Find:
     address = url_for("admin_components.component", component_id=hit.id)
     return Find(address, hit.title, _told(hit.group, "archived" if hit.is_archived else None))
@@ -257,6 +263,14 @@ GROUPS = (
         "admin_notices.notice",
         lambda text, limit, now, offset: search_notices(STAFF, text, limit, offset),
         _notice,
+    ),
+    Group(
+        "alerts",
+        "Alerts",
+        "bell",
+        "admin_alerts.alert_page",
+        lambda text, limit, _now, offset: search_alerts(text, limit, offset),
+        _alert,
     ),
     Group(
         "portals",

@@ -1,6 +1,7 @@
 """Lists: pieces that follow each other, bounded queries, filters and orders by allow-list."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,6 +10,9 @@ import pytest
 from portal import clock
 from portal.accounts.actions import add_company, add_person
 from portal.accounts.rules.tokens import Scope
+from portal.alerts.actions import add_alert
+from portal.alerts.rules import AlertArea, Operator
+from portal.alerts.rules.checks import Wanted as WantedAlert
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
 from portal.domains.announcements.actions import announce
@@ -54,6 +58,7 @@ LISTS = (
     "jobs",
     "quotes",
     "work-statuses",
+    "alerts",
     "audit",
 )
 
@@ -86,6 +91,15 @@ def gather(count: int) -> None:
         catalogue.add_component(f"Component {n:03}", by=SYSTEM, now=now)
         url = f"https://hooks.example.com/{n}"
         add_channel(ChannelKind.WEBHOOK, f"Hook {n:03}", url, [], by=SYSTEM, now=now)
+        watched = WantedAlert(
+            f"Alert {n:03}",
+            AlertArea.CHANNELS,
+            Operator.MORE,
+            threshold=Decimal(9),
+            company_id=company.id,
+            opens_draft=True,
+        )
+        add_alert(watched, by=SYSTEM, now=now, idempotency_key=f"crowd-{n}")
         holding = catalogue.add_holding(company, service, component_ids=[ring.id], by=SYSTEM, now=now)
         starts_at = clock.utcnow() + timedelta(days=3)
         set_status(
