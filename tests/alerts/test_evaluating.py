@@ -443,6 +443,22 @@ def test_a_slice_costs_the_same_number_of_statements_whatever_it_holds(cast: Cas
     assert found[0] == found[1] <= 12
 
 
+def test_so_many_notices_are_of_one_transaction_and_the_rest_of_the_next(
+    cast: Cast, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portal.alerts.actions.evaluating.NOTICES", 2)
+    alerts = [add(LOW_BALANCE, cast.a, title=f"Alert {each}") for each in range(5)]
+    take(meter.metric, 5, NOW)
+    while actions.follow(NOW):
+        pass
+    found = []
+    for _slice in range(3):
+        is_more = actions.evaluate(NOW)
+        found.append((notices(), is_more))
+    assert found == [(2, True), (4, True), (5, False)]
+    assert [happened(each) for each in alerts] == [["triggered+"]] * 5
+
+
 def test_only_what_is_due_or_unread_is_looked_at(cast: Cast, meter: Meter) -> None:
     first, second = add(LOW_BALANCE, cast.a), add(LOW_BALANCE, cast.b)
     take(balance_of(cast.b), 50, NOW)
