@@ -180,6 +180,6 @@ def view(own: OwnAlert, now: datetime) -> dict[str, Any]:
         "events": [(each, happened(each.kind)) for each in queries.told_to(company_id, alert.id)],
         "may_change": may_change(alert, rights),
         "may_move": may_move(alert, rights),
-        "report": report_path(line.watch.id) if can_report and line.watch is not None else "",
+        "report": report_path(line.watch.id, "now") if can_report and line.watch is not None else "",
         "sees_status": Area.STATUS in access.areas(),
     }
