@@ -38,7 +38,7 @@ def make_alert(cast: Cast) -> MakeAlert:
     made = []
 
     def make(title: str = "Balance is low", **other: Any) -> Alert:
-        values = {
+        values: dict[str, Any] = {
             "area": AlertArea.BALANCE,
             "operator": Operator.LESS,
             "threshold": Decimal(50),

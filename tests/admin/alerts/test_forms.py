@@ -90,7 +90,7 @@ def test_one_is_added_once_and_leads_to_its_page(cast: Cast, sign_in: SignIn) ->
     assert client.post(f"{LIST}/new", data=values).headers["Location"] == answer.headers["Location"]
     alert = made()
     assert (alert.company_id, alert.area, alert.operator) == (cast.a.id, AlertArea.BALANCE, Operator.LESS)
-    assert (alert.threshold, alert.reset, alert.must_last, alert.window) == (50, Decimal("60.5"), 300, 0)
+    assert (alert.threshold, alert.reset, alert.must_last, alert.window) == (Decimal(50), Decimal("60.5"), 300, 0)
     assert (alert.repeat, alert.repeat_hour, alert.zone) == (Repeat.DAILY, 9, "Europe/Berlin")
     assert (alert.level, alert.opens_draft, alert.is_on) == (Level.CRITICAL, True, True)
     assert [each.address for each in alert.recipients] == ["noc@elsewhere.test", "desk@elsewhere.test"]
