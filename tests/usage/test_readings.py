@@ -60,7 +60,7 @@ class TestGauges:
         assert (fresh.is_stale, fresh.next_at) == (False, NOW + 9 * MINUTE)
         assert not _read(subject, NOW + 9 * MINUTE - timedelta(seconds=1)).is_stale
         late = _read(subject, NOW + 9 * MINUTE)
-        assert (late.value, late.is_stale, late.next_at) == (1, True, None)
+        assert (late.value, late.is_stale, late.next_at) == (Decimal(1), True, None)
 
     def test_before_the_first_sample_it_is_undefined_and_soon_late(self, cast: Cast) -> None:
         _metric(cast, interval=60)
@@ -202,7 +202,8 @@ class TestCalls:
         assert _read(subject, NOW + 30 * MINUTE) == Reading(None, 0, NOW + 29 * MINUTE, is_stale=False, next_at=None)
 
     def test_channels_hold_calls_in_progress_and_in_setup(self, cast: Cast) -> None:
-        setup, talking = {"ended": None, "outcome": None}, {"ended": None}
+        setup: dict[str, Any] = {"ended": None, "outcome": None}
+        talking: dict[str, Any] = {"ended": None}
         take_calls([_call(cast.a, 90, None, None, **setup), _call(cast.a, 4000, 1, 1, **talking)], NOW)
         subject = Subject(Measure.CHANNELS, cast.a.id)
         assert _read(subject).value == 2
@@ -220,7 +221,7 @@ class TestCalls:
         for measure, value in ((Measure.CPS, 40), (Measure.CHANNELS, 70)):
             _take(_metric(cast, measure, key=f"live-{measure}"), (MINUTE, value))
         found = self._asked(cast.a)
-        assert (found[Measure.CPS].value, found[Measure.CHANNELS].value) == (40, 70)
+        assert (found[Measure.CPS].value, found[Measure.CHANNELS].value) == (Decimal(40), Decimal(70))
         assert found[Measure.ATTEMPTS].value == 1
 
     @pytest.mark.parametrize("measure", [each for each in Measure if each.is_of_calls])
@@ -284,12 +285,12 @@ class TestHistory:
         _take(metric, (10 * MINUTE, 1), (9.5 * MINUTE, 2), (9 * MINUTE, 3), (4 * MINUTE, 4), (3 * MINUTE, 5))
         found = history(Subject(Measure.BALANCE, cast.a.id), NOW - 10 * MINUTE, NOW)
         assert [(NOW - each.at, each.value, each.is_stale) for each in found] == [
-            (9.5 * MINUTE, 2, False),
-            (9 * MINUTE, 3, False),
-            (7 * MINUTE, 3, True),
-            (4 * MINUTE, 4, False),
-            (3 * MINUTE, 5, False),
-            (MINUTE, 5, True),
+            (9.5 * MINUTE, Decimal(2), False),
+            (9 * MINUTE, Decimal(3), False),
+            (7 * MINUTE, Decimal(3), True),
+            (4 * MINUTE, Decimal(4), False),
+            (3 * MINUTE, Decimal(5), False),
+            (MINUTE, Decimal(5), True),
         ]
 
     def test_of_calls_a_second_it_is_the_peak_of_each_window(self, cast: Cast) -> None:

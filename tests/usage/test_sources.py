@@ -1,5 +1,6 @@
 """Sources that are unread: marked by every ingest in its own transaction, looked at once, and never missed."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -49,7 +50,7 @@ class TestMarking:
             cast.a.id,
             SourceKind.METRIC,
             NOW - timedelta(minutes=1),
-            30,
+            Decimal(30),
             NOW,
         )
 
@@ -59,7 +60,7 @@ class TestMarking:
         sources.mark_read([_source(metric).id])
         _take(metric, (9, 5), now=NOW + timedelta(minutes=1))
         found = _source(metric)
-        assert (found.last_at, found.last_value) == (NOW - timedelta(minutes=1), 30)
+        assert (found.last_at, found.last_value) == (NOW - timedelta(minutes=1), Decimal(30))
         assert found.unread_since == NOW + timedelta(minutes=1)
 
     def test_a_correction_of_the_latest_sample_is_the_latest(self, cast: Cast) -> None:
@@ -91,11 +92,12 @@ class TestMarking:
         metric = _metric(cast)
         _take(metric, (1, 30))
         wanted = Wanted("balance", "Anything", company_id=cast.a.id, measure=Measure.BALANCE, debit_limit=Decimal(50))
-        for act in (
+        acts: tuple[Callable[[Metric], None], ...] = (
             lambda found: edit_metric(found, wanted, version=found.version, by=SYSTEM, now=NOW),
             lambda found: archive_metric(found, version=found.version, by=SYSTEM, now=NOW),
             lambda found: restore_metric(found, version=found.version, by=SYSTEM, now=NOW),
-        ):
+        )
+        for act in acts:
             sources.mark_read([_source(metric).id])
             act(_read(metric.id))
             assert _source(metric).unread_since == NOW

@@ -77,12 +77,12 @@ def test_a_ratio_is_made_of_sums_at_each_point_in_each_row_and_over_all(cast: Ca
     figure = _figures(cast, span)[Measure.ASR]
     assert figure.whole is not None
     if span is Span.DAY:
-        assert (figure.whole.value, figure.whole.calls) == (0, 9)
+        assert (figure.whole.value, figure.whole.calls) == (Decimal(0), 9)
         return
-    assert (figure.whole.value, figure.whole.calls) == (10, 10)
+    assert (figure.whole.value, figure.whole.calls) == (Decimal(10), 10)
     assert {each.calls for each in figure.rows} <= {1, 9, 10}
     assert sum(each.calls or 0 for each in figure.rows) == 10
-    assert (figure.whole.least, figure.whole.most) == (0, 100)
+    assert (figure.whole.least, figure.whole.most) == (Decimal(0), Decimal(100))
 
 
 def test_channels_go_on_until_something_changes(cast: Cast) -> None:
@@ -107,7 +107,7 @@ def test_calls_a_second_are_peaks_and_never_a_mean(cast: Cast) -> None:
     figure = _figures(cast)[Measure.CPS]
     assert figure.reading.value == 90
     assert figure.whole is not None
-    assert (figure.whole.value, figure.chart.bands) == (90, ())
+    assert (figure.whole.value, figure.chart.bands) == (Decimal(90), ())
 
 
 def test_the_page_asks_the_same_however_many_figures_there_are(cast: Cast, sign_in: SignIn) -> None:
