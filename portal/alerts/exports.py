@@ -7,6 +7,8 @@ from sqlalchemy import or_, select
 
 from portal.alerts.models import Alert, AlertEvent, AlertRecipient, AlertWatch
 from portal.alerts.queries import NOT_FOR_CUSTOMERS
+from portal.alerts.recipients import shown_to
+from portal.alerts.rules import Maker
 from portal.catalogue.models import Service
 from portal.extensions import db
 from portal.records.parts import Part, Told, in_pieces, register
@@ -37,7 +39,7 @@ def _alerts(company_id: int | None, now: datetime) -> Iterator[Told]:
             Alert.repeat,
             Alert.level,
             Alert.is_on,
-            Alert.company_id,
+            Alert.made_by,
             Alert.created_at,
             Alert.archived_at,
         )
@@ -47,14 +49,16 @@ def _alerts(company_id: int | None, now: datetime) -> Iterator[Told]:
     )
     for row in in_pieces(statement, Alert.id):
         told = dict(row._mapping)
-        is_own = told.pop("company_id") is not None
-        told["recipients"] = _recipients(row.id) if is_own else []
+        is_own = told.pop("made_by") is Maker.CUSTOMER
+        told["recipients"] = _recipients(company_id or 0, row.id, is_own=is_own)
         yield told
 
 
-def _recipients(alert_id: int) -> list[str]:
-    mine = select(AlertRecipient.address).where(AlertRecipient.alert_id == alert_id)
-    return list(db.session.scalars(mine.order_by(AlertRecipient.address)))
+def _recipients(company_id: int, alert_id: int, *, is_own: bool) -> list[str]:
+    """Whom the alert tells, of those whom the company's people are shown."""
+    named = db.session.scalars(select(AlertRecipient).where(AlertRecipient.alert_id == alert_id)).all()
+    shown = shown_to(company_id, named, own=[alert_id] if is_own else [])
+    return sorted(each.address for each in named if each.id in shown)
 
 
 def _events(company_id: int | None, now: datetime) -> Iterator[Told]:

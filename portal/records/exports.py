@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -303,6 +304,9 @@ def _plain(value: Any) -> Any:
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, Decimal):
+        # As text: read as a float it would be another amount.
+        return _cell(value)
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
@@ -316,4 +320,6 @@ def _cell(value: Any) -> str:
         return "|".join(_cell(each) for each in value)
     if isinstance(value, Mapping):
         return json.dumps(_plain(value), ensure_ascii=False)
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)

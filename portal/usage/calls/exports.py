@@ -19,10 +19,9 @@ CALLS = {
     "ended_at": "End",
     "outcome": "Result",
     "code": "SIP response",
-    "trunk": "Trunk",
     "service_id": "Service",
 }
-"""Carriers are whom the firm buys from: no customer reads them."""
+"""Trunks and carriers are how the firm carries a call: no customer reads them."""
 
 
 def _calls(company_id: int | None, now: datetime) -> Iterator[Told]:

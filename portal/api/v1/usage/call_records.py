@@ -58,7 +58,7 @@ class CallRecordShape(Shape):
     code = fields.Integer(
         required=True, allow_none=True, metadata={"description": "The SIP response it came as, where it did."}
     )
-    trunk = fields.String(required=True)
+    trunk = fields.String(metadata=STAFF_ONLY)
     carrier = fields.String(metadata=STAFF_ONLY)
     service_id = fields.Integer(required=True, allow_none=True)
 
@@ -190,7 +190,7 @@ def _company_id(query: dict[str, Any]) -> int:
 
 
 def _shown(found: CallRecord) -> dict[str, Any]:
-    names = ("company_id", "call_id", "started_at", "ringing_at", "answered_at", "ended_at", "code", "trunk")
+    names = ("company_id", "call_id", "started_at", "ringing_at", "answered_at", "ended_at", "code")
     shown = {name: getattr(found, name) for name in (*names, "service_id")}
     shown |= {"from_": found.from_number, "to": found.to_number, "result": found.outcome}
-    return shown if access.key().company_id is not None else shown | {"carrier": found.carrier}
+    return shown if access.key().company_id is not None else shown | {"trunk": found.trunk, "carrier": found.carrier}
