@@ -15,7 +15,7 @@ from portal.catalogue.models import Component, Service
 from portal.catalogue.notices import actions as notices
 from portal.catalogue.notices.rules import Chosen
 from portal.catalogue.rules.services import Details
-from portal.cli.demo import business, desk, doors, history, maintenance, measured, statuses, telephony, work
+from portal.cli.demo import alarms, business, desk, doors, history, maintenance, measured, statuses, telephony, work
 from portal.domains import actions as domains
 from portal.domains.announcements import actions as announcements
 from portal.domains.models import PortalDomain
@@ -83,6 +83,7 @@ def load(now: datetime, *, port: int, progress: Progress = lambda _step: None) -
     progress("a month of measurements")
     measured.measure(portals, status, now)
     telephony.telephone(admin, now)
+    alarms.watch(admin, now)
     progress("jobs, quotes and messages")
     work.do_it(list(staff.values()), now)
     progress("who comes in by which door")
