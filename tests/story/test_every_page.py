@@ -125,6 +125,7 @@ REACHED = {
         "/account",
         "/account/email",
         "/account/password",
+        "/alerts",
         "/announcements/…",
         "/calendar",
         "/jobs",

@@ -169,7 +169,8 @@ def _move(alert: Alert) -> Response:
 
 
 def _stale() -> str:
-    return _("Somebody else saved this alert in the meantime. Yours stands below; save again to put it over theirs.")
+    said = _("Somebody else saved this alert in the meantime. Yours stands below; save again to put it over theirs.")
+    return str(said)
 
 
 def _company_id() -> int:

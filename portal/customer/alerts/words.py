@@ -49,7 +49,7 @@ def levels() -> list[tuple[str, str]]:
 
 def happened(what: Happening) -> str:
     """What stands in the log of an alert, and at a dot of its chart."""
-    return {
+    words = {
         Happening.TRIGGERED: _("Triggered"),
         Happening.NORMAL: _("Normal again"),
         Happening.REPEATED: _("Still triggered, said again"),
@@ -61,12 +61,13 @@ def happened(what: Happening) -> str:
         Happening.CLEARED: _("Begun anew, because it was changed"),
         Happening.MUTED: _("Muted"),
         Happening.UNMUTED: _("Not muted any more"),
-    }[what]
+    }
+    return str(words[what])
 
 
 def lack(alert: Alert) -> str:
     """Why there is nothing to judge by, as far as a customer need know."""
-    return _("too few calls, or none") if alert.area.is_counted else _("nothing comes in")
+    return str(_("too few calls, or none") if alert.area.is_counted else _("nothing comes in"))
 
 
 def in_short(alert: Alert, thing: Thing) -> str:
@@ -74,7 +75,7 @@ def in_short(alert: Alert, thing: Thing) -> str:
     if alert.operator is Operator.ALWAYS:
         return _reported(alert, thing)
     said = f"{name_of(thing)}: {line_of(alert, thing)}"
-    return _("%(line)s, over %(span)s", line=said, span=_span(alert.window)) if alert.window else said
+    return str(_("%(line)s, over %(span)s", line=said, span=_span(alert.window))) if alert.window else said
 
 
 def sentence(alert: Alert, thing: Thing) -> str:
@@ -107,7 +108,7 @@ _AGAIN = {
 
 def _bad(alert: Alert, thing: Thing) -> str:
     if is_plain_script(alert):
-        return _("It is triggered while what its rule looks for is the case.")
+        return str(_("It is triggered while what its rule looks for is the case."))
     values = {"thing": name_of(thing), "line": line_of(alert, thing)}
     values |= {"span": _span(alert.window), "lasting": _span(alert.must_last)}
     if alert.window and alert.must_last:
@@ -126,12 +127,12 @@ def _bad(alert: Alert, thing: Thing) -> str:
 def _reported(alert: Alert, thing: Thing) -> str:
     name = name_of(thing)
     if alert.repeat is Repeat.HOURLY:
-        return _("%(thing)s: reported every hour.", thing=name)
+        return str(_("%(thing)s: reported every hour.", thing=name))
     if alert.repeat is Repeat.FOUR_HOURLY:
-        return _("%(thing)s: reported every four hours.", thing=name)
+        return str(_("%(thing)s: reported every four hours.", thing=name))
     if alert.repeat_hour is not None:
-        return _("%(thing)s: reported every day at %(hour)s.", thing=name, hour=f"{alert.repeat_hour:02}:00")
-    return _("%(thing)s: reported every day.", thing=name)
+        return str(_("%(thing)s: reported every day at %(hour)s.", thing=name, hour=f"{alert.repeat_hour:02}:00"))
+    return str(_("%(thing)s: reported every day.", thing=name))
 
 
 def _span(seconds: int) -> str:
