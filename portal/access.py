@@ -37,7 +37,7 @@ from portal.database import read_only
 from portal.domains.models import PortalDomain
 from portal.domains.queries import domain_by_host, home_of, is_admitted, open_areas, status_is_open_to_somebody
 from portal.domains.rules import Area, normal_host
-from portal.errors import answer, to_sign_in
+from portal.errors import LOOKED_AT_ONLY, answer, to_sign_in
 from portal.extensions import csrf, login_manager
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -643,7 +643,8 @@ def _note_seen(response: Response) -> Response:
 
 def _note_refused(response: Response) -> Response:
     """That somebody asked for what they have no right to stands in the audit trail: counted, however often."""
-    if response.status_code != 403 or not ("api_key" in g or ("_login_user" in g and viewer())):
+    is_somebody = "api_key" in g or ("_login_user" in g and viewer())
+    if response.status_code != 403 or not is_somebody or LOOKED_AT_ONLY in request.environ:
         return response
     by = actor()
     events.rollback()

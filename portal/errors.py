@@ -41,6 +41,9 @@ class NotFound(Exception):
     """There is no such thing for this viewer: missing and invisible are the same 404."""
 
 
+LOOKED_AT_ONLY = "signalbox.looked_at_only"
+"""In the environment of a request, where no header gets: the product asks itself, and the answer leaves no trace."""
+
 SENTENCES: dict[int, tuple[str, str]] = {
     400: (
         _("That request could not be read"),

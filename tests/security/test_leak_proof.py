@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import pytest
 from flask import Flask, Response
 from flask_migrate import upgrade
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, update
 
 from portal import clock, create_app, events
 from portal.accounts import actions as accounts
 from portal.accounts.models import Company, Person
 from portal.admin.leak_proof.doors import doors
+from portal.alerts.actions import set_rights
+from portal.alerts.models import Alert
+from portal.alerts.rules import Maker, Rights
 from portal.audit.rules import SYSTEM
 from portal.catalogue import actions as catalogue
 from portal.catalogue.models import Holding
@@ -118,6 +121,9 @@ class TestTheProductAsItIs:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Every door of customers and their machines, whoever added it; every sort; every table as it was."""
+        set_rights(world.cast.a.id, Rights.ALL, version=0, by=SYSTEM, now=clock.utcnow())
+        db.session.execute(update(Alert).values(made_by=Maker.CUSTOMER))
+        db.session.commit()
         rung: list[Any] = []
         # What the world has rung is rung again by a timer, because no Redis answers.
         here = threading.current_thread()

@@ -60,7 +60,7 @@ from portal.notifications.rules import name_key, thread_root
 from portal.notifications.subscribers import announcing
 from portal.notifications.subscribers import letters as subscriptions
 from portal.notifications.subscribers.models import Subscriber
-from portal.notifications.subscribers.rules import SubscriberKind, SubscriberSource, SubscriberState
+from portal.notifications.subscribers.rules import Conversation, SubscriberKind, SubscriberSource, SubscriberState
 from portal.notifications.wordings import render_wordings
 from portal.records.exports import write_all
 from portal.records.rules.exports import ExportKind
@@ -80,6 +80,9 @@ PEOPLE_AT_MOST = 5
 SAMPLE = {"en": {"subject": "Leak proof", "body": "Leak proof for {{name}} of {{company}}"}}
 """A notice as staff might type it."""
 
+
+FOLLOWED_INCIDENT = Conversation("incident:leak-proof", "incidents")
+"""What a letter asks about that asks whether one incident is to be followed: there need be none."""
 
 FOLLOWED, MAINTENANCE, ANSWER = "incident_followed", "maintenance", "slot_answer"
 
@@ -269,7 +272,8 @@ class Posting:
             )
             db.session.add(subscriber)
             db.session.flush()
-            subscriptions.write_to(subscriber, letter, self.now)
+            followed = FOLLOWED_INCIDENT if letter is subscriptions.Letter.FOLLOW else None
+            subscriptions.write_to(subscriber, letter, self.now, conversation=followed, title="Leak proof")
         yield from self._queued(before)
 
     def _about_incidents(self) -> Iterator[Post]:

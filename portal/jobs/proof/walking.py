@@ -30,6 +30,7 @@ from portal.accounts.rules.tokens import Scope, new_token, token_hint
 from portal.accounts.rules.tokens import token_hash as api_token_hash
 from portal.config import Settings
 from portal.domains.rules.hosts import CHECK_PATH
+from portal.errors import LOOKED_AT_ONLY
 from portal.incidents.models import CalendarAddress
 from portal.incidents.queries.calendars import PURPOSE as CALENDAR
 from portal.incidents.queries.calendars import hash_of
@@ -324,7 +325,11 @@ class Walk:
         base_url = settings.base_url if asked_as is As.OUTSIDER else self.guest.base_url
         headers = {**self._headers(asked_as), **({"HX-Request": "true"} if is_part else {})}
         try:
-            with self.found.standing(), app.test_request_context(path, base_url=base_url, headers=headers):
+            environ = {LOOKED_AT_ONLY: True}
+            with (
+                self.found.standing(),
+                app.test_request_context(path, base_url=base_url, headers=headers, environ_overrides=environ),
+            ):
                 answer: Response = app.full_dispatch_request()
                 _read(answer)
         except Exception as trouble:
