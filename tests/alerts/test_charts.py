@@ -20,7 +20,7 @@ def test_what_was_shown_stands_until_something_else_is() -> None:
     chart = drawn([_reading(-500, "40"), _reading(62, "30"), _reading(63, "35")], Span.DAY, NOW, UTC)
     assert chart.points[0].last == 40
     assert [point.last for point in chart.points[11:14]] == [40, 35, 35]
-    assert (chart.points[12].least, chart.points[12].most) == (30, 40)
+    assert [chart.points[12].least, chart.points[12].most] == [Decimal(30), Decimal(40)]
     assert chart.points[-1].last == 35
     assert len(chart.lines) == 1
 
@@ -41,7 +41,11 @@ def test_what_is_undefined_or_late_is_a_gap() -> None:
 def test_a_point_says_what_was_shown_last_and_no_mean() -> None:
     """ASR of 0 and of 100 per cent, by one call and by a thousand: what lies between them says nothing."""
     chart = drawn([_reading(0, "0"), _reading(1, "100"), _reading(2, "90")], Span.DAY, NOW, UTC)
-    assert (chart.points[0].mean, chart.points[0].least, chart.points[0].most) == (90, 0, 100)
+    assert [chart.points[0].mean, chart.points[0].least, chart.points[0].most] == [
+        Decimal(90),
+        Decimal(0),
+        Decimal(100),
+    ]
 
 
 def test_the_table_has_the_newest_first_and_is_short() -> None:
@@ -51,7 +55,7 @@ def test_the_table_has_the_newest_first_and_is_short() -> None:
         found = rows(chart)
         assert 1 < len(found) <= most
         assert found[0].at > found[-1].at
-        assert {(row.last, row.least, row.most) for row in found} == {(7, 7, 7)}
+        assert {each for row in found for each in (row.last, row.least, row.most)} == {Decimal(7)}
 
 
 def test_nothing_measured_leaves_room_for_the_lines() -> None:

@@ -176,13 +176,15 @@ def test_who_follows_one_incident(desk: Machine, machine: MakeMachine, cast: Cas
     both = desk.make("/subscribers", wish(cast, address="both@reader.test", consent="x", incident_ids=[ids[1]]))
     assert (both["topics"], both["incident_ids"]) == (["incidents"], [ids[1]])
     with counted_queries() as queries:
-        listed = desk.send("GET", "/subscribers?sort=id").json["items"]
-    assert [each["incident_ids"] for each in listed] == [[ids[0]], [ids[1]]]
+        listed: Any = desk.send("GET", "/subscribers?sort=id").json
+    assert [each["incident_ids"] for each in listed["items"]] == [[ids[0]], [ids[1]]]
     assert sum("subscriber_following" in each for each in queries) == 1
     path, headers = f"/subscribers/{made['id']}", {"If_Match": f'"{made["version"]}"'}
-    changed = desk.send("PATCH", path, {"incident_ids": [ids[1]], "topics": []}, **headers)
-    assert (changed.status_code, changed.json["incident_ids"]) == (200, [ids[1]])
-    headers = {"If_Match": f'"{changed.json["version"]}"'}
+    answer = desk.send("PATCH", path, {"incident_ids": [ids[1]], "topics": []}, **headers)
+    changed: Any = answer.json
+    assert (answer.status_code, changed["incident_ids"]) == (200, [ids[1]])
+    headers = {"If_Match": f'"{changed["version"]}"'}
     refusal(desk.send("PATCH", path, {"incident_ids": [], "topics": []}, **headers), 422)
-    kept = desk.send("PATCH", path, {"language": "de"}, **headers)
-    assert (kept.status_code, kept.json["incident_ids"]) == (200, [ids[1]])
+    answer = desk.send("PATCH", path, {"language": "de"}, **headers)
+    kept: Any = answer.json
+    assert (answer.status_code, kept["incident_ids"]) == (200, [ids[1]])
