@@ -55,6 +55,13 @@ def moment_of(read: str | datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def text_of(moment: datetime) -> str:
+    """What SQLite holds of a moment: the inverse of `moment_of`."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone cannot be stored")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 def _read_text(read: str | None) -> datetime | None:
     return None if read is None else datetime.fromisoformat(f"{read}+00:00")
 

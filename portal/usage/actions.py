@@ -7,12 +7,11 @@ a chart shows is always what the kept samples come to. A batch that comes twice 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -22,12 +21,11 @@ from portal.accounts.rules import one_line
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import Service
-from portal.database import Base
 from portal.domains.models import PortalDomain
 from portal.errors import RuleViolation, StaleEdit
 from portal.extensions import db
-from portal.usage import sources
-from portal.usage.models import Metric, MetricFigure, MetricPortal, MetricSample, SourceKind
+from portal.usage import gathering, sources
+from portal.usage.models import Metric, MetricFigure, MetricPortal, MetricSample, SourceKind, millionths
 from portal.usage.queries import days_kept, domains_showing, is_key_taken, is_measured
 from portal.usage.rules import (
     BATCH_AT_MOST,
@@ -40,13 +38,10 @@ from portal.usage.rules import (
     SHORTEST_INTERVAL,
     TRUNK_LENGTH,
     UNIT_LENGTH,
-    Figure,
     Line,
     Measure,
     Sample,
     Step,
-    coarser,
-    gathered,
     read_lines,
     refusal,
     taken_from,
@@ -57,9 +52,6 @@ METRICS_AT_MOST = 10_000
 LARGEST_POSITION = 100_000
 WRONG_AT_MOST = 50
 """Samples of a batch, or lines of a file, that are named when they are refused."""
-
-RUNS_AT_ONCE = 200
-"""Stretches of time read by one statement."""
 
 FORGET_AT_ONCE = 1000
 
@@ -92,6 +84,15 @@ class Taken:
 
     taken: int
     known: int
+
+
+class _Held(NamedTuple):
+    """What a batch asks of a metric."""
+
+    id: int
+    company_id: int | None
+    archived_at: datetime | None
+    whole_from: datetime | None
 
 
 class BadSamplesError(Exception):
@@ -189,9 +190,8 @@ def take_samples(batch: Sequence[tuple[int, Sample]], now: datetime) -> Taken:
                 break
     if wrong:
         raise BadSamplesError(wrong)
-    kept = {(metric_id, sample.at): sample.value for metric_id, sample in batch}
-    changed = _store(kept)
-    _gather(changed)
+    kept = {(metric_id, sample.at): millionths(sample.value) for metric_id, sample in batch}
+    changed = gathering.keep(kept)
     _tell(metrics, kept, changed, now)
     taken = sum(len(moments) for moments in changed.values())
     return Taken(taken, len(batch) - taken)
@@ -212,7 +212,7 @@ def take_file(metric: Metric, rows: Iterable[Sequence[str]], *, by: Actor, now: 
     return taken, wrong
 
 
-def _refusal(metric: Metric | None, at: datetime, now: datetime, earliest: Mapping[int, datetime]) -> str | None:
+def _refusal(metric: _Held | None, at: datetime, now: datetime, earliest: Mapping[int, datetime]) -> str | None:
     if metric is None:
         return "There is no such metric."
     if metric.archived_at is not None:
@@ -220,38 +220,20 @@ def _refusal(metric: Metric | None, at: datetime, now: datetime, earliest: Mappi
     return refusal(at, now, earliest[metric.id])
 
 
-def _held(metric_ids: Iterable[int]) -> dict[int, Metric]:
+def _held(metric_ids: Iterable[int]) -> dict[int, _Held]:
     """These metrics, for this transaction alone: two would each gather without the samples of the other."""
-    found = db.session.scalars(
-        select(Metric)
+    found = db.session.execute(
+        select(Metric.id, Metric.company_id, Metric.archived_at, Metric.whole_from)
         .where(Metric.id.in_(set(metric_ids)))
         .order_by(Metric.id)
         .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    return {each.id: each for each in found}
-
-
-def _store(kept: Mapping[tuple[int, datetime], Decimal]) -> dict[int, list[datetime]]:
-    """Write samples; returns the moments that are new or changed, by metric."""
-    if not kept:
-        return {}
-    insert = _upsert(MetricSample)
-    statement = insert.on_conflict_do_update(
-        index_elements=["metric_id", "at"],
-        set_={"value": insert.excluded.value},
-        where=MetricSample.value != insert.excluded.value,
-    ).returning(MetricSample.metric_id, MetricSample.at)
-    rows = [{"metric_id": metric_id, "at": at, "value": value} for (metric_id, at), value in kept.items()]
-    changed: dict[int, list[datetime]] = {}
-    for metric_id, at in db.session.execute(statement, rows):
-        changed.setdefault(metric_id, []).append(at)
-    return changed
+    return {row.id: _Held(*row) for row in found}
 
 
 def _tell(
-    metrics: Mapping[int, Metric],
-    kept: Mapping[tuple[int, datetime], Decimal],
+    metrics: Mapping[int, _Held],
+    kept: Mapping[tuple[int, datetime], int],
     changed: Mapping[int, Sequence[datetime]],
     now: datetime,
 ) -> None:
@@ -260,105 +242,9 @@ def _tell(
     for metric_id, moments in changed.items():
         company_id, last_at = metrics[metric_id].company_id, max(moments)
         if company_id is not None:
-            told.append(Told(company_id, SourceKind.METRIC, metric_id, last_at, kept[metric_id, last_at]))
+            value = Decimal(kept[metric_id, last_at]).scaleb(-6)
+            told.append(Told(company_id, SourceKind.METRIC, metric_id, last_at, value))
     sources.note_all(told, now=now)
-
-
-def _gather(changed: Mapping[int, Iterable[datetime]]) -> None:
-    """Make anew the figures of every step that holds one of these moments, by metric: the finest of samples, each of
-    the finer. The statements grow with the stretches of time, and are not as many for each metric."""
-    begun = {each: sorted({Step.FIVE_MINUTES.begin(at) for at in moments}) for each, moments in changed.items()}
-    samples = _samples_in(begun)
-    _write(Step.FIVE_MINUTES, {each: gathered(found, Step.FIVE_MINUTES) for each, found in samples.items()})
-    for finer, step in ((Step.FIVE_MINUTES, Step.HOUR), (Step.HOUR, Step.DAY)):
-        begun = {each: sorted({step.begin(at) for at in moments}) for each, moments in begun.items()}
-        figures = _figures_in(begun, finer, step)
-        _write(step, {each: coarser(found, step) for each, found in figures.items()})
-
-
-def _samples_in(begun: Mapping[int, Sequence[datetime]]) -> dict[int, list[Sample]]:
-    """What is kept of the five minutes that begin at these moments, by metric."""
-    found: dict[int, list[Sample]] = {}
-    for some in _stretches(begun, Step.FIVE_MINUTES):
-        within = (
-            and_(MetricSample.metric_id == metric_id, MetricSample.at >= begin, MetricSample.at < end)
-            for metric_id, begin, end in some
-        )
-        rows = db.session.execute(
-            select(MetricSample.metric_id, MetricSample.at, MetricSample.value).where(or_(*within))
-        )
-        for metric_id, at, value in rows:
-            found.setdefault(metric_id, []).append(Sample(at, value))
-    return found
-
-
-def _figures_in(begun: Mapping[int, Sequence[datetime]], finer: Step, step: Step) -> dict[int, list[Figure]]:
-    """The finer figures of the steps that begin at these moments, by metric."""
-    found: dict[int, list[Figure]] = {}
-    for some in _stretches(begun, step):
-        # The step stands in each of them: so the databases see that the primary key answers.
-        within = (
-            and_(
-                MetricFigure.metric_id == metric_id,
-                MetricFigure.step == finer,
-                MetricFigure.at >= begin,
-                MetricFigure.at < end,
-            )
-            for metric_id, begin, end in some
-        )
-        rows = db.session.execute(
-            select(
-                MetricFigure.metric_id,
-                MetricFigure.at,
-                MetricFigure.count,
-                MetricFigure.total,
-                MetricFigure.least,
-                MetricFigure.most,
-                MetricFigure.last,
-                MetricFigure.last_at,
-            ).where(or_(*within))
-        )
-        for metric_id, at, count, total, least, most, last, last_at in rows:
-            found.setdefault(metric_id, []).append(Figure(at, count, total, least, most, last, last_at))
-    return found
-
-
-def _stretches(
-    begun: Mapping[int, Sequence[datetime]], step: Step
-) -> Iterator[Sequence[tuple[int, datetime, datetime]]]:
-    """Steps of metrics as stretches of time, neighbours as one, so many at once."""
-    length = timedelta(seconds=step.seconds)
-    found: list[tuple[int, datetime, datetime]] = []
-    for metric_id, moments in begun.items():
-        for at in moments:
-            if found and found[-1][0] == metric_id and found[-1][2] == at:
-                found[-1] = metric_id, found[-1][1], at + length
-            else:
-                found.append((metric_id, at, at + length))
-    for start in range(0, len(found), RUNS_AT_ONCE):
-        yield found[start : start + RUNS_AT_ONCE]
-
-
-def _write(step: Step, figures: Mapping[int, Iterable[Figure]]) -> None:
-    rows = [
-        {"metric_id": metric_id, "step": step, **vars(each)} for metric_id, made in figures.items() for each in made
-    ]
-    if not rows:
-        return
-    insert = _upsert(MetricFigure)
-    names = ("count", "total", "least", "most", "last", "last_at")
-    db.session.execute(
-        insert.on_conflict_do_update(
-            index_elements=["metric_id", "step", "at"], set_={name: insert.excluded[name] for name in names}
-        ),
-        rows,
-    )
-
-
-def _upsert(model: type[Base]) -> Any:
-    # The table itself: rows of this kind are never held by the session.
-    insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    return insert(cast(Any, model.__table__))
 
 
 # What is kept

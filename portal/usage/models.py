@@ -16,6 +16,11 @@ from portal.usage.rules import KEY_LENGTH, NAME_LENGTH, TRUNK_LENGTH, UNIT_LENGT
 MILLION = 1_000_000
 
 
+def millionths(amount: Decimal) -> int:
+    """What the databases hold of an amount."""
+    return int(amount.scaleb(6))
+
+
 class Amount(TypeDecorator[Decimal]):
     """An exact amount to the millionth, stored as a whole number of them: SQLite has no decimals of its own."""
 
@@ -23,7 +28,7 @@ class Amount(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        return None if value is None else int(value.scaleb(6))
+        return None if value is None else millionths(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value).scaleb(-6)
@@ -40,6 +45,11 @@ class Total(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value)
+
+
+def total_text(total: int) -> str:
+    """What the databases hold of a sum of so many millionths."""
+    return f"{Decimal(total).scaleb(-6):f}"
 
 
 def _one_a_measure(name: str, place: str, *columns: str) -> Index:

@@ -53,12 +53,15 @@ class Step(StrEnum):
 
     @property
     def seconds(self) -> int:
-        return {"five_minutes": 300, "hour": 3600, "day": 86_400}[self.value]
+        return _SECONDS[self]
 
     def begin(self, at: datetime) -> datetime:
         """When the step that holds this moment began. Steps are counted in UTC."""
         seconds = math.floor(at.timestamp()) // self.seconds * self.seconds
         return datetime.fromtimestamp(seconds, UTC)
+
+
+_SECONDS = {Step.FIVE_MINUTES: 300, Step.HOUR: 3600, Step.DAY: 86_400}
 
 
 class Measure(StrEnum):
@@ -222,6 +225,47 @@ def _figure(at: datetime, samples: Sequence[Sample]) -> Figure:
     values = [sample.value for sample in samples]
     latest = max(samples, key=lambda sample: sample.at)
     return Figure(at, len(values), sum(values, Decimal()), min(values), max(values), latest.value, latest.at)
+
+
+class Sums(NamedTuple):
+    """A figure while it is made: the same, its amounts as whole millionths, of so many `samples`."""
+
+    samples: int
+    total: int
+    least: int
+    most: int
+    last: int
+    last_at: datetime
+
+
+def summed(samples: Mapping[datetime, int]) -> Sums:
+    """What samples come to: millionths by their moment, at least one."""
+    values, last_at = samples.values(), max(samples)
+    return Sums(len(values), sum(values), min(values), max(values), samples[last_at], last_at)
+
+
+def moved(whole: Sums | None, before: Sums | None, after: Sums) -> tuple[Sums, bool]:
+    """What a longer step comes to once a part of it, which came to `before`, comes to `after`.
+
+    Nothing that was measured is ever taken away, so the latest of a part stays or becomes later. Whether least and
+    most have to be looked for among all parts is said with it: the one that stood for the whole may be gone.
+    """
+    if whole is None:
+        return after, False
+    before_count, before_total = (before.samples, before.total) if before else (0, 0)
+    latest = after if after.last_at >= whole.last_at else whole
+    is_loose = before is not None and (
+        before.least == whole.least < after.least or before.most == whole.most > after.most
+    )
+    found = Sums(
+        whole.samples - before_count + after.samples,
+        whole.total - before_total + after.total,
+        min(whole.least, after.least),
+        max(whole.most, after.most),
+        latest.last,
+        latest.last_at,
+    )
+    return found, is_loose
 
 
 def coarser(figures: Iterable[Figure], step: Step) -> list[Figure]:

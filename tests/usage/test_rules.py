@@ -23,13 +23,16 @@ from portal.usage.rules import (
     Sample,
     Span,
     Step,
+    Sums,
     chart,
     coarser,
     exact,
     gathered,
     moment,
+    moved,
     read_lines,
     refusal,
+    summed,
     taken_from,
 )
 
@@ -285,3 +288,34 @@ class TestFiles:
             (7, TOO_EARLY),
             (8, "A line has a time and a value."),
         ]
+
+
+PARTS_OF_SAMPLES = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(-3, 3)), min_size=1, max_size=12
+)
+
+
+@given(PARTS_OF_SAMPLES)
+def test_a_longer_step_moves_with_its_parts(told: list[tuple[int, int, int]]) -> None:
+    """Samples come one by one, some again with another amount: the whole is what all parts come to."""
+    parts: dict[int, dict[datetime, int]] = {}
+    whole: Sums | None = None
+    for part, minute, value in told:
+        before = parts.get(part)
+        after = {**(before or {}), NOW + timedelta(minutes=5 * part + minute): value}
+        parts[part] = after
+        whole, is_loose = moved(whole, summed(before) if before else None, summed(after))
+        expected = summed({at: each for some in parts.values() for at, each in some.items()})
+        if is_loose:
+            whole = whole._replace(least=expected.least, most=expected.most)
+        assert whole == expected
+
+
+def test_only_what_may_have_stood_for_the_whole_has_it_looked_at_again() -> None:
+    first, second = summed({NOW: 1}), summed({NOW + timedelta(minutes=5): 9})
+    whole, is_loose = moved(first, None, second)
+    assert (whole, is_loose) == (Sums(2, 10, 1, 9, 9, NOW + timedelta(minutes=5)), False)
+    assert moved(whole, first, summed({NOW: 2}))[1]
+    assert moved(whole, second, summed({NOW + timedelta(minutes=5): 8}))[1]
+    assert not moved(whole, first, summed({NOW: 0}))[1]
+    assert not moved(whole, second, summed({NOW + timedelta(minutes=5): 10}))[1]

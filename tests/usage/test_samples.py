@@ -1,13 +1,14 @@
 """Taking samples: figures always what is kept comes to, twice the same as once, late ones, and what is forgotten."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import func, select
 
 from portal.audit.rules import SYSTEM
+from portal.database import text_of
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.records import retention
@@ -18,6 +19,7 @@ from portal.usage.queries import DAYS, FIVE_MINUTES, HOURS, SAMPLES, earliest_ta
 from portal.usage.rules import AHEAD, BATCH_AT_MOST, TOO_EARLY, Figure, Sample, Step, coarser, gathered
 from tests.conftest import NOW, counted_queries
 
+ZONE = timezone(timedelta(hours=1))
 LONG_AGO, SOON = datetime(2000, 1, 1, tzinfo=UTC), NOW + timedelta(days=2)
 
 
@@ -68,6 +70,31 @@ def test_the_same_batch_again_changes_nothing_and_writes_no_figure(metric: Metri
         assert _take(metric, *batch) == Taken(0, 100)
     assert not any("metric_figure" in statement for statement in statements)
     assert _stored(metric) == before
+
+
+@pytest.mark.parametrize("at", [NOW, NOW - timedelta(microseconds=1), (NOW - timedelta(hours=1)).astimezone(ZONE)])
+def test_rows_are_held_as_the_models_would_write_them(metric: Metric, at: datetime) -> None:
+    """Samples and figures are written past the types of their columns, and found by them."""
+    value = Decimal("-12.500001")
+    take_samples([(metric.id, Sample(at, value))], NOW)
+    (found,) = db.session.scalars(select(MetricSample).where(MetricSample.at == at))
+    assert (found.metric_id, found.value) == (metric.id, value)
+    whole = select(MetricFigure).where(MetricFigure.last_at == at, MetricFigure.total == value)
+    assert {(each.step, each.at) for each in db.session.scalars(whole)} == {(step, step.begin(at)) for step in Step}
+
+
+def test_what_stood_for_an_hour_or_a_day_and_is_corrected_stands_no_longer(metric: Metric) -> None:
+    """At noon, so an hour and a day hold what is before and after it."""
+    _take(metric, *((timedelta(minutes=7 * number), number) for number in range(30)))
+    for ago, value in ((0, 15), (29, 3), (28, 40), (28, 1), (0, 0)):
+        _take(metric, (timedelta(minutes=7 * ago), value))
+        assert _stored(metric) == _expected(metric)
+
+
+def test_a_moment_without_a_zone_is_not_held() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        text_of(datetime(2026, 11, 21))  # noqa: DTZ001 (that is the point)
+    assert text_of(datetime(2026, 11, 21, 13, 0, 0, 5, ZONE)) == "2026-11-21 12:00:00.000005"
 
 
 def test_of_one_moment_the_last_stands_and_a_correction_counts_as_taken(metric: Metric) -> None:

@@ -20,13 +20,13 @@ from portal.catalogue.models import Service
 from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.usage import sources
-from portal.usage.calls.given import given, is_sqlite, write
 from portal.usage.calls.models import CallBook, CallRecord, CallTally
 from portal.usage.calls.queries import days_kept
 from portal.usage.calls.rules import CALLS_AT_MOST, Call, CallStep, Outcome, instant, joined, milliseconds
 from portal.usage.calls.rules.reading import Wrong, joined_refusal, read_lines, refusal, tail_of
 from portal.usage.calls.rules.tallies import Ledger
 from portal.usage.calls.tallying import TALLY_KEY, change
+from portal.usage.given import given, is_sqlite, write
 from portal.usage.models import SourceKind
 from portal.usage.rules import Line, taken_from
 

@@ -16,7 +16,6 @@ from portal.errors import RuleViolation
 from portal.extensions import db
 from portal.keyset import Order, Piece, Wanted, piece_of
 from portal.records import retention
-from portal.usage.calls.given import given
 from portal.usage.calls.models import CallRecord, CallTally
 from portal.usage.calls.rules import (
     NO_ATTEMPT,
@@ -31,6 +30,7 @@ from portal.usage.calls.rules import (
 )
 from portal.usage.calls.rules.reading import searched_tail
 from portal.usage.calls.rules.tallies import PARTS
+from portal.usage.given import given
 
 PER_PAGE = 50
 PAGES_AT_MOST = 100

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, LargeBinary, String, and_, func, select, type_coerce
 
 from portal.extensions import db
-from portal.usage.calls.given import given, write
 from portal.usage.calls.models import CallTally
 from portal.usage.calls.rules import CallStep
 from portal.usage.calls.rules.tallies import PARTS, Change, packed, unpacked
+from portal.usage.given import given, write
 
 TALLY_KEY = ("company_id", "scope", "step", "at")
 NUMBERS = (*PARTS, "open", "peak", "seconds")
