@@ -43,9 +43,6 @@ QUIET_AFTER_FAILURE = 5.0
 MISSED_AT_MOST = 10_000
 """Bells kept for a Redis that does not answer. Beyond it they are dropped: pages notice by polling."""
 
-TOPICS_A_STATEMENT = 500
-"""Versions raised by one statement; SQLite takes 32,766 values in one."""
-
 QUEUE = "portal"
 """The RQ queue of everything that is woken."""
 
@@ -148,17 +145,13 @@ def init_app(app: Flask) -> None:
 def _raise_versions(topics: Collection[str]) -> dict[str, int]:
     """Raise each topic by one, in the order of names so that two transactions never wait for each other in a ring."""
     insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    names = sorted(topics)
-    versions: dict[str, int] = {}
-    for start in range(0, len(names), TOPICS_A_STATEMENT):
-        statement = (
-            insert(LiveTopic)
-            .values([{"name": name, "version": 1} for name in names[start : start + TOPICS_A_STATEMENT]])
-            .on_conflict_do_update(index_elements=["name"], set_={"version": LiveTopic.version + 1})
-            .returning(LiveTopic.name, LiveTopic.version)
-        )
-        versions.update({row.name: row.version for row in db.session.execute(statement)})
-    return versions
+    statement = (
+        insert(LiveTopic)
+        .on_conflict_do_update(index_elements=["name"], set_={"version": LiveTopic.version + 1})
+        .returning(LiveTopic.name, LiveTopic.version)
+    )
+    rows = [{"name": name, "version": 1} for name in sorted(topics)]
+    return {row.name: row.version for row in db.session.execute(statement, rows)} if rows else {}
 
 
 @event.listens_for(Session, "after_soft_rollback")

@@ -112,7 +112,7 @@ def test_many_topics_are_raised_by_few_statements(bell: Bell, ear: Ear) -> None:
     events.ring(*topics)
     with counted_queries() as statements:
         events.commit()
-    assert len(statements) == 3
+    assert len(statements) == 2
     assert len(ear.heard()) == 1200
 
 
