@@ -33,7 +33,7 @@ FEW, MANY = 100_000, 10_000_000
 """Samples, of as many metrics."""
 
 BATCH, BATCH_METRICS = 10_000, 1_000
-EVALUATIONS, INGESTS = 3, 5
+EVALUATIONS, INGESTS = 5, 5
 INTERVAL = timedelta(minutes=1)
 MILLION = 1_000_000
 
