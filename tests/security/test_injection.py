@@ -14,6 +14,8 @@ from sqlalchemy import String, Text, select
 
 from portal import clock, events
 from portal.accounts.models import ApiToken, Company, CompanyTag, Person
+from portal.alerts.models import Alert, AlertEvent, AlertRecipient, AlertTemplate
+from portal.alerts.rules import TAG_LENGTH
 from portal.audit import actions as audit
 from portal.audit.rules import Actor
 from portal.catalogue.models import Component, ComponentGroup, Holding, Service
@@ -121,6 +123,10 @@ FIELDS: dict[type[Any], list[str]] = {
     Metric: ["name", "unit", "trunk"],
     CompanyTag: ["tag"],
     CallRecord: ["from_number", "to_number", "trunk", "carrier"],
+    Alert: ["title", "trunk", "script"],
+    AlertEvent: ["note"],
+    AlertRecipient: ["address"],
+    AlertTemplate: ["name", "subject", "text", "html", "sms", "trouble"],
 }
 
 NESTED: dict[type[Any], list[str]] = {
@@ -175,7 +181,15 @@ MACHINE_MADE = re.compile(
 )
 """Columns nobody types free text into."""
 
-SHOWN_TO_NOBODY = {"live_topic", "list_order", "api_answer", "throttle_bucket", "retention_rule", "audit_tally"}
+SHOWN_TO_NOBODY = {
+    "alert_clock",
+    "live_topic",
+    "list_order",
+    "api_answer",
+    "throttle_bucket",
+    "retention_rule",
+    "audit_tally",
+}
 """Tables for machines. What was counted is shown once it is an entry of the audit trail."""
 
 
@@ -195,6 +209,7 @@ def test_i15_the_list_of_text_fields_is_whole() -> None:
 
 UNPLANTED = [
     "AccountMail.address",  # no address can hold markup
+    "Alert.tag",  # planted where it has one
     "CallRecord.from_tail",  # digits
     "CallRecord.to_tail",
     "ContactChannel.address",  # sealed
@@ -204,6 +219,7 @@ UNPLANTED = [
     "Person.email",
     "QuoteAnswer.address",  # of the network
     "Subscriber.address",  # as those of accounts; of a channel only its mask
+    "SubscriberFollowing.conversation",  # a key of ours
 ]
 
 
@@ -211,6 +227,8 @@ def plant_markup() -> None:
     """Put the markup into every text field of every row, and into an entry of the audit trail."""
     _plant_fields()
     _plant_nested()
+    for alert in db.session.scalars(select(Alert).where(Alert.tag.is_not(None))):
+        alert.tag = MARKUP[:TAG_LENGTH]
     for relay in db.session.scalars(select(Relay)):
         relay.state = RelayState.BROKEN
     for outbound in db.session.scalars(select(Outbound)):
