@@ -53,13 +53,10 @@ def _sample(value: str, at: str | None = None) -> str:
     return f'{{"at": "{moment}", "value": {value}}}'
 
 
-def _call(**changes: str) -> str:
-    facts = {
-        "call_id": '"one"',
-        "from": '"+4930123"',
-        "to": '"+4930456"',
-        "started_at": f'"{clock.utcnow()}"',
-    } | changes
+def _call(company_id: int, **changes: str) -> str:
+    moment = (clock.utcnow() - timedelta(seconds=10)).isoformat(timespec="milliseconds")
+    facts = {"company_id": str(company_id), "call_id": '"one"', "from": '"+49301234"', "to": '"+49304567"'}
+    facts |= {"started_at": f'"{moment}"', **changes}
     return "{" + ", ".join(f'"{name}": {value}' for name, value in facts.items()) + "}"
 
 
@@ -76,11 +73,11 @@ SAMPLES = {
     "no time": lambda: _sample("0", "yesterday"),
 }
 CALLS = {
-    "1970": lambda: _call(started_at='"1970-01-01T00:00:00Z"'),
-    "2099": lambda: _call(started_at='"2099-01-01T00:00:00Z"'),
-    "a number as Call-ID": lambda: _call(call_id="1e400"),
-    "an end before its start": lambda: _call(ended_at=f'"{clock.utcnow() - timedelta(hours=1)}"'),
-    "no result": lambda: _call(result='"fine"'),
+    "1970": {"started_at": '"1970-01-01T00:00:00Z"'},
+    "2099": {"started_at": '"2099-01-01T00:00:00Z"'},
+    "a number as Call-ID": {"call_id": "1e400"},
+    "an end before its start": {"ended_at": '"2026-01-01T00:00:00Z"'},
+    "no result": {"result": '"fine"'},
 }
 
 
@@ -113,7 +110,7 @@ def test_w05_a_sample_that_is_none_takes_its_batch_with_it(machine: MakeMachine,
 def test_w05_a_call_that_is_none_takes_its_batch_with_it(
     machine: MakeMachine, cast: Cast, balance_id: int, wrong: str
 ) -> None:
-    body = f'{{"company_id": {cast.a.id}, "records": [{_call(call_id=chr(34) + "fine" + chr(34))}, {CALLS[wrong]()}]}}'
+    body = f'{{"records": [{_call(cast.a.id)}, {_call(cast.a.id, **CALLS[wrong])}]}}'
     assert _send(machine(Scope.CALLS), "/call-records", body) in {400, 422}
     assert _is_untouched()
 
@@ -141,6 +138,6 @@ def test_w05_what_is_right_is_heard_of(machine: MakeMachine, balance_id: int) ->
 
 
 def test_w05_a_call_that_is_right_is_taken(machine: MakeMachine, cast: Cast) -> None:
-    body = f'{{"company_id": {cast.a.id}, "records": [{_call()}]}}'
+    body = f'{{"records": [{_call(cast.a.id)}]}}'
     assert _send(machine(Scope.CALLS), "/call-records", body) == 200
     assert db.session.scalar(select(func.count()).select_from(CallRecord)) == 1
