@@ -36,6 +36,13 @@ class _Converter(HTMLParser):
         self.silent = 0
         self.verbatim = 0
 
+    def parse_html_declaration(self, i: int) -> int:
+        """A declaration; what only begins like one is a comment, as browsers have it, and no trouble."""
+        try:
+            return super().parse_html_declaration(i)
+        except AssertionError:
+            return self.parse_bogus_comment(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _SILENT:
             self.silent += 1

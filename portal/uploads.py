@@ -48,7 +48,7 @@ def giver() -> Giver:
 
 def require_some_area() -> None:
     """404 where no area is open to the viewer that files could belong to."""
-    if not access.viewpoint().is_staff and not subjects.all_areas() & access.areas():
+    if not access.viewpoint().is_staff and not subjects.any_open(access.areas()):
         abort(404)
 
 

@@ -47,3 +47,12 @@ def test_whatever_is_imported_shows_as_clean_html(text: str) -> None:
     shown = str(markdown(to_markdown(text)))
     assert "<script" not in shown
     assert "<img" not in shown
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [("<![1", "<![1"), ("a <![1]> b", "a b"), ("<![if !IE]>a<![endif]>", "a"), ("<!x", "<!x")],
+)
+def test_what_only_begins_like_a_declaration_is_no_trouble(html: str, text: str) -> None:
+    assert from_html(html) == text
+    assert "1" not in to_markdown("a <![1]> b")

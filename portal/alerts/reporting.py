@@ -101,4 +101,14 @@ def written(facts: Facts) -> str:
     return "\n".join(str(line) for line in lines if line) + "\n\n"
 
 
-subjects.register(Subject(kind=SUBJECT, area=Area.ALERTS, seen=_seen, key=str, find=_find, opening=opening))
+subjects.register(
+    Subject(
+        kind=SUBJECT,
+        area=Area.ALERTS,
+        seen=_seen,
+        key=str,
+        find=_find,
+        opening=opening,
+        is_written_to_only=True,
+    )
+)

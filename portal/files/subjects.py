@@ -42,6 +42,7 @@ class Subject:
     be open for customers, for the subject and everything that belongs to it. `permission` is what staff need to write
     about it or to give it files; all staff may read. `opening` is what a message about it begins with where a link
     names something that was told of it: by its id and that name, for whoever may see it, "" for what it does not know.
+    What `is_written_to_only` is given files with messages and in no other way.
     """
 
     kind: str
@@ -51,6 +52,11 @@ class Subject:
     find: Callable[[str], int | None]
     permission: Permission = Permission.STAFF_ENTER
     opening: Callable[[int, str], str] | None = None
+    is_written_to_only: bool = False
+
+    def is_open(self, areas: Collection[Area]) -> bool:
+        """Whether customers to whom these areas are open can give it files at all."""
+        return self.area in areas and (not self.is_written_to_only or Area.MESSAGES in areas)
 
 
 _subjects: dict[str, Subject] = {}
@@ -67,9 +73,9 @@ def subject_of(kind: str) -> Subject | None:
     return _subjects.get(kind)
 
 
-def all_areas() -> frozenset[Area]:
-    """The areas files and messages can belong to."""
-    return frozenset(each.area for each in _subjects.values())
+def any_open(areas: Collection[Area]) -> bool:
+    """Whether there is anything that files and messages could belong to where these areas are open."""
+    return any(each.is_open(areas) for each in _subjects.values())
 
 
 def seen(viewpoint: Viewpoint, ref: Ref) -> Known | None:
