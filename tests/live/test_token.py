@@ -72,7 +72,7 @@ def test_signed_out_hears_the_public_page_only(
     assert visitor("a.portal.test").get("/live-token").get_json()["wait"] > LOOK_EVERY * 1000
 
 
-@pytest.mark.parametrize("areas", [set(), {Area.ALERTS}])
+@pytest.mark.parametrize("areas", [set(), {Area.TICKETS}])
 def test_where_nothing_is_open_there_is_nothing_to_hear(
     cast: Cast, sign_in: SignIn, visitor: Callable[[str], FlaskClient], areas: set[Area]
 ) -> None:
