@@ -232,14 +232,14 @@ def test_a_company_sees_its_own_also_while_it_is_off(cast: Cast) -> None:
     assert alerts_of(cast.b.id) == []
 
 
-def test_export_tells_a_company_of_its_alerts_and_not_whom_shared_ones_tell(cast: Cast, meter: Meter) -> None:
+def test_export_tells_a_company_of_its_alerts_and_of_nobody_else_whom_they_tell(cast: Cast, meter: Meter) -> None:
     accounts.tag_company(cast.a, ["gold"], version=cast.a.version, by=SYSTEM, now=NOW)
-    add(LOW_BALANCE, cast.a)
+    add(LOW_BALANCE, cast.a, recipients=(cast.alice.email, "noc@elsewhere.test"))
     add(LOW_BALANCE, tag="gold", title="Shared", recipients=("staff@ours.test",))
     meter.reads(5)
     parts = {each.name: each for each in parts_about(ExportKind.COMPANY)}
     rows = {each["title"]: each for each in parts["alerts"].rows(cast.a.id, NOW)}
-    assert rows["Low balance"]["recipients"] == ["noc@elsewhere.test"]
+    assert rows["Low balance"]["recipients"] == [cast.alice.email]
     assert rows["Shared"]["recipients"] == []
     assert {each["kind"].value for each in parts["alert_events"].rows(cast.a.id, NOW)} == {"triggered"}
     assert list(parts["alerts"].rows(cast.b.id, NOW)) == []
