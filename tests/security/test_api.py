@@ -47,6 +47,7 @@ OPEN_TO_A = {
     "service_windows": ("list_service_windows", "read_service_window"),
     "availability": ("read_company_month", "list_holding_months"),
     "questions": ("ask_question",),
+    "call_records": ("list_call_records",),
     "alerts": ("list_alerts", "read_alert", "list_alert_states", "list_alert_events"),
     "jobs": (
         *("list_jobs", "read_job", "list_job_messages", "read_job_message"),

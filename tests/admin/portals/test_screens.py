@@ -176,7 +176,7 @@ def test_many_exceptions_are_bounded_and_paged(cast: Cast, root: FlaskClient) ->
     first, second = (root.get(f"{base(cast)}/exceptions/services?page={number}").text for number in (1, 2))
     assert (first.count("Remove the exception for"), second.count("Remove the exception for")) == (50, 10)
     assert root.get(f"{base(cast)}/exceptions/services?q=company+07").text.count("Remove the exception for") == 1
-    for wrong in ("services?page=3", "public_status", "alerts", "nonsense"):
+    for wrong in ("services?page=3", "public_status", "tickets", "nonsense"):
         assert root.get(f"{base(cast)}/exceptions/{wrong}").status_code == 404
 
 
