@@ -7,7 +7,8 @@ from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, u
 
 from portal.accounts.models import Person
 from portal.alerts import mails
-from portal.alerts.models import Alert, AlertClock, AlertEvent, AlertRecipient, AlertWatch
+from portal.alerts.actions import following
+from portal.alerts.models import Alert, AlertEvent, AlertRecipient, AlertWatch
 from portal.alerts.rules import RecipientKind
 from portal.extensions import db
 from portal.notifications.channels.records import forget_numbers
@@ -49,7 +50,7 @@ def _erase_company(company_id: int, now: datetime) -> int:
     Nobody follows what comes in meanwhile: who does holds sources of the company and waits for its watches, and here it
     is the other way round.
     """
-    db.session.execute(select(AlertClock.id).with_for_update())
+    following.hold_clock()
     mine = select(AlertWatch.id).where(AlertWatch.company_id == company_id)
     db.session.execute(mine.order_by(AlertWatch.id).with_for_update())
     _forget_what_was_said(company_id, now)

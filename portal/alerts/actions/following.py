@@ -59,14 +59,25 @@ def follow(now: datetime) -> bool:
 
 def locked_clock() -> AlertClock | None:
     """The one row, for this transaction alone; None while another one has it."""
-    insert_new = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
     found = select(AlertClock).with_for_update(skip_locked=True).execution_options(populate_existing=True)
     clock = db.session.scalars(found).one_or_none()
     if clock is not None or db.session.scalar(select(AlertClock.id)) is not None:
         return clock
+    _make_clock()
+    return db.session.scalars(found).one_or_none()
+
+
+def hold_clock() -> None:
+    """Have nobody follow anything until this transaction ends: whoever does is waited for, also if that is the first
+    who ever did and the row is not there for others yet."""
+    _make_clock()
+    db.session.execute(select(AlertClock.id).with_for_update())
+
+
+def _make_clock() -> None:
+    insert_new = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
     table: Any = AlertClock.__table__
     db.session.execute(insert_new(table).values(id=1, muting="").on_conflict_do_nothing())
-    return db.session.scalars(found).one_or_none()
 
 
 # What came in
