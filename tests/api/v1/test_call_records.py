@@ -145,7 +145,9 @@ def test_a_batch_of_ten_thousand_is_taken_and_one_more_is_not(switch: Machine, c
     assert switch.send("POST", PATH, {"records": batch[1:]}).json == {"taken": CALLS_AT_MOST, "known": 0}
 
 
-def test_a_token_of_a_company_reads_its_own_without_how_they_went(machine: MakeMachine, switch: Machine, cast: Cast) -> None:
+def test_a_token_of_a_company_reads_its_own_without_how_they_went(
+    machine: MakeMachine, switch: Machine, cast: Cast
+) -> None:
     batch = {"records": [answered(cast.a.id, "ours"), answered(cast.b.id, "theirs")]}
     assert switch.send("POST", PATH, batch).status_code == 200
     own = machine(Scope.READ, cast.a)
