@@ -252,7 +252,7 @@ def text_of(
         values = {**dict.fromkeys(OF_TEXTS, ""), **values_of(facts), **moments, **links, "portal_url": base_url}
         said = " ".join(filled(own.sms, values).split())
         return gsm.cut(mark + (gsm.in_alphabet(said) or said), SMS_AT_MOST)
-    return mark + _own_text(facts, links["alert_url"], gsm.ONE_MESSAGE - len(mark))
+    return mark + _own_text(facts, links["alert_url"], gsm.ONE_MESSAGE - gsm.length(mark))
 
 
 def _links_of_texts(facts: Facts, is_staff: bool) -> dict[str, str]:
